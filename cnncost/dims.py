@@ -1,0 +1,203 @@
+"""Arithmetic on sizes. A size is a Python int, or an int64 array with one entry per design point.
+
+Every formula of the project is written with `+ - * //` and the helpers below, so that one network
+and a million variants of it are the same walk. A formula branches on structure (flags, number of
+axes), never on a size; ints in give Python ints out.
+
+NumPy is imported only when an array is met: a report of one network never loads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import gcd, prod
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+from cnncost.errors import ShapeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Size = Union[int, npt.NDArray[np.int64]]
+else:
+    Size = int
+
+Shape = tuple[Size, ...]
+
+LARGEST = 2**31 - 1
+"""The largest single size accepted; products of sizes may be larger."""
+
+AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+"""Names of the spatial axes by their number."""
+
+
+def is_array(value: Any) -> bool:
+    """True for a NumPy array; false for ints, floats, bools, strings, lists."""
+    return hasattr(value, "dtype") and hasattr(value, "ndim")
+
+
+def numel(shape: Shape) -> Size:
+    """Number of elements of a tensor of this shape."""
+    return prod(shape)
+
+
+def require(ok: Any, message: str, *, hint: str | None = None, **values: Any) -> None:
+    """Raise ShapeError unless `ok` holds, everywhere if it is an array.
+
+    `message` and `hint` are format strings over `values`; for arrays they show the first design
+    point that fails.
+    """
+    if ok is True or (not is_array(ok) and ok):
+        return
+    if is_array(ok):
+        import numpy as np
+
+        if np.all(ok):
+            return
+        bad = np.unravel_index(int(np.argmin(ok)), ok.shape)
+        values = {k: _at(v, bad, ok.shape) for k, v in values.items()}
+    raise ShapeError(message.format(**values), hint=hint and hint.format(**values))
+
+
+def _at(value: Any, index: Any, shape: Any) -> Any:
+    """The entry of `value` at a design point, whatever it holds."""
+    if is_array(value):
+        import numpy as np
+
+        return np.broadcast_to(value, shape)[index].item()
+    if isinstance(value, tuple):
+        return tuple(_at(v, index, shape) for v in value)
+    return value
+
+
+def ceil_div(a: Size, b: Size) -> Size:
+    """a / b, rounded up."""
+    return -(-a // b)
+
+
+def larger(a: Size, b: Size) -> Size:
+    """The larger of two sizes, entry by entry."""
+    if is_array(a) or is_array(b):
+        import numpy as np
+
+        return np.maximum(a, b)
+    return max(a, b)
+
+
+def smaller(a: Size, b: Size) -> Size:
+    """The smaller of two sizes, entry by entry."""
+    return -larger(-a, -b)
+
+
+def common_divisor(a: Size, b: Size) -> Size:
+    """Greatest common divisor, entry by entry."""
+    if is_array(a) or is_array(b):
+        import numpy as np
+
+        return np.gcd(a, b)
+    return gcd(a, b)
+
+
+def scaled(n: Size, factor: float) -> Size:
+    """floor(n * factor) in double precision, which is how PyTorch scales a size."""
+    if is_array(n):
+        import numpy as np
+
+        return np.floor(n * factor).astype(np.int64)
+    return int(n * factor // 1)
+
+
+def round_to(value: Any, divisor: int) -> Any:
+    """`value` rounded to a multiple of `divisor`, never more than 10 percent down.
+
+    The rule that MobileNet's authors use for channel counts (round half up, at least `divisor`,
+    one step up where rounding would lose more than a tenth), for numbers and arrays.
+    """
+    nearest = (value + divisor / 2) // divisor * divisor
+    if is_array(value):
+        import numpy as np
+
+        nearest = np.maximum(nearest, divisor)
+        return (nearest + divisor * (nearest < 0.9 * value)).astype(np.int64)
+    nearest = max(int(nearest), divisor)
+    return nearest + divisor * (nearest < 0.9 * value)
+
+
+def broadcast(a: Shape, b: Shape) -> Shape:
+    """The shape of an element-wise operation on two tensors; trailing axes are aligned.
+
+    Raises ShapeError where two sizes differ and neither is 1.
+    """
+    rank = max(len(a), len(b))
+    a_full, b_full = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
+    for m, n in zip(a_full, b_full):
+        require(
+            (m == n) | (m == 1) | (n == 1),
+            "shapes {a} and {b} do not join",
+            a=shown(a),
+            b=shown(b),
+            hint="each pair of sizes must be equal, or one of them 1; check `from`",
+        )
+    # One of the two is 1 wherever they differ, so the larger is the result.
+    return tuple(larger(m, n) for m, n in zip(a_full, b_full))
+
+
+def shown(shape: Iterable[Any]) -> Any:
+    """A shape as people write it, 1x96x55x55; a tuple where it holds arrays."""
+    shape = tuple(shape)
+    return shape if any(is_array(n) for n in shape) else "x".join(map(str, shape))
+
+
+class Window(NamedTuple):
+    """One axis of a sliding window over `n` elements, with padding before and after."""
+
+    n: Size
+    kernel: Size
+    stride: Size
+    dilation: Size
+    before: Size
+    after: Size
+
+    @property
+    def reach(self) -> Size:
+        """Elements from the first tap to the last, both included."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def room(self) -> Size:
+        """How far the window can slide."""
+        return self.n + self.before + self.after - self.reach
+
+    def count(self, axis: str, ceil_mode: bool = False) -> Size:
+        """Number of places of the window: floor((n + padding - reach) / stride) + 1.
+
+        With ceil_mode the division rounds up, but a last window that would start in the padding
+        after the input is dropped, as in PyTorch's pooling. (Dumoulin & Visin 2016, relationship 6)
+        Raises ShapeError where the window is larger than the padded input.
+        """
+        room = self.room
+        if not (type(room) is int and room >= 0):
+            require(
+                room >= 0,
+                "a window of {reach} is larger than its input of {n} ({axis})",
+                hint="with {before} + {after} of padding the window reaches {reach}: use a larger input, more "
+                "padding, or a smaller kernel or dilation",
+                reach=self.reach,
+                n=self.n,
+                before=self.before,
+                after=self.after,
+                axis=axis,
+            )
+        if not ceil_mode:
+            return room // self.stride + 1
+        count = ceil_div(room, self.stride) + 1
+        return count - ((count - 1) * self.stride >= self.n + self.before)
+
+    def leftover(self) -> Size:
+        """Elements, padding included, that the last place of the window does not reach."""
+        return self.room % self.stride
+
+    def dropped(self) -> Size:
+        """Input elements at the far border that no window sees because the stride does not fit."""
+        return larger(self.leftover() - self.after, 0)

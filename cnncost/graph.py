@@ -1,0 +1,116 @@
+"""A network as layers in execution order. No formula, no YAML, no analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cnncost.dims import Shape, shown
+from cnncost.errors import ShapeError, SpecError, Where
+from cnncost.ops.base import Op
+
+LAYERS_AT_MOST = 50_000
+"""More layers than this is taken for a mistake: the deepest published networks have about 1,000."""
+
+
+class Node:
+    """One layer: an op applied to the outputs of earlier layers.
+
+    shares: the layer whose parameters this one uses again, or None where they are its own.
+    """
+
+    __slots__ = ("inputs", "name", "op", "shape", "shares", "where")
+
+    def __init__(
+        self,
+        name: str,
+        op: Op,
+        inputs: tuple[str, ...],
+        shape: Shape,
+        where: Where | None = None,
+        shares: str | None = None,
+    ) -> None:
+        self.name, self.op, self.inputs, self.shape, self.where, self.shares = name, op, inputs, shape, where, shares
+
+    def __repr__(self) -> str:
+        return f"Node({self.name!r}, {self.op!r}, {self.inputs!r} -> {shown(self.shape)})"
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A network at given sizes: its inputs, and its layers in the order in which they run.
+
+    name, about: for people. source: the file it came from. inputs: shapes by name, the batch
+    first. nodes: layers; every input of a node is an input of the graph or an earlier node.
+    """
+
+    name: str
+    inputs: dict[str, Shape]
+    nodes: tuple[Node, ...]
+    source: str | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    @property
+    def shapes(self) -> dict[str, Shape]:
+        """Output shapes of the inputs and of every layer, by name."""
+        return {**self.inputs, **{n.name: n.shape for n in self.nodes}}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the layers that no other layer takes."""
+        used = {name for node in self.nodes for name in node.inputs}
+        return tuple(node.name for node in self.nodes if node.name not in used)
+
+    @property
+    def batch(self) -> Any:
+        """Images in the input."""
+        return next(iter(self.inputs.values()))[0]
+
+
+class GraphBuilder:
+    """Grows a graph layer by layer and knows every shape on the way; a bad layer is an error at its place."""
+
+    def __init__(self) -> None:
+        self.inputs: dict[str, Shape] = {}
+        self.nodes: list[Node] = []
+        self.shapes: dict[str, Shape] = {}
+
+    def add_input(self, name: str, shape: Shape) -> None:
+        self.inputs[name] = self.shapes[name] = shape
+
+    def add(
+        self, name: str, op: Op, inputs: tuple[str, ...], where: Where | None = None, shares: str | None = None
+    ) -> Node:
+        """Append a layer. Raises ShapeError where its inputs do not suit it."""
+        if len(self.nodes) >= LAYERS_AT_MOST:
+            raise SpecError(
+                f"the network has more than {LAYERS_AT_MOST:,} layers",
+                hint="look for a repeat that is too large",
+                where=where,
+                layer=name,
+            )
+        shapes = [self.shapes[i] for i in inputs]
+        try:
+            least, most = op.arity
+            if len(shapes) < least or (most is not None and len(shapes) > most):
+                wants = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
+                raise ShapeError(
+                    f"{op.key} takes {wants} input{'s' * (least != 1 or most is None)}, got {len(shapes)}: "
+                    f"{', '.join(inputs)}",
+                    hint=f"name them: {{{op.key}: [a, b]}}" if least > 1 else "join them first: add or concat",
+                )
+            shape = op.shape(*shapes)
+        except SpecError as e:
+            e.where, e.layer = e.where or where, e.layer or name
+            raise
+        node = Node(name, op, inputs, shape, where, shares)
+        self.nodes.append(node)
+        self.shapes[name] = shape
+        return node

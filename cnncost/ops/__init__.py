@@ -1,0 +1,144 @@
+"""The menu: every op of the language by its key, written out. A family is imported when first used."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+
+from cnncost.errors import SpecError, did_you_mean
+from cnncost.ops.base import Op
+
+MENU = {
+    "conv": ("conv", "Conv"),
+    "depthwise_conv": ("conv", "DepthwiseConv"),
+    "transposed_conv": ("conv", "TransposedConv"),
+    "local_conv": ("conv", "LocalConv"),
+    "partial_conv": ("conv", "PartialConv"),
+    "linear": ("linear", "Linear"),
+    "matmul": ("linear", "MatMul"),
+    "max_pool": ("pool", "MaxPool"),
+    "avg_pool": ("pool", "AvgPool"),
+    "l2_pool": ("pool", "L2Pool"),
+    "adaptive_max_pool": ("pool", "AdaptiveMaxPool"),
+    "adaptive_avg_pool": ("pool", "AdaptiveAvgPool"),
+    "global_max_pool": ("pool", "GlobalMaxPool"),
+    "global_avg_pool": ("pool", "GlobalAvgPool"),
+    "lrn": ("norm", "LRN"),
+    "batch_norm": ("norm", "BatchNorm"),
+    "group_norm": ("norm", "GroupNorm"),
+    "instance_norm": ("norm", "InstanceNorm"),
+    "layer_norm": ("norm", "LayerNorm"),
+    "l2_norm": ("norm", "L2Norm"),
+    "scale": ("norm", "Scale"),
+    "relu": ("pointwise", "ReLU"),
+    "relu6": ("pointwise", "ReLU6"),
+    "leaky_relu": ("pointwise", "LeakyReLU"),
+    "prelu": ("pointwise", "PReLU"),
+    "elu": ("pointwise", "ELU"),
+    "selu": ("pointwise", "SELU"),
+    "celu": ("pointwise", "CELU"),
+    "gelu": ("pointwise", "GELU"),
+    "sigmoid": ("pointwise", "Sigmoid"),
+    "log_sigmoid": ("pointwise", "LogSigmoid"),
+    "hard_sigmoid": ("pointwise", "HardSigmoid"),
+    "tanh": ("pointwise", "Tanh"),
+    "scaled_tanh": ("pointwise", "ScaledTanh"),
+    "hard_tanh": ("pointwise", "HardTanh"),
+    "silu": ("pointwise", "SiLU"),
+    "hard_swish": ("pointwise", "HardSwish"),
+    "softplus": ("pointwise", "Softplus"),
+    "mish": ("pointwise", "Mish"),
+    "softsign": ("pointwise", "Softsign"),
+    "square": ("pointwise", "Square"),
+    "complement": ("pointwise", "Complement"),
+    "softmax": ("pointwise", "Softmax"),
+    "log_softmax": ("pointwise", "LogSoftmax"),
+    "maxout": ("pointwise", "Maxout"),
+    "glu": ("pointwise", "GLU"),
+    "identity": ("pointwise", "Identity"),
+    "dropout": ("pointwise", "Dropout"),
+    "stochastic_depth": ("pointwise", "StochasticDepth"),
+    "add": ("join", "Add"),
+    "multiply": ("join", "Multiply"),
+    "maximum": ("join", "Maximum"),
+    "concat": ("join", "Concat"),
+    "split": ("join", "Split"),
+    "slice": ("join", "Slice"),
+    "flatten": ("reshape", "Flatten"),
+    "reshape": ("reshape", "Reshape"),
+    "permute": ("reshape", "Permute"),
+    "pad": ("reshape", "Pad"),
+    "upsample": ("reshape", "Upsample"),
+    "channel_shuffle": ("reshape", "ChannelShuffle"),
+    "space_to_depth": ("reshape", "SpaceToDepth"),
+    "depth_to_space": ("reshape", "DepthToSpace"),
+}
+"""Key -> (module of this package, class)."""
+
+SYNONYMS = {
+    "conv1d": "conv",
+    "conv2d": "conv",
+    "conv3d": "conv",
+    "convolution": "conv",
+    "deconv": "transposed_conv",
+    "conv_transpose": "transposed_conv",
+    "convtranspose2d": "transposed_conv",
+    "depthwise": "depthwise_conv",
+    "dwconv": "depthwise_conv",
+    "locally_connected": "local_conv",
+    "fc": "linear",
+    "dense": "linear",
+    "fully_connected": "linear",
+    "maxpool": "max_pool",
+    "maxpool2d": "max_pool",
+    "pool": "max_pool",
+    "avgpool": "avg_pool",
+    "avgpool2d": "avg_pool",
+    "average_pool": "avg_pool",
+    "lp_pool": "l2_pool",
+    "gap": "global_avg_pool",
+    "bn": "batch_norm",
+    "batchnorm": "batch_norm",
+    "batchnorm2d": "batch_norm",
+    "gn": "group_norm",
+    "ln": "layer_norm",
+    "local_response_norm": "lrn",
+    "swish": "silu",
+    "hardswish": "hard_swish",
+    "hardsigmoid": "hard_sigmoid",
+    "lrelu": "leaky_relu",
+    "drop": "dropout",
+    "drop_path": "stochastic_depth",
+    "cat": "concat",
+    "concatenate": "concat",
+    "sum": "add",
+    "plus": "add",
+    "mul": "multiply",
+    "mult": "multiply",
+    "chunk": "split",
+    "crop": "slice",
+    "view": "reshape",
+    "transpose": "permute",
+    "zero_pad": "pad",
+    "interpolate": "upsample",
+    "resize": "upsample",
+    "shuffle": "channel_shuffle",
+    "pixel_shuffle": "depth_to_space",
+    "pixel_unshuffle": "space_to_depth",
+    "reorg": "space_to_depth",
+    "mm": "matmul",
+}
+"""What other frameworks call these ops: for hints only, never accepted in their place."""
+
+
+@cache
+def find(key: str) -> type[Op]:
+    """The op class of a key of the language. Raises SpecError for an unknown key."""
+    if key not in MENU:
+        raise SpecError(f"unknown op {key}", hint=did_you_mean(key, MENU, SYNONYMS))
+    module, name = MENU[key]
+    op: type[Op] = getattr(import_module(f"cnncost.ops.{module}"), name)
+    return op
+
+
+__all__ = ["MENU", "SYNONYMS", "Op", "find"]

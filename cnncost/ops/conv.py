@@ -1,0 +1,361 @@
+"""Convolutions: plain, depthwise, transposed, locally connected, partly connected. 1-D to 3-D alike."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from cnncost.cost import Operations
+from cnncost.dims import AXES, Shape, Size, Window, numel, require
+from cnncost.errors import ShapeError
+from cnncost.ops.base import (
+    Along,
+    Sight,
+    Windowed,
+    by_axis,
+    in_order,
+    layer,
+    one_per_axis,
+    pad_module,
+    spatial_rank,
+    torch_padding,
+)
+from cnncost.options import Counts, Flag, Maps, Pads, Sizes
+
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+
+
+class Convolving(Windowed):
+    """Shared by the convolutions whose kernel slides over the input."""
+
+    weighted = True
+    bias: Any
+    groups: Any
+
+    def channels(self, x: Shape) -> Size:
+        """Output channels."""
+        return self.out  # type: ignore[attr-defined, no-any-return]
+
+    def grouping(self, x: Shape) -> Size:
+        """Number of groups, which must divide input and output channels."""
+        return self.groups  # type: ignore[no-any-return]
+
+    def shape(self, x: Shape) -> Shape:
+        spatial_rank(self, x)
+        divides(self.grouping(x), x[1], "input")
+        divides(self.grouping(x), self.channels(x), "output")
+        return (x[0], self.channels(x), *self.places(x))
+
+    def fan_in(self, x: Shape) -> Size:
+        """Weights of one output: input channels of its group x taps."""
+        return x[1] // self.grouping(x) * self.taps(x)
+
+    def weights(self, x: Shape) -> Size:
+        return self.channels(x) * self.fan_in(x)
+
+    def biases(self, x: Shape) -> Size:
+        return self.channels(x) * self.bias  # type: ignore[no-any-return]
+
+    def other_params(self, x: Shape) -> Size:
+        return 0
+
+    def macs(self, y: Shape, x: Shape) -> Size:
+        return numel(y) * self.fan_in(x)
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        return Operations(additions=numel(y) * self.bias)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        conv = getattr(torch.nn, f"Conv{len(x) - 2}d")
+        mode = getattr(self, "padding_mode", "zeros")
+        padding, before = torch_padding(torch, self, x)
+        return in_order(
+            torch,
+            [
+                *before,
+                conv(
+                    x[1],
+                    self.channels(x),
+                    self.kernel,
+                    self.step,
+                    padding,
+                    self.dilation,
+                    self.grouping(x),
+                    self.bias,
+                    mode if not before else "zeros",
+                ),
+            ],
+        )
+
+    def describe(self, x: Shape) -> str:
+        dilation = "" if self.dilation == 1 else f" d{by_axis(self.dilation)}"
+        groups = "" if self.groups == 1 else f" g{self.groups}"
+        return f"{self.key} {self.window_text(x)}{dilation}{groups}"
+
+
+def divides(groups: Size, channels: Size, which: str) -> None:
+    """Raise ShapeError unless `groups` divides `channels`."""
+    if type(groups) is int and groups == 1:
+        return
+    require(
+        channels % groups == 0,
+        "{groups} groups do not divide {channels} {which} channels",
+        groups=groups,
+        channels=channels,
+        which=which,
+        hint="choose a divisor of {channels}",
+    )
+
+
+@layer
+class Conv(Convolving):
+    """Convolution. (Dumoulin & Visin 2016; torch.nn.Conv1d, Conv2d, Conv3d)
+
+    out: output channels. padding: a number, one an axis, [before, after] an axis, same (PyTorch:
+    stride 1), same_tf (TensorFlow) or valid. groups: channels are split into that many
+    convolutions side by side.
+    """
+
+    key, main = "conv", "out"
+    out: Size
+    kernel: Sizes = 1
+    stride: Sizes = 1
+    padding: Pads = 0
+    dilation: Sizes = 1
+    groups: Size = 1
+    bias: Flag = True
+    padding_mode: PaddingMode = "zeros"
+
+
+@layer
+class DepthwiseConv(Convolving):
+    """Convolution of every channel by itself; `multiplier` outputs a channel. (Sifre 2014; Howard et al. 2017)"""
+
+    key, main = "depthwise_conv", "kernel"
+    kernel: Sizes
+    multiplier: Size = 1
+    stride: Sizes = 1
+    padding: Pads = 0
+    dilation: Sizes = 1
+    bias: Flag = True
+    padding_mode: PaddingMode = "zeros"
+    groups = None
+
+    def channels(self, x: Shape) -> Size:
+        return x[1] * self.multiplier
+
+    def grouping(self, x: Shape) -> Size:
+        return x[1]
+
+    def describe(self, x: Shape) -> str:
+        dilation = "" if self.dilation == 1 else f" d{by_axis(self.dilation)}"
+        return f"{self.key} {self.window_text(x)}{dilation}"
+
+
+@layer
+class TransposedConv(Convolving):
+    """Transposed ("de-") convolution: the gradient of a convolution. (Dumoulin & Visin 2016, relationship 14)
+
+    Every input element is spread by the kernel, so the MACs follow the input's positions, not the
+    output's; products that the padding then cuts away count, as in PyTorch's own counter.
+    """
+
+    key, main = "transposed_conv", "out"
+    out: Size
+    kernel: Sizes = 1
+    stride: Sizes = 1
+    padding: Counts = 0
+    output_padding: Counts = 0
+    dilation: Sizes = 1
+    groups: Size = 1
+    bias: Flag = True
+
+    def windows(self, x: Shape) -> tuple[Window, ...]:
+        return ()  # it slides over its output: nothing of the input is dropped
+
+    def places(self, x: Shape) -> Shape:
+        rank = len(x) - 2
+        options = (
+            one_per_axis(getattr(self, name), rank, name)
+            for name in ("kernel", "stride", "padding", "output_padding", "dilation")
+        )
+        return tuple(self._place(*axis) for axis in zip(AXES[rank], x[2:], *options))
+
+    @staticmethod
+    def _place(axis: str, n: Size, k: Size, s: Size, p: Size, extra: Size, d: Size) -> Size:
+        require(
+            (extra < s) | (extra < d),
+            "output_padding {extra} must be smaller than stride {s} or dilation {d} ({axis})",
+            extra=extra,
+            s=s,
+            d=d,
+            axis=axis,
+            hint="output_padding only chooses among the sizes that one stride maps to the same input",
+        )
+        out = (n - 1) * s - 2 * p + d * (k - 1) + extra + 1
+        require(
+            out >= 1,
+            "padding {p} leaves nothing of the output ({axis})",
+            p=p,
+            axis=axis,
+            hint="padding cuts that much off both ends of the output: make it smaller",
+        )
+        return out
+
+    def weights(self, x: Shape) -> Size:
+        return x[1] * self.fan_out(x)
+
+    def fan_out(self, x: Shape) -> Size:
+        """Products that one input element enters: output channels of its group x taps."""
+        return self.out // self.groups * self.taps(x)
+
+    def macs(self, y: Shape, x: Shape) -> Size:
+        return numel(x) * self.fan_out(x)
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        from fractions import Fraction
+
+        rank = len(x) - 2
+        options = (one_per_axis(getattr(self, o), rank, o) for o in ("kernel", "stride", "padding", "dilation"))
+        # Output o is fed by inputs i with i * stride = o + padding - dilation * tap: at most
+        # floor(dilation * (kernel - 1) / stride) + 1 neighbours, the last at (o + padding) / stride.
+        moves = []
+        for axis, (k, s, p, d) in enumerate(zip(*options), 2):
+            span = d * (k - 1) // s
+            moves.append(Along(axis, span + 1, Fraction(1, s), span - p // s))
+        return (None, *moves)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        conv = getattr(torch.nn, f"ConvTranspose{len(x) - 2}d")
+        return conv(
+            x[1],
+            self.out,
+            self.kernel,
+            self.stride,
+            self.padding,
+            self.output_padding,
+            self.groups,
+            self.bias,
+            self.dilation,
+        )
+
+
+@layer
+class LocalConv(Convolving):
+    """Locally connected layer: a convolution whose kernel is another at every place. (LeCun 1989; Taigman et al. 2014)
+
+    MACs are the convolution's; weights are the convolution's times the places.
+    """
+
+    key, main = "local_conv", "out"
+    out: Size
+    kernel: Sizes = 1
+    stride: Sizes = 1
+    padding: Pads = 0
+    dilation: Sizes = 1
+    groups: Size = 1
+    bias: Flag = True
+
+    def weights(self, x: Shape) -> Size:
+        return self.out * self.fan_in(x) * numel(self.places(x))
+
+    def biases(self, x: Shape) -> Size:
+        return self.out * numel(self.places(x)) * self.bias
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return local_module(torch, self, x)
+
+
+@layer
+class PartialConv(Convolving):
+    """Convolution in which each output channel sees only some input channels, as LeNet-5's C3. (LeCun et al. 1998, table 1)
+
+    maps: for each output channel, the list of its input channels, counted from 0.
+    """
+
+    key, main = "partial_conv", "maps"
+    maps: Maps
+    kernel: Sizes = 1
+    stride: Sizes = 1
+    padding: Pads = 0
+    dilation: Sizes = 1
+    bias: Flag = True
+    groups = 1
+
+    def channels(self, x: Shape) -> Size:
+        return len(self.maps)
+
+    def shape(self, x: Shape) -> Shape:
+        spatial_rank(self, x)
+        for out, row in enumerate(self.maps):
+            if len(set(row)) < len(row):
+                raise ShapeError(f"output channel {out} lists an input channel twice: {list(row)}")
+            require(
+                max(row) < x[1],
+                "output channel {out} takes input channel {n} and the input has {c}",
+                out=out,
+                n=max(row),
+                c=x[1],
+                hint="channels count from 0",
+            )
+        return super().shape(x)
+
+    def connections(self) -> int:
+        """Pairs of an input and an output channel that are connected."""
+        return sum(map(len, self.maps))
+
+    def weights(self, x: Shape) -> Size:
+        return self.connections() * self.taps(x)
+
+    def macs(self, y: Shape, x: Shape) -> Size:
+        return y[0] * numel(y[2:]) * self.weights(x)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return partial_module(torch, self, x)
+
+
+def local_module(torch: Any, op: LocalConv, x: Shape) -> Any:
+    """Windows unfolded axis by axis, then one matrix product a place."""
+    places = op.places(x)
+    groups, fan_in = op.groups, op.fan_in(x)
+    both = [(w.before, w.after) for w in op.windows(x)]
+
+    class Local(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.pad = pad_module(torch, both, "constant", 0.0)
+            self.weight = torch.nn.Parameter(torch.empty(numel(places), groups, fan_in, op.out // groups))
+            self.bias = torch.nn.Parameter(torch.empty(op.out, *places)) if op.bias else None
+            for p in self.parameters():
+                torch.nn.init.uniform_(p, -0.1, 0.1)
+
+        def forward(self, t: Any) -> Any:
+            t, batch = self.pad(t), t.shape[0]
+            for axis, w in enumerate(op.windows(x), 2):
+                t = t.unfold(axis, w.reach, w.stride)[..., :: w.dilation]
+            # N x C x places x taps -> places x groups x N x fan_in
+            t = t.reshape(batch, groups, x[1] // groups, numel(places), -1).permute(3, 1, 0, 2, 4)
+            t = torch.matmul(t.reshape(numel(places), groups, batch, fan_in), self.weight)
+            t = t.permute(2, 1, 3, 0).reshape(batch, op.out, *places)
+            return t if self.bias is None else t + self.bias
+
+    return Local()
+
+
+def partial_module(torch: Any, op: PartialConv, x: Shape) -> Any:
+    """One convolution over its own input channels for each output channel."""
+    conv = getattr(torch.nn, f"Conv{len(x) - 2}d")
+    padding, before = torch_padding(torch, op, x)
+
+    class Partial(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.pad = in_order(torch, before) if before else torch.nn.Identity()
+            self.maps = torch.nn.ModuleList(
+                conv(len(row), 1, op.kernel, op.stride, padding, op.dilation, bias=op.bias) for row in op.maps
+            )
+
+        def forward(self, t: Any) -> Any:
+            t = self.pad(t)
+            return torch.cat([f(t[:, list(row)]) for f, row in zip(self.maps, op.maps)], 1)
+
+    return Partial()

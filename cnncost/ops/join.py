@@ -1,0 +1,215 @@
+"""Ops that join several inputs, and those that take a part of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnncost.cost import Operations
+from cnncost.dims import Shape, Size, broadcast, ceil_div, numel, require, shown, smaller
+from cnncost.errors import ShapeError
+from cnncost.ops.base import Along, Free, Sight, Unlearned, all_but, calls, layer, unmoved
+from cnncost.ops.pointwise import along
+from cnncost.options import Flag, Parts, Range, Signed, spelled
+
+
+class Join(Unlearned):
+    """Shared by the element-wise joins. Shapes are broadcast as in PyTorch: sizes equal, or one of them 1."""
+
+    arity = (2, None)
+    inplace: Any
+
+    def shape(self, *x: Shape) -> Shape:
+        y = x[0]
+        for other in x[1:]:
+            y = broadcast(y, other)
+        if self.inplace:
+            same = len(y) == len(x[0])
+            require(same, "in place, the result {y} must have the first input's shape {x}", y=shown(y), x=shown(x[0]))
+            for m, n in zip(y, x[0]):
+                require(m == n, "in place, the result {y} must have the first input's shape {x}", y=y, x=x[0])
+        return y
+
+    def sight(self, y: Shape, *x: Shape) -> Sight:
+        return unmoved(len(y))
+
+
+@layer
+class Add(Join):
+    """Sum of all inputs, element by element."""
+
+    key = "add"
+    inplace: Flag = False
+
+    def operations(self, y: Shape, *x: Shape) -> Operations:
+        return Operations(additions=numel(y) * (len(x) - 1))
+
+    def module(self, torch: Any, *x: Shape) -> Any:
+        from functools import reduce
+
+        step = torch.Tensor.add_ if self.inplace else torch.add
+        return calls(torch, lambda *t: reduce(step, t))
+
+
+@layer
+class Multiply(Join):
+    """Product of all inputs, element by element: gates and squeeze-and-excitation."""
+
+    key = "multiply"
+    inplace: Flag = False
+
+    def operations(self, y: Shape, *x: Shape) -> Operations:
+        return Operations(multiplications=numel(y) * (len(x) - 1))
+
+    def module(self, torch: Any, *x: Shape) -> Any:
+        from functools import reduce
+
+        step = torch.Tensor.mul_ if self.inplace else torch.mul
+        return calls(torch, lambda *t: reduce(step, t))
+
+
+@layer
+class Maximum(Join):
+    """The largest of all inputs, element by element."""
+
+    key = "maximum"
+    inplace = False
+
+    def operations(self, y: Shape, *x: Shape) -> Operations:
+        return Operations(comparisons=numel(y) * (len(x) - 1))
+
+    def module(self, torch: Any, *x: Shape) -> Any:
+        from functools import reduce
+
+        return calls(torch, lambda *t: reduce(torch.maximum, t))
+
+
+@layer
+class Concat(Free):
+    """All inputs one after another along an axis, copied. (torch.cat)"""
+
+    key, arity = "concat", (1, None)
+    axis: Signed = 1
+
+    def shape(self, *x: Shape) -> Shape:
+        index = along(self, x[0], self.axis)
+        for other in x[1:]:
+            if len(other) != len(x[0]):
+                raise ShapeError(
+                    f"concat of {shown(x[0])} and {shown(other)}: the numbers of axes differ",
+                    hint="flatten or reshape one of them",
+                )
+            for a, (m, n) in enumerate(zip(x[0], other)):
+                require(
+                    a == index or m == n,
+                    "concat of {first} and {other}: all sizes but axis {axis} must be equal",
+                    first=shown(x[0]),
+                    other=shown(other),
+                    axis=index,
+                    hint="strides and paddings of the branches must give equal sizes",
+                )
+        joined: Size = sum(t[index] for t in x)  # type: ignore[assignment]
+        return (*x[0][:index], joined, *x[0][index + 1 :])
+
+    def sight(self, y: Shape, *x: Shape) -> Sight:
+        return all_but(unmoved(len(y)), along(self, y, self.axis))
+
+    def module(self, torch: Any, *x: Shape) -> Any:
+        return calls(torch, lambda *t: torch.cat(t, self.axis))
+
+
+class Part(Free):
+    """Shared by the ops whose output is a view of a part of their input along one axis."""
+
+    view = True
+    axis: Any
+
+    def span(self, x: Shape) -> tuple[Size, Size, Size]:
+        """(first element, number of elements, step) along the axis."""
+        raise NotImplementedError
+
+    def shape(self, x: Shape) -> Shape:
+        index = along(self, x, self.axis)
+        return (*x[:index], self.span(x)[1], *x[index + 1 :])
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        index = along(self, x, self.axis)
+        start, _, step = self.span(x)
+        return tuple(Along(a, 1, step, -start) if a == index else s for a, s in enumerate(unmoved(len(y)), 1))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        start, count, step = self.span(x)
+        part = (slice(None),) * along(self, x, self.axis) + (slice(start, start + count * step, step),)
+        return calls(torch, lambda t: t[part])
+
+
+@layer
+class Split(Part):
+    """One part of the input along an axis: of equal parts, as torch.chunk, or of given sizes, as torch.split.
+
+    parts: their number, or a list of their sizes. part: which one, from 0. Where the number does
+    not divide the axis, parts are ceil(n / parts) long and the last one shorter, as in PyTorch.
+    """
+
+    key, main = "split", "parts"
+    parts: Parts
+    part: Signed = 0
+    axis: Signed = 1
+
+    def span(self, x: Shape) -> tuple[Size, Size, Size]:
+        n = x[along(self, x, self.axis)]
+        if isinstance(self.parts, tuple):
+            return self._of_sizes(n, self.parts)
+        each = ceil_div(n, self.parts)
+        last = ceil_div(n, each)
+        require(
+            (self.part >= 0) & (self.part < last),
+            "part {part} of {last}: {n} elements in {parts} parts",
+            part=self.part,
+            last=last,
+            n=n,
+            parts=self.parts,
+            hint="parts count from 0",
+        )
+        start = each * self.part
+        return start, smaller(each, n - start), 1
+
+    def _of_sizes(self, n: Size, sizes: tuple[Size, ...]) -> tuple[Size, Size, Size]:
+        total: Size = sum(sizes)  # type: ignore[assignment]
+        require(total == n, "parts {sizes} sum to {total}, not {n}", sizes=spelled(sizes), total=total, n=n)
+        require(0 <= self.part < len(sizes), "part {part} of {count} parts", part=self.part, count=len(sizes))
+        return sum(sizes[: self.part]), sizes[self.part], 1
+
+    def describe(self, x: Shape) -> str:
+        return f"{self.key} part {self.part}"
+
+
+@layer
+class Slice(Part):
+    """Elements start up to stop of an axis, every step-th; null is the end, negative counts from it."""
+
+    key, main = "slice", "range"
+    range: Range
+    axis: Signed = 1
+    step: Size = 1
+
+    def check(self) -> None:
+        if len(self.range) != 2:
+            raise self.fault("range", f"range must be [start, stop], got {spelled(self.range)}")
+
+    def span(self, x: Shape) -> tuple[Size, Size, Size]:
+        n = x[along(self, x, self.axis)]
+        start, stop = self.range
+        first = 0 if start is None else self._from_end(start, n)
+        last = n if stop is None else self._from_end(stop, n)
+        require(
+            (first >= 0) & (first < last) & (last <= n),
+            "slice {range} of an axis of {n} is empty or outside",
+            range=spelled(self.range),
+            n=n,
+        )
+        return first, ceil_div(last - first, self.step), self.step
+
+    @staticmethod
+    def _from_end(index: Any, n: Size) -> Size:
+        """Negative counts from the end; arithmetic, so that arrays of indices work too."""
+        return index + n * (index < 0)  # type: ignore[no-any-return]

@@ -1,0 +1,83 @@
+"""Dense layers and matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnncost.cost import Operations
+from cnncost.dims import Shape, Size, broadcast, numel, require, shown
+from cnncost.errors import ShapeError
+from cnncost.ops.base import Op, Sight, Unlearned, calls, layer, unmoved
+from cnncost.options import Flag
+
+
+@layer
+class Linear(Op):
+    """Dense layer over the last axis: N x ... x in -> N x ... x out. (torch.nn.Linear)"""
+
+    key, main = "linear", "out"
+    weighted = True
+    out: Size
+    bias: Flag = True
+
+    def shape(self, x: Shape) -> Shape:
+        if len(x) < 2:
+            raise ShapeError(f"linear works on the last axis and its input {shown(x)} has only the batch")
+        return (*x[:-1], self.out)
+
+    def weights(self, x: Shape) -> Size:
+        return x[-1] * self.out
+
+    def biases(self, x: Shape) -> Size:
+        return self.out * self.bias
+
+    def other_params(self, x: Shape) -> Size:
+        return 0
+
+    def macs(self, y: Shape, x: Shape) -> Size:
+        return numel(y) * x[-1]
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        return Operations(additions=numel(y) * self.bias)
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return (*unmoved(len(y) - 1), None)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return torch.nn.Linear(x[-1], self.out, self.bias)
+
+
+@layer
+class MatMul(Unlearned):
+    """Matrix product of two inputs, ... x m x k by ... x k x n; leading axes are broadcast. (torch.matmul)
+
+    Attention is two of them: queries by keys, and the softmax of that by values.
+    """
+
+    key, main, arity = "matmul", None, (2, 2)
+
+    def shape(self, a: Shape, b: Shape) -> Shape:
+        if len(a) < 2 or len(b) < 2:
+            raise ShapeError(f"matmul needs matrices and got {shown(a)} by {shown(b)}")
+        require(
+            a[-1] == b[-2],
+            "matmul of {a} by {b}: {k} columns meet {rows} rows",
+            a=shown(a),
+            b=shown(b),
+            k=a[-1],
+            rows=b[-2],
+            hint="swap the last two axes of one input with permute",
+        )
+        return (*broadcast(a[:-2], b[:-2]), a[-2], b[-1])
+
+    def macs(self, y: Shape, a: Shape, b: Shape) -> Size:
+        return numel(y) * a[-1]
+
+    def operations(self, y: Shape, a: Shape, b: Shape) -> Operations:
+        return Operations()
+
+    def sight(self, y: Shape, a: Shape, b: Shape) -> Sight:
+        return (None,) * (len(y) - 1)  # every row meets every column: each output may depend on all
+
+    def module(self, torch: Any, a: Shape, b: Shape) -> Any:
+        return calls(torch, torch.matmul)

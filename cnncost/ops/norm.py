@@ -1,0 +1,304 @@
+"""Normalisation and learned scales. Counts are those of inference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnncost.cost import Operations
+from cnncost.dims import Shape, Size, numel, require
+from cnncost.errors import ShapeError
+from cnncost.ops.base import Elementwise, Op, Sight, channels_of, layer, unmoved
+from cnncost.ops.conv import divides
+from cnncost.options import Flag, Real
+
+
+class Norm(Elementwise):
+    """Shared by the norms: no MACs; a scale and a shift, where affine, are other parameters."""
+
+    def weights(self, x: Shape) -> Size:
+        return 0
+
+    def biases(self, x: Shape) -> Size:
+        return 0
+
+    def macs(self, y: Shape, x: Shape) -> Size:
+        return 0
+
+
+@layer
+class LRN(Norm):
+    """Local response normalisation across `size` channels. (Krizhevsky et al. 2012, section 3.3)
+
+    An output: size squares, size - 1 additions, alpha and k, one power, one division. Windows that
+    reach beyond the first or last channel count whole, as padded taps do.
+    """
+
+    key, main = "lrn", "size"
+    size: Size = 5
+    alpha: Real = 1e-4
+    beta: Real = 0.75
+    k: Real = 1
+
+    def other_params(self, x: Shape) -> Size:
+        return 0
+
+    def shape(self, x: Shape) -> Shape:
+        channels_of(self, x)
+        return x
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        n = numel(y)
+        # Each square is taken once and shared by the windows it falls in.
+        return Operations(additions=n * self.size, multiplications=2 * n, divisions=n, exponentials=n)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return torch.nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
+
+
+@layer
+class BatchNorm(Norm):
+    """Batch normalisation with running statistics. (Ioffe & Szegedy 2015; torch.nn.BatchNorm1d, 2d, 3d)
+
+    At inference statistics, scale and shift fold into one multiplication and one addition an
+    element. eps, momentum: as in PyTorch; they change no count. track_running_stats: false
+    normalises by the batch itself, also at inference.
+    """
+
+    key, main = "batch_norm", None
+    eps: Real = 1e-5
+    momentum: Real = 0.1
+    affine: Flag = True
+    track_running_stats: Flag = True
+
+    def shape(self, x: Shape) -> Shape:
+        channels_of(self, x)
+        return x
+
+    def other_params(self, x: Shape) -> Size:
+        return 2 * x[1] * self.affine
+
+    def buffers(self, x: Shape) -> Size:
+        return 2 * x[1] * self.track_running_stats
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        if self.track_running_stats:
+            return Operations(additions=numel(y), multiplications=numel(y))
+        return standardised(y, x[1], self.affine)
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return unmoved(len(y)) if self.track_running_stats else over_all(y)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        norm = getattr(torch.nn, f"BatchNorm{min(max(len(x) - 2, 1), 3)}d")
+        return norm(x[1], self.eps, self.momentum, self.affine, self.track_running_stats)
+
+
+def standardised(y: Shape, groups: Size, affine: bool) -> Operations:
+    """Arithmetic of (x - mean) / deviation over `groups` sets of elements, with or without scale and shift.
+
+    An element: added to the mean, centred, squared, added to the variance, scaled. A group: two
+    divisions, eps, one root, one reciprocal.
+    """
+    n = numel(y)
+    return Operations(
+        additions=n * (3 + affine) + groups,
+        multiplications=n * (2 + affine),
+        divisions=3 * groups,
+        exponentials=groups,
+    )
+
+
+def over_all(y: Shape) -> Sight:
+    """The sight of a statistic over the whole image: every output depends on every input."""
+    return (None,) * (len(y) - 1)
+
+
+@layer
+class GroupNorm(Norm):
+    """Normalisation over groups of channels of one image. (Wu & He 2018; torch.nn.GroupNorm)"""
+
+    key, main = "group_norm", "groups"
+    groups: Size
+    eps: Real = 1e-5
+    affine: Flag = True
+
+    def shape(self, x: Shape) -> Shape:
+        divides(self.groups, channels_of(self, x), "input")
+        return x
+
+    def other_params(self, x: Shape) -> Size:
+        return 2 * x[1] * self.affine
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        return standardised(y, x[0] * self.groups, self.affine)
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return over_all(y)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return torch.nn.GroupNorm(self.groups, x[1], self.eps, self.affine)
+
+
+@layer
+class InstanceNorm(Norm):
+    """Normalisation of each channel of one image. (Ulyanov et al. 2016; torch.nn.InstanceNorm1d, 2d, 3d)
+
+    track_running_stats: true normalises by running statistics at inference, as batch norm does.
+    """
+
+    key, main = "instance_norm", None
+    eps: Real = 1e-5
+    momentum: Real = 0.1
+    affine: Flag = False
+    track_running_stats: Flag = False
+
+    def shape(self, x: Shape) -> Shape:
+        if not 3 <= len(x) <= 5:
+            raise ShapeError("instance_norm normalises over spatial axes and its input has none")
+        return x
+
+    def other_params(self, x: Shape) -> Size:
+        return 2 * x[1] * self.affine
+
+    def buffers(self, x: Shape) -> Size:
+        return 2 * x[1] * self.track_running_stats
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        if self.track_running_stats:
+            return Operations(additions=numel(y), multiplications=numel(y))
+        return standardised(y, x[0] * x[1], self.affine)
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return unmoved(len(y)) if self.track_running_stats else over_all(y)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        norm = getattr(torch.nn, f"InstanceNorm{len(x) - 2}d")
+        return norm(x[1], self.eps, self.momentum, self.affine, self.track_running_stats)
+
+
+@layer
+class LayerNorm(Norm):
+    """Normalisation over the last `axes` axes. (Ba et al. 2016; torch.nn.LayerNorm)"""
+
+    key, main = "layer_norm", "axes"
+    axes: Size = 1
+    eps: Real = 1e-5
+    affine: Flag = True
+    bias: Flag = True
+
+    def shape(self, x: Shape) -> Shape:
+        require(
+            self.axes < len(x),
+            "layer_norm over {axes} axes and its input has {rank} after the batch",
+            axes=self.axes,
+            rank=len(x) - 1,
+        )
+        return x
+
+    def other_params(self, x: Shape) -> Size:
+        return numel(x[-self.axes :]) * self.affine * (1 + self.bias)
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        both = standardised(y, numel(x[: -self.axes]), self.affine)
+        without_shift = self.affine and not self.bias
+        return both._replace(additions=both.additions - numel(y) * without_shift)
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return (*unmoved(len(y) - self.axes), *(None,) * self.axes)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return torch.nn.LayerNorm(x[-self.axes :], self.eps, self.affine, self.bias)
+
+
+@layer
+class L2Norm(Norm):
+    """Each position's channels divided by their length, then scaled by channel. (Liu et al. 2016, SSD's conv4_3)
+
+    affine: the learned scale. An element: squared, added, divided, scaled; a position: one root.
+    """
+
+    key, main = "l2_norm", None
+    eps: Real = 1e-12
+    affine: Flag = True
+
+    def shape(self, x: Shape) -> Shape:
+        channels_of(self, x)
+        return x
+
+    def other_params(self, x: Shape) -> Size:
+        return x[1] * self.affine
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        n, positions = numel(y), numel(x[:1]) * numel(x[2:])
+        return Operations(
+            additions=n - positions, multiplications=n * (1 + self.affine), divisions=n, exponentials=positions
+        )
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        affine, eps = self.affine, self.eps
+
+        class Normalise(torch.nn.Module):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.scale = torch.nn.Parameter(torch.ones(x[1])) if affine else None
+
+            def forward(self, t: Any) -> Any:
+                t = torch.nn.functional.normalize(t, dim=1, eps=eps)
+                return t if self.scale is None else t * self.scale.view(-1, *(1,) * (len(x) - 2))
+
+        return Normalise()
+
+
+@layer
+class Scale(Op):
+    """Multiplication by a learned number a channel, or by a constant. (Touvron et al. 2021's LayerScale; Caffe's Scale)
+
+    value: what it starts from, or the constant. bias: a learned shift a channel is added too.
+    axis: where the channels are.
+    """
+
+    key, main = "scale", "value"
+    value: Real = 1.0
+    learned: Flag = True
+    bias: Flag = False
+    axis: Size = 1
+
+    def shape(self, x: Shape) -> Shape:
+        require(
+            self.axis < len(x), "scale along axis {axis} and the last one is {last}", axis=self.axis, last=len(x) - 1
+        )
+        return x
+
+    def weights(self, x: Shape) -> Size:
+        return 0
+
+    def biases(self, x: Shape) -> Size:
+        return 0
+
+    def other_params(self, x: Shape) -> Size:
+        return x[self.axis] * (self.learned + self.bias)
+
+    def macs(self, y: Shape, x: Shape) -> Size:
+        return 0
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        return Operations(additions=numel(y) * self.bias, multiplications=numel(y))
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return unmoved(len(y))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        op, channels = self, x[self.axis]
+        spread = (-1, *(1,) * (len(x) - 1 - self.axis))
+
+        class Scaling(torch.nn.Module):  # type: ignore[misc, name-defined]
+            def __init__(self) -> None:
+                super().__init__()
+                self.weight = torch.nn.Parameter(torch.full((channels,), float(op.value))) if op.learned else None
+                self.bias = torch.nn.Parameter(torch.zeros(channels)) if op.bias else None
+
+            def forward(self, t: Any) -> Any:
+                t = t * (op.value if self.weight is None else self.weight.view(spread))
+                return t if self.bias is None else t + self.bias.view(spread)
+
+        return Scaling()

@@ -1,0 +1,239 @@
+"""Pooling: max, average and L2 over sliding windows, over adaptive ones, and over everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnncost.cost import Operations
+from cnncost.dims import Shape, Size, ceil_div, common_divisor, is_array, numel, require
+from cnncost.ops.base import (
+    Along,
+    Sight,
+    Unlearned,
+    Windowed,
+    by_axis,
+    calls,
+    in_order,
+    layer,
+    one_per_axis,
+    spatial_rank,
+    torch_padding,
+)
+from cnncost.options import Flag, OptionalSize, OptionalSizes, Pads, Real, Sizes
+
+
+class Pool(Windowed, Unlearned):
+    """Shared by the pools with a sliding window: N x C x spatial -> N x C x places."""
+
+    dilation: Any
+    ceil_mode: Flag = False
+
+    @property
+    def step(self) -> Any:
+        return self.kernel if self.stride is None else self.stride
+
+    def shape(self, x: Shape) -> Shape:
+        for w in self.windows(x):
+            if not isinstance(self.padding, str) and not (type(w.before) is int and w.before == w.after == 0):
+                require(
+                    (w.before * 2 <= w.reach) & (w.after * 2 <= w.reach),
+                    "padding {before} + {after} is more than half of the window of {reach}",
+                    before=w.before,
+                    after=w.after,
+                    reach=w.reach,
+                    hint="pad by at most half of the kernel a side, or use a pad layer before",
+                )
+        return (*x[:2], *self.places(x))
+
+    def describe(self, x: Shape) -> str:
+        dilation = "" if self.dilation == 1 else f" d{by_axis(self.dilation)}"
+        return f"{self.key} {self.window_text(x)}{dilation}{' ceil' if self.ceil_mode else ''}"
+
+
+@layer
+class MaxPool(Pool):
+    """The largest element under each window: one comparison fewer than taps. (torch.nn.MaxPool1d, 2d, 3d)
+
+    stride: the kernel's size where not given. ceil_mode: a last, cut window counts too.
+    """
+
+    key, main = "max_pool", "kernel"
+    kernel: Sizes
+    stride: OptionalSizes = None
+    padding: Pads = 0
+    dilation: Sizes = 1
+    ceil_mode: Flag = False
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        return Operations(comparisons=numel(y) * (self.taps(x) - 1))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        pool = getattr(torch.nn, f"MaxPool{len(x) - 2}d")
+        padding, before = torch_padding(torch, self, x, float("-inf"))
+        own = pool(self.kernel, self.stride, padding, self.dilation, ceil_mode=self.ceil_mode)
+        return in_order(torch, [*before, own])
+
+
+@layer
+class AvgPool(Pool):
+    """The mean under each window: additions and one division an output. (torch.nn.AvgPool1d, 2d, 3d)
+
+    count_include_pad, divisor_override: what the sum is divided by; they change no count.
+    """
+
+    key, main = "avg_pool", "kernel"
+    kernel: Sizes
+    stride: OptionalSizes = None
+    padding: Pads = 0
+    ceil_mode: Flag = False
+    count_include_pad: Flag = True
+    divisor_override: OptionalSize = None
+    dilation = 1
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        return Operations(additions=numel(y) * (self.taps(x) - 1), divisions=numel(y))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        pool = getattr(torch.nn, f"AvgPool{len(x) - 2}d")
+        padding, before = torch_padding(torch, self, x)
+        options = {} if self.divisor_override is None else {"divisor_override": self.divisor_override}
+        own = pool(self.kernel, self.stride, padding, self.ceil_mode, self.count_include_pad, **options)
+        return in_order(torch, [*before, own])
+
+
+@layer
+class L2Pool(Pool):
+    """The p-th root of the sum of p-th powers under each window. (torch.nn.LPPool1d, 2d, 3d)
+
+    power: p; 2 takes squares (one multiplication a tap), 1 sums, others one power a tap.
+    """
+
+    key, main = "l2_pool", "kernel"
+    kernel: Sizes
+    stride: OptionalSizes = None
+    padding: Pads = 0
+    ceil_mode: Flag = False
+    power: Real = 2
+    dilation = 1
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        taps = numel(y) * self.taps(x)
+        squares, powers = taps * (self.power == 2), taps * (self.power not in (1, 2))
+        roots = numel(y) * (self.power != 1)
+        return Operations(additions=taps - numel(y), multiplications=squares, exponentials=powers + roots)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        pool = getattr(torch.nn, f"LPPool{len(x) - 2}d")
+        own = pool(float(self.power), self.kernel, self.stride, self.ceil_mode)
+        padding, before = torch_padding(torch, self, x)
+        if not before and any(padding):
+            from cnncost.ops.base import pad_module
+
+            before = [pad_module(torch, [(p, p) for p in padding], "constant", 0.0)]
+        return in_order(torch, [*before, own])
+
+
+class AdaptivePool(Unlearned):
+    """Shared by the pools that are told their output size and choose windows to suit.
+
+    Output i of m covers input floor(i n / m) up to ceil((i + 1) n / m); windows overlap where m
+    does not divide n, and the elements under all of them are n + m - gcd(n, m) along an axis.
+    """
+
+    size: Any
+
+    def targets(self, x: Shape) -> Shape:
+        """Output sizes along the spatial axes; null keeps an axis as it is."""
+        sizes = one_per_axis(self.size, spatial_rank(self, x), "size")
+        return tuple(n if m is None else m for m, n in zip(sizes, x[2:]))
+
+    def shape(self, x: Shape) -> Shape:
+        return (*x[:2], *self.targets(x))
+
+    def covered(self, y: Shape, x: Shape) -> Size:
+        """Elements under all windows together."""
+        along = (n + m - common_divisor(n, m) for n, m in zip(x[2:], y[2:]))
+        return numel(x[:2]) * numel(tuple(along))
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        from fractions import Fraction
+
+        moves: list[Along | None] = [None]
+        for axis, (n, m) in enumerate(zip(x[2:], y[2:]), 2):
+            one = not is_array(m) and m == 1
+            # A ratio that is not whole moves unevenly: windows differ by one element at most.
+            uneven = not is_array(n) and n % m != 0
+            moves.append(None if one else Along(axis, ceil_div(n, m) + uneven, Fraction(n, m)))
+        return tuple(moves)
+
+    def describe(self, x: Shape) -> str:
+        return f"{self.key} {by_axis(self.targets(x))}"
+
+
+@layer
+class AdaptiveMaxPool(AdaptivePool):
+    """Max pooling to a given size. (torch.nn.AdaptiveMaxPool1d, 2d, 3d)"""
+
+    key, main = "adaptive_max_pool", "size"
+    size: OptionalSizes
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        return Operations(comparisons=self.covered(y, x) - numel(y))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return getattr(torch.nn, f"AdaptiveMaxPool{len(x) - 2}d")(self.targets(x))
+
+
+@layer
+class AdaptiveAvgPool(AdaptivePool):
+    """Average pooling to a given size. (torch.nn.AdaptiveAvgPool1d, 2d, 3d)"""
+
+    key, main = "adaptive_avg_pool", "size"
+    size: OptionalSizes
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        return Operations(additions=self.covered(y, x) - numel(y), divisions=numel(y))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return getattr(torch.nn, f"AdaptiveAvgPool{len(x) - 2}d")(self.targets(x))
+
+
+class GlobalPool(Unlearned):
+    """Shared by the pools over all of the image. keep: leave axes of size 1, or drop them."""
+
+    keep: Any
+
+    def shape(self, x: Shape) -> Shape:
+        rank = spatial_rank(self, x)
+        return (*x[:2], *((1,) * rank if self.keep else ()))
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return (None,) * (len(y) - 1)
+
+
+@layer
+class GlobalAvgPool(GlobalPool):
+    """The mean of each channel. (Lin et al. 2014; torch.mean over the spatial axes)"""
+
+    key, main = "global_avg_pool", None
+    keep: Flag = True
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        return Operations(additions=numel(x) - numel(y), divisions=numel(y))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return calls(torch, lambda t: t.mean(tuple(range(2, len(x))), self.keep))
+
+
+@layer
+class GlobalMaxPool(GlobalPool):
+    """The largest element of each channel. (torch.amax over the spatial axes)"""
+
+    key, main = "global_max_pool", None
+    keep: Flag = True
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        return Operations(comparisons=numel(x) - numel(y))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return calls(torch, lambda t: t.amax(tuple(range(2, len(x))), self.keep))

@@ -1,0 +1,290 @@
+"""Ops that rearrange elements: no arithmetic, except upsampling that interpolates."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from cnncost.cost import Operations
+from cnncost.dims import AXES, Shape, Size, numel, require, scaled, shown
+from cnncost.errors import ShapeError
+from cnncost.ops.base import (
+    Along,
+    Free,
+    Sight,
+    Unlearned,
+    calls,
+    channels_of,
+    layer,
+    one_per_axis,
+    pad_module,
+    spatial_rank,
+    unmoved,
+)
+from cnncost.ops.conv import divides
+from cnncost.ops.pointwise import along
+from cnncost.options import Amounts, Axes, Factor, Flag, OptionalSizes, Real, Signed, Target, spelled
+
+UpsampleMode = Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"]
+PadMode = Literal["constant", "reflect", "replicate", "circular"]
+
+
+class View(Free):
+    """States that nothing moves: the output is the input's storage under another shape."""
+
+    view = True
+
+
+@layer
+class Flatten(View):
+    """Axes start to end become one; by default all but the batch. (torch.nn.Flatten)"""
+
+    key, main = "flatten", "start"
+    start: Signed = 1
+    end: Signed = -1
+
+    def span(self, x: Shape) -> tuple[int, int]:
+        """First and last axis, counted from 0."""
+        if len(x) == 1 and self.start == 1:
+            raise ShapeError("flatten has nothing after the batch to work on")
+        first, last = along(self, x, self.start), along(self, x, self.end)
+        require(first <= last, "flatten from axis {a} to {b} goes backwards", a=self.start, b=self.end)
+        return first, last
+
+    def shape(self, x: Shape) -> Shape:
+        first, last = self.span(x)
+        return (*x[:first], numel(x[first : last + 1]), *x[last + 1 :])
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        first, last = self.span(x)
+        if first == last:
+            return unmoved(len(y))
+        after = (Along(axis) for axis in range(last + 1, len(x)))
+        return (*unmoved(first), None, *after)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return torch.nn.Flatten(self.start, self.end)
+
+
+@layer
+class Reshape(View):
+    """Another shape for the same elements, batch left out; one size may be -1: what remains. (torch.reshape)"""
+
+    key, main = "reshape", "to"
+    to: Target
+
+    def shape(self, x: Shape) -> Shape:
+        elements = numel(x[1:])
+        unknown = [i for i, n in enumerate(self.to) if type(n) is int and n == -1]
+        known = numel(tuple(n for i, n in enumerate(self.to) if i not in unknown))
+        if len(unknown) > 1:
+            raise ShapeError(f"reshape to {spelled(self.to)} has more than one -1")
+        require(known >= 1, "reshape to {to}: sizes are at least 1, or -1", to=spelled(self.to))
+        if not unknown:
+            require(
+                known == elements,
+                "reshape of {x} to {to}: {elements} elements do not become {known}",
+                x=shown(x[1:]),
+                to=spelled(self.to),
+                elements=elements,
+                known=known,
+            )
+            return (x[0], *self.to)
+        require(
+            elements % known == 0,
+            "reshape of {x} to {to}: {known} does not divide {elements} elements",
+            x=shown(x[1:]),
+            to=spelled(self.to),
+            elements=elements,
+            known=known,
+        )
+        return (x[0], *(elements // known if i in unknown else n for i, n in enumerate(self.to)))
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        # Leading axes that keep their sizes keep their places.
+        kept = 1
+        while kept < min(len(x), len(y)) and x[kept] == y[kept]:
+            kept += 1
+        return (*unmoved(kept), *(None,) * (len(y) - kept))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        sizes = self.shape(x)[1:]
+        return calls(torch, lambda t: t.reshape(t.shape[0], *sizes))
+
+
+@layer
+class Permute(View):
+    """Axes in another order; order names all axes, the batch first. (torch.permute)"""
+
+    key, main = "permute", "order"
+    order: Axes
+
+    def shape(self, x: Shape) -> Shape:
+        if sorted(self.order) != list(range(len(x))) or self.order[0] != 0:
+            raise ShapeError(
+                f"permute to {spelled(self.order)} and the input {shown(x)} has axes 0 to {len(x) - 1}",
+                hint="name every axis once, and the batch, 0, first: [0, 2, 3, 1]",
+            )
+        return tuple(x[axis] for axis in self.order)
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return tuple(Along(axis) for axis in self.order[1:])
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return calls(torch, lambda t: t.permute(self.order))
+
+
+@layer
+class Pad(Free):
+    """Elements added around the spatial axes: a number, one an axis, or [before, after] an axis. (torch.nn.functional.pad)
+
+    Negative numbers cut off. mode: what is added; value: the constant.
+    """
+
+    key, main = "pad", "amount"
+    amount: Amounts
+    mode: PadMode = "constant"
+    value: Real = 0.0
+
+    def both(self, x: Shape) -> list[tuple[Size, Size]]:
+        """(before, after) of each spatial axis."""
+        sides = one_per_axis(self.amount, spatial_rank(self, x), "amount")
+        return [s if isinstance(s, tuple) else (s, s) for s in sides]
+
+    def shape(self, x: Shape) -> Shape:
+        both = self.both(x)
+        sizes = tuple(n + before + after for n, (before, after) in zip(x[2:], both))
+        for n, size, sides, axis in zip(x[2:], sizes, both, AXES[len(both)]):
+            require(size >= 1, "pad by {sides} leaves nothing of {n} ({axis})", sides=spelled(sides), n=n, axis=axis)
+            if self.mode != "constant":
+                room = n - (self.mode == "reflect")
+                require(
+                    (self.mode == "replicate") | ((sides[0] <= room) & (sides[1] <= room)),
+                    "pad by {sides} with mode {mode} needs more than the {n} elements there are ({axis})",
+                    sides=spelled(sides),
+                    mode=self.mode,
+                    n=n,
+                    axis=axis,
+                )
+        return (*x[:2], *sizes)
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return (None, *(Along(a, 1, 1, before) for a, (before, _) in enumerate(self.both(x), 2)))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return pad_module(torch, self.both(x), self.mode, self.value)
+
+
+@layer
+class Upsample(Unlearned):
+    """The image at another size, by a factor or to a size. (torch.nn.Upsample)
+
+    Interpolation takes 2 taps an axis (bicubic 4): an output is as many multiplications and one
+    addition fewer; nearest is a copy, area an adaptive average.
+    """
+
+    key, main = "upsample", "factor"
+    factor: Factor = None
+    size: OptionalSizes = None
+    mode: UpsampleMode = "nearest"
+    align_corners: Flag = False
+
+    def check(self) -> None:
+        if (self.factor is None) == (self.size is None):
+            raise self.fault("factor", "upsample takes either a factor or a size", "write upsample: 2, or size: [h, w]")
+
+    def shape(self, x: Shape) -> Shape:
+        rank = spatial_rank(self, x)
+        only = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}.get(self.mode, rank)
+        require(
+            only == rank, "mode {mode} is for {only} spatial axes, not {rank}", mode=self.mode, only=only, rank=rank
+        )
+        if self.size is not None:
+            sizes = one_per_axis(self.size, rank, "size")
+            return (*x[:2], *(n if m is None else m for m, n in zip(sizes, x[2:])))
+        factors = one_per_axis(self.factor, rank, "factor")
+        sizes = tuple(scaled(n, f) for n, f in zip(x[2:], factors))
+        for n, f, size in zip(x[2:], factors, sizes):
+            require(size >= 1, "factor {f} leaves nothing of {n}", f=f, n=n)
+        return (*x[:2], *sizes)
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        n = numel(y)
+        if self.mode in ("nearest", "nearest-exact"):
+            return Operations()
+        if self.mode == "area":
+            from cnncost.ops.pool import AdaptiveAvgPool
+
+            return AdaptiveAvgPool(y[2:]).operations(y, x)
+        taps = (4 if self.mode == "bicubic" else 2) ** (len(x) - 2)
+        return Operations(additions=n * (taps - 1), multiplications=n * taps)
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        from fractions import Fraction
+
+        reach = {"nearest": 1, "nearest-exact": 1, "bicubic": 4}.get(self.mode, 2)
+        moves = (Along(a, reach, Fraction(n, m), reach // 2) for a, (n, m) in enumerate(zip(x[2:], y[2:]), 2))
+        return (None, *moves)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        corners = self.align_corners if self.mode in ("linear", "bilinear", "bicubic", "trilinear") else None
+        size = self.shape(x)[2:]
+        return calls(torch, lambda t: torch.nn.functional.interpolate(t, size, mode=self.mode, align_corners=corners))
+
+
+@layer
+class ChannelShuffle(Free):
+    """Channels of all groups interleaved, copied. (Zhang et al. 2018; torch.nn.ChannelShuffle)"""
+
+    key, main = "channel_shuffle", "groups"
+    groups: Size
+
+    def shape(self, x: Shape) -> Shape:
+        divides(self.groups, channels_of(self, x), "input")
+        return x
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return (None, *unmoved(len(y))[1:])
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return torch.nn.ChannelShuffle(self.groups)
+
+
+@layer
+class SpaceToDepth(Free):
+    """Each block x block square becomes channels, copied: YOLOv2's reorg. (torch.nn.PixelUnshuffle)"""
+
+    key, main = "space_to_depth", "block"
+    block: Size
+
+    def shape(self, x: Shape) -> Shape:
+        rank = spatial_rank(self, x)
+        for n, axis in zip(x[2:], AXES[rank]):
+            require(n % self.block == 0, "block {b} does not divide {n} ({axis})", b=self.block, n=n, axis=axis)
+        return (x[0], x[1] * self.block**rank, *(n // self.block for n in x[2:]))
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return (None, *(Along(axis, self.block, self.block) for axis in range(2, len(y))))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return torch.nn.PixelUnshuffle(self.block)
+
+
+@layer
+class DepthToSpace(Free):
+    """Channels become block x block squares, copied: sub-pixel convolution. (Shi et al. 2016; torch.nn.PixelShuffle)"""
+
+    key, main = "depth_to_space", "block"
+    block: Size
+
+    def shape(self, x: Shape) -> Shape:
+        rank = spatial_rank(self, x)
+        divides(self.block**rank, x[1], "input")
+        return (x[0], x[1] // self.block**rank, *(n * self.block for n in x[2:]))
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        from fractions import Fraction
+
+        return (None, *(Along(axis, 1, Fraction(1, self.block)) for axis in range(2, len(y))))
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return torch.nn.PixelShuffle(self.block)

@@ -1,0 +1,317 @@
+"""The kinds of layer option: what values each takes, how it is checked, how a schema writes it.
+
+An op class annotates its fields with these names; the annotation is the whole declaration. The
+reader of specs, the JSON Schema and the checks in `Op.__post_init__` all follow from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal, Union, get_args
+
+from cnncost.dims import LARGEST, Size, is_array
+from cnncost.errors import OptionError, did_you_mean
+
+Sizes = Union[Size, tuple[Size, ...]]
+Pads = Union[Size, str, tuple[Any, ...]]
+Amounts = Union[Size, tuple[Any, ...]]
+Counts = Sizes
+Range = tuple[Union[int, None], ...]
+Signed = Size
+OptionalSizes = Union[Size, None, tuple[Union[Size, None], ...]]
+OptionalSize = Union[Size, None]
+Axes = tuple[int, ...]
+Target = tuple[Size, ...]
+Maps = tuple[tuple[int, ...], ...]
+Parts = Union[Size, tuple[Size, ...]]
+Flag = bool
+Real = float
+Factor = Union[float, tuple[float, ...], None]
+
+Evaluate = Callable[[str], Any]
+AXES_AT_MOST = 8
+
+
+def spelled(value: Any) -> str:
+    """A value as the spec would write it, cut where it is long."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        text = "[" + ", ".join(map(spelled, value[:AXES_AT_MOST])) + (", …]" if len(value) > AXES_AT_MOST else "]")
+    elif isinstance(value, dict):
+        text = "a mapping"
+    elif isinstance(value, int) and abs(value) > 10**30:
+        text = f"a number of {len(str(abs(value))) if abs(value) < 10**4000 else 'over 4000'} digits"
+    else:
+        text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+class Kind:
+    """One kind of option. `read` turns what the YAML says into a value, `check` makes it canonical."""
+
+    noun = "value"
+    words: tuple[str, ...] = ()  # strings that are values themselves, not expressions
+
+    def read(self, raw: Any, evaluate: Evaluate) -> Any:
+        """The value of a YAML node already in Python form; strings are expressions, unless words."""
+        if isinstance(raw, str):
+            return raw if raw in self.words else evaluate(raw)
+        if isinstance(raw, (list, tuple)):
+            return tuple(self.read(item, evaluate) for item in raw)
+        return raw
+
+    def check(self, value: Any) -> Any:
+        raise NotImplementedError
+
+    def schema(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def wrong(self, value: Any, hint: str | None = None) -> OptionError:
+        return OptionError(f"must be {self.noun}, got {spelled(value)}", hint=hint)
+
+
+EXPRESSION = {"type": "string", "description": "an arithmetic expression over declared parameters"}
+
+
+class SizeKind(Kind):
+    """A whole number of at least `least`, or an array of such."""
+
+    def __init__(self, noun: str, least: int | None, optional: bool = False) -> None:
+        self.noun, self.least, self.optional = noun, least, optional
+
+    def check(self, value: Any) -> Any:
+        if value is None and self.optional:
+            return None
+        if is_array(value):
+            return self._check_array(value)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, float):
+            raise self.wrong(value, "write a whole number, or round: floor(...), ceil(...), round_to(..., 8)")
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.wrong(value)
+        if self.least is not None and value < self.least:
+            raise self.wrong(value)
+        if abs(value) > LARGEST:
+            raise self.wrong(value, f"sizes up to {LARGEST} are accepted")
+        return value
+
+    def _check_array(self, value: Any) -> Any:
+        import numpy as np
+
+        if value.dtype.kind == "f":
+            if not np.all(value == np.floor(value)):
+                raise self.wrong(float(value[value != np.floor(value)].flat[0]))
+        elif value.dtype.kind not in "iu":
+            raise self.wrong(value)
+        if self.least is not None and np.any(value < self.least):
+            raise self.wrong(int(value.min()))
+        if np.any(np.abs(value) > LARGEST):
+            raise self.wrong(int(np.abs(value).max()), f"sizes up to {LARGEST} are accepted")
+        return value.astype(np.int64)
+
+    def schema(self) -> dict[str, Any]:
+        number: dict[str, Any] = {"type": "integer"}
+        if self.least is not None:
+            number["minimum"] = self.least
+        return {"anyOf": [number, EXPRESSION, *([{"type": "null"}] if self.optional else [])]}
+
+
+class PerAxis(Kind):
+    """One value for all spatial axes, or a list with one an axis."""
+
+    def __init__(self, each: Kind, noun: str) -> None:
+        self.each, self.noun = each, noun
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            if not 1 <= len(value) <= AXES_AT_MOST:
+                raise self.wrong(value)
+            return tuple(self.each.check(item) for item in value)
+        try:
+            return self.each.check(value)
+        except OptionError as e:
+            raise self.wrong(value, e.hint) from None
+
+    def schema(self) -> dict[str, Any]:
+        each = self.each.schema()
+        return {"anyOf": [*each["anyOf"], {"type": "array", "items": each, "minItems": 1}]}
+
+
+class PadsKind(Kind):
+    """Padding: one number; one an axis; [before, after] an axis; or a word."""
+
+    def __init__(self, number: SizeKind, noun: str, words: tuple[str, ...] = ()) -> None:
+        self.number, self.noun, self.words = number, noun, words
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, str) and value in self.words:
+            return value
+        if isinstance(value, (list, tuple)):
+            return tuple(self._side(item, value) for item in value)
+        return self._number(value, value)
+
+    def _number(self, item: Any, whole: Any) -> Any:
+        try:
+            return self.number.check(item)
+        except OptionError as e:
+            raise self.wrong(whole, e.hint) from None
+
+    def _side(self, item: Any, whole: Any) -> Any:
+        if not isinstance(item, (list, tuple)):
+            return self._number(item, whole)
+        if len(item) != 2:
+            raise self.wrong(whole)
+        return tuple(self._number(n, whole) for n in item)
+
+    def schema(self) -> dict[str, Any]:
+        number = self.number.schema()
+        pair = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
+        axes = {"type": "array", "items": {"anyOf": [*number["anyOf"], pair]}, "minItems": 1}
+        words = [{"enum": list(self.words)}] if self.words else []
+        return {"anyOf": [*words, *number["anyOf"], axes]}
+
+
+class ListOf(Kind):
+    """A list of values of one kind."""
+
+    def __init__(self, each: Kind, noun: str, or_single: bool = False) -> None:
+        self.each, self.noun, self.or_single = each, noun, or_single
+
+    def check(self, value: Any) -> Any:
+        if self.or_single and not isinstance(value, (list, tuple)):
+            return self.each.check(value)
+        if not isinstance(value, (list, tuple)) or not value:
+            raise self.wrong(value)
+        try:
+            return tuple(self.each.check(item) for item in value)
+        except OptionError as e:
+            raise self.wrong(value, e.hint) from None
+
+    def schema(self) -> dict[str, Any]:
+        each = self.each.schema()
+        array = {"type": "array", "items": each, "minItems": 1}
+        return {"anyOf": [*each["anyOf"], array]} if self.or_single else {"anyOf": [array]}
+
+
+class FlagKind(Kind):
+    noun = "true or false"
+
+    def read(self, raw: Any, evaluate: Evaluate) -> Any:
+        if isinstance(raw, str) and raw.lower() in ("yes", "no", "on", "off"):
+            return raw  # not an expression: check() names it and says what to write
+        return super().read(raw, evaluate)
+
+    def check(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.wrong(value, "flags are written true or false")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "boolean"}, EXPRESSION]}
+
+
+class RealKind(Kind):
+    noun = "a number"
+
+    def check(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise self.wrong(value)
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"type": "number"}, EXPRESSION]}
+
+
+class FactorKind(Kind):
+    """A scale factor above 0, for all axes or one an axis; nothing where a size is given instead."""
+
+    noun = "a number above 0, or one an axis"
+
+    def check(self, value: Any) -> Any:
+        if value is None:
+            return None
+        if isinstance(value, (list, tuple)) and value:
+            return tuple(self._one(item, value) for item in value)
+        return self._one(value, value)
+
+    def _one(self, item: Any, whole: Any) -> Any:
+        if isinstance(item, bool) or not isinstance(item, (int, float)) or not 0 < item < LARGEST:
+            raise self.wrong(whole)
+        return item
+
+    def schema(self) -> dict[str, Any]:
+        number = {"type": "number", "exclusiveMinimum": 0}
+        return {"anyOf": [number, EXPRESSION, {"type": "array", "items": {"anyOf": [number, EXPRESSION]}}]}
+
+
+class ChoiceKind(Kind):
+    """One of a few words."""
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.words = words
+        self.noun = "one of " + ", ".join(words)
+
+    def read(self, raw: Any, evaluate: Evaluate) -> Any:
+        if isinstance(raw, str) and raw not in self.words:
+            try:
+                return evaluate(raw)  # a parameter that holds the word
+            except Exception:
+                return raw
+        return raw
+
+    def check(self, value: Any) -> str:
+        if not isinstance(value, str) or value not in self.words:
+            hint = did_you_mean(value, self.words) if isinstance(value, str) else None
+            raise self.wrong(value, hint if hint and hint.startswith("did") else None)
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [{"enum": list(self.words)}, EXPRESSION]}
+
+
+_SIZE = SizeKind("a whole number of at least 1", 1)
+_COUNT = SizeKind("a whole number of at least 0", 0)
+_SIGNED = SizeKind("a whole number", None)
+_OPTIONAL = SizeKind("a whole number of at least 1, or null", 1, optional=True)
+
+KINDS: dict[str, Kind] = {
+    "Size": _SIZE,
+    "Signed": _SIGNED,
+    "OptionalSize": _OPTIONAL,
+    "Sizes": PerAxis(_SIZE, "a whole number of at least 1, or a list with one an axis"),
+    "Counts": PerAxis(_COUNT, "a whole number of at least 0, or a list with one an axis"),
+    "OptionalSizes": PerAxis(_OPTIONAL, "a whole number of at least 1, null, or a list with one an axis"),
+    "Pads": PadsKind(
+        _COUNT,
+        "a number of at least 0, one an axis, [before, after] for each axis, or same, same_tf, valid",
+        ("same", "same_tf", "valid"),
+    ),
+    "Amounts": PadsKind(_SIGNED, "a whole number, one an axis, or [before, after] for each axis"),
+    "Axes": ListOf(_SIGNED, "a list of axis numbers"),
+    "Target": ListOf(_SIGNED, "a list of sizes"),
+    "Range": ListOf(SizeKind("a whole number, or null", None, optional=True), "[start, stop]"),
+    "Maps": ListOf(ListOf(_COUNT, "a list of input channels"), "a list with the input channels of each output channel"),
+    "Parts": ListOf(_SIZE, "a number of equal parts, or a list of sizes", or_single=True),
+    "Flag": FlagKind(),
+    "Real": RealKind(),
+    "Factor": FactorKind(),
+}
+"""Kinds by the name that annotates a field."""
+
+
+@cache
+def kind_of(annotation: str, module: str) -> Kind:
+    """The kind that a field's annotation names: one of KINDS, or a Literal of its op's module."""
+    if annotation in KINDS:
+        return KINDS[annotation]
+    import sys
+
+    literal = getattr(sys.modules[module], annotation)
+    assert getattr(literal, "__origin__", None) is Literal, f"{annotation} is no kind of option"
+    return ChoiceKind(get_args(literal))

@@ -1,0 +1,295 @@
+"""Arithmetic expressions of the spec language: parsed, never evaluated as Python.
+
+    2 * width        depths[0]        input.channels // 2        round_to(32 * width, 8)
+    2 if i == 0 else 1                stride != 1 or input.channels != out
+
+Names are declared parameters; `layer.channels`, `.length`, `.height`, `.width`, `.depth` and
+`.size` (the last axis) are sizes of earlier layers. Values may be arrays: one entry a design point.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Protocol
+
+from cnncost.dims import Shape, ceil_div, is_array, larger, round_to, smaller
+from cnncost.errors import SpecError, did_you_mean
+from cnncost.options import spelled
+
+LENGTH_AT_MOST = 500
+LARGEST_RESULT = 2**63 - 1
+
+
+class Scope(Protocol):
+    """Where an expression looks names up."""
+
+    def value(self, name: str) -> Any: ...
+
+    def shape(self, name: str) -> Shape: ...
+
+
+Compiled = Callable[[Scope], Any]
+
+
+@cache
+def compiled(text: str) -> Compiled:
+    """A function of a scope that computes the expression. Raises SpecError for what is not arithmetic."""
+    if len(text) > LENGTH_AT_MOST:
+        raise SpecError(f"an expression of {len(text)} characters", hint=f"at most {LENGTH_AT_MOST}: use a parameter")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as e:
+        reason = e.msg if isinstance(e, SyntaxError) else "it is nested too deep"
+        raise SpecError(
+            f"cannot read {spelled(text)!r} as an expression: {reason}",
+            hint="expressions are arithmetic over parameters, like 2 * width or input.channels // 2",
+        ) from None
+    try:
+        return _compile(tree)
+    except RecursionError:
+        raise SpecError(f"expression {spelled(text)!r} is nested too deep", hint="use parameters") from None
+
+
+def evaluate(text: str, scope: Scope) -> Any:
+    """The value of an expression in a scope. Raises SpecError."""
+    try:
+        return compiled(text)(scope)
+    except ZeroDivisionError:
+        raise SpecError(f"{spelled(text)} divides by zero", hint="check the parameters it uses") from None
+    except (OverflowError, ValueError):
+        raise SpecError(f"{spelled(text)} is not a finite number", hint="check the parameters it uses") from None
+
+
+def holds(text: str, scope: Scope) -> bool:
+    """Whether a condition holds in a scope. Raises SpecError."""
+    return _truth(evaluate(text, scope))
+
+
+def _bounded(value: Any) -> Any:
+    if type(value) is int and not -LARGEST_RESULT <= value <= LARGEST_RESULT:
+        raise SpecError("an expression gives a number beyond 2^63", hint="sizes have at most 10 digits")
+    return value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, (bool, str, list, tuple, type(None))):
+        raise SpecError(f"arithmetic on {spelled(value)}", hint="+ - * / work on numbers")
+    return value
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    if type(base) is int and type(exponent) is int and exponent > 64 and abs(base) > 1:
+        raise SpecError("an expression gives a number beyond 2^63", hint="sizes have at most 10 digits")
+    result = base**exponent
+    if isinstance(result, complex):
+        raise SpecError(f"{base} ** {exponent} is not a real number", hint="check the parameters it uses")
+    return result
+
+
+_ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: _power,
+}
+_COMPARISON: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+
+
+def _floor(value: Any) -> Any:
+    if is_array(value):
+        return (value // 1).astype("int64")
+    return math.floor(value)
+
+
+def _ceil(value: Any) -> Any:
+    if is_array(value):
+        return (-(-value // 1)).astype("int64")
+    return math.ceil(value)
+
+
+def _pairwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def over(*values: Any) -> Any:
+        from functools import reduce
+
+        if len(values) == 1 and isinstance(values[0], (list, tuple)):
+            values = tuple(values[0])
+        return reduce(function, values)
+
+    return over
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "abs": abs,
+    "ceil": _ceil,
+    "ceil_div": ceil_div,
+    "floor": _floor,
+    "len": len,
+    "max": _pairwise(larger),
+    "min": _pairwise(smaller),
+    "round": lambda x: _floor(x + 0.5),
+    "round_to": round_to,
+    "sum": lambda values: sum(map(_number, values)),
+}
+"""Functions of the language. round rounds halves up; round_to(x, 8) is MobileNet's rule for channels."""
+
+SIZES = ("channels", "depth", "height", "width", "length", "size")
+
+
+def size_of(shape: Shape, name: str, layer: str) -> Any:
+    """A named size of a shape: channels, or a spatial axis."""
+    index = {"channels": 1, "depth": -3, "height": -2, "width": -1, "length": -1, "size": -1}.get(name)
+    if index is None:
+        raise SpecError(f"{layer}.{name} is no size", hint=did_you_mean(name, SIZES))
+    if not -len(shape) < index < len(shape) or (name in ("depth", "height") and len(shape) + index < 2):
+        raise SpecError(f"{layer} has no {name}: its shape is {spelled(list(shape))}")
+    return shape[index]
+
+
+def _truth(value: Any) -> bool:
+    if is_array(value):
+        if value.size == 1 or (value == value.flat[0]).all():
+            return bool(value.flat[0])
+        raise SpecError(
+            "a condition that differs between design points", hint="vary structural parameters one value at a time"
+        )
+    return bool(value)
+
+
+def _compile(node: ast.AST) -> Compiled:
+    if isinstance(node, ast.Constant):
+        return _constant(node.value)
+    if isinstance(node, ast.Name):
+        return lambda scope, name=node.id: scope.value(name)  # type: ignore[misc]
+    if isinstance(node, ast.BinOp):
+        return _binary(node)
+    if isinstance(node, ast.UnaryOp):
+        return _unary(node)
+    if isinstance(node, ast.Compare):
+        return _compare(node)
+    if isinstance(node, ast.BoolOp):
+        return _logical(node)
+    if isinstance(node, ast.IfExp):
+        test, yes, no = _compile(node.test), _compile(node.body), _compile(node.orelse)
+        return lambda scope: yes(scope) if _truth(test(scope)) else no(scope)
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        layer, size = node.value.id, node.attr
+        return lambda scope: size_of(scope.shape(layer), size, layer)
+    if isinstance(node, ast.Subscript):
+        return _subscript(node)
+    if isinstance(node, ast.Call):
+        return _call(node)
+    if isinstance(node, (ast.List, ast.Tuple)):
+        items = [_compile(item) for item in node.elts]
+        return lambda scope: [item(scope) for item in items]
+    raise SpecError(
+        f"{spelled(ast.unparse(node))} is not part of the expression language",
+        hint="there are numbers, names, + - * / // % **, comparisons, and/or/not, a if b else c, x[i], "
+        f"layer.channels, and {', '.join(FUNCTIONS)}",
+    )
+
+
+def _constant(value: Any) -> Compiled:
+    if not isinstance(value, (bool, int, float, str)):
+        raise SpecError(f"{spelled(value)} is not part of the expression language")
+    _bounded(value)
+    return lambda scope: value
+
+
+def _binary(node: ast.BinOp) -> Compiled:
+    function = _ARITHMETIC.get(type(node.op))
+    if function is None:
+        raise SpecError(f"operator in {spelled(ast.unparse(node))} is not accepted", hint="use + - * / // % **")
+    left, right = _compile(node.left), _compile(node.right)
+    return lambda scope: _bounded(function(_number(left(scope)), _number(right(scope))))
+
+
+def _unary(node: ast.UnaryOp) -> Compiled:
+    operand = _compile(node.operand)
+    if isinstance(node.op, ast.Not):
+        return lambda scope: not _truth(operand(scope))
+    if isinstance(node.op, ast.USub):
+        return lambda scope: -_number(operand(scope))
+    if isinstance(node.op, ast.UAdd):
+        return lambda scope: _number(operand(scope))
+    raise SpecError(f"operator in {spelled(ast.unparse(node))} is not accepted")
+
+
+def _compare(node: ast.Compare) -> Compiled:
+    parts = [_compile(node.left), *map(_compile, node.comparators)]
+    functions = [_COMPARISON.get(type(op)) for op in node.ops]
+    if None in functions:
+        raise SpecError(f"comparison {spelled(ast.unparse(node))} is not accepted", hint="use == != < <= > >=")
+
+    def compare(scope: Scope) -> Any:
+        values = [part(scope) for part in parts]
+        try:
+            results = [f(a, b) for f, a, b in zip(functions, values, values[1:])]  # type: ignore[misc]
+        except TypeError:
+            raise SpecError(f"{' and '.join(map(spelled, values))} cannot be compared") from None
+        return results[0] if len(results) == 1 else all(map(_truth, results))
+
+    return compare
+
+
+def _logical(node: ast.BoolOp) -> Compiled:
+    parts = [_compile(value) for value in node.values]
+    every = isinstance(node.op, ast.And)
+
+    def logical(scope: Scope) -> bool:
+        for part in parts:
+            if _truth(part(scope)) is not every:
+                return not every
+        return every
+
+    return logical
+
+
+def _subscript(node: ast.Subscript) -> Compiled:
+    if isinstance(node.slice, ast.Slice):
+        raise SpecError(f"slice {spelled(ast.unparse(node))} is not accepted", hint="take one entry: depths[0]")
+    values, index = _compile(node.value), _compile(node.slice)
+    text = ast.unparse(node.value)
+
+    def item(scope: Scope) -> Any:
+        these, i = values(scope), index(scope)
+        if not isinstance(these, (list, tuple)):
+            raise SpecError(f"{text} is {spelled(these)}, not a list")
+        if type(i) is not int or not -len(these) <= i < len(these):
+            raise SpecError(f"{text}[{spelled(i)}] and {text} has entries 0 to {len(these) - 1}")
+        return these[i]
+
+    return item
+
+
+def _call(node: ast.Call) -> Compiled:
+    name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
+    if name not in FUNCTIONS:
+        raise SpecError(f"unknown function {spelled(name)}", hint=did_you_mean(name, FUNCTIONS))
+    if node.keywords:
+        raise SpecError(f"{name} takes no named arguments")
+    function, arguments = FUNCTIONS[name], [_compile(a) for a in node.args]
+
+    def call(scope: Scope) -> Any:
+        values = [a(scope) for a in arguments]
+        try:
+            return _bounded(function(*values))
+        except TypeError:
+            raise SpecError(
+                f"{name}({', '.join(map(spelled, values))}) does not work", hint="check its arguments"
+            ) from None
+
+    return call
