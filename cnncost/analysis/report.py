@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from cnncost.analysis.receptive import ReceptiveField, receptive_fields
@@ -100,14 +99,11 @@ class Report:
     def element_bytes(self) -> int:
         return DTYPES[self.dtype]
 
-    @cached_property
-    def per_image(self) -> Cost:
-        """The total of one image: parameters as they are, everything else divided by the batch.
-
-        What a layer reads holds its parameters once a batch, so `read` is left as the batch's.
-        """
-        once = {"weights", "biases", "other_params", "buffers", "read"}
-        return Cost(*(n if k in once else n // self.batch for k, n in self.total._asdict().items()))
+    @property
+    def per_image(self) -> dict[str, Any]:
+        """The figures that grow with the batch, for one image."""
+        grows = ("macs", "flops", "neurons", "elements_written", "activation_bytes")
+        return {name: self.totals[name] // self.batch for name in grows}
 
     @property
     def totals(self) -> dict[str, Any]:

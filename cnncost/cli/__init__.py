@@ -1,0 +1,113 @@
+"""The command line: arguments become one call and one printed thing. Only here is anything printed.
+
+Exit codes: 0 done; 1 a check failed; 2 bad input, with one message; 130 interrupted; 70 a fault of cnncost.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from cnncost import __version__
+from cnncost.errors import CnncostError, UsageError, did_you_mean
+
+COMMANDS = {
+    "report": "What a network costs, layer by layer and in total.",
+    "list": "The bundled architectures.",
+    "schema": "JSON Schema of the spec language, or of the JSON report.",
+    "completion": "A script that completes commands, options and networks in your shell.",
+}
+"""Commands in the order of the help, with what they do; each is cnncost/cli/NAME.py, read when used."""
+
+BAD_INPUT, FAULT, INTERRUPTED = 2, 70, 130
+
+
+class Commands(click.Group):
+    """Imports a command only when it runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"cnncost.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] not in COMMANDS:
+            near = did_you_mean(args[0], COMMANDS)
+            if os.path.exists(args[0]) or args[0].endswith((".yaml", ".yml")):
+                near = f"write cnncost report {args[0]}"
+            raise UsageError(f"unknown command {args[0]}", hint=near)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExamples:\n  cnncost report alexnet\n  cnncost report my_net.yaml --batch 32 --by block\n  cnncost list",
+)
+@click.version_option(__version__, prog_name="cnncost", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error. Works anywhere on the line.")
+def cli(debug: bool) -> None:
+    """What a convolutional network costs: shapes, parameters, MACs and other operations, memory.
+
+    Networks are YAML files, or names of bundled architectures; no framework is needed.
+    """
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [a for a in arguments if a != "--debug"]
+    try:
+        code = cli.main(arguments, prog_name="cnncost", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of the pipe has seen enough. Python would complain again when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted")
+        code = INTERRUPTED
+    except Exception as e:
+        if debug:
+            raise
+        code = _complain(e)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(error: Exception) -> int:
+    """Print one message for an error; returns the exit code."""
+    if isinstance(error, CnncostError):
+        _say(f"error: {error}")
+        return BAD_INPUT
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx else "cnncost"
+        _say(f"error: {error.format_message()}\nhint: {command} --help")
+        return BAD_INPUT
+    if isinstance(error, click.ClickException):
+        _say(f"error: {error.format_message()}")
+        return BAD_INPUT
+    if isinstance(error, OSError):
+        _say(f"error: {error.filename or ''}: {error.strerror or error}")
+        return BAD_INPUT
+    _say(
+        f"error: cnncost failed on this input ({type(error).__name__}: {error})\n"
+        "hint: this is a fault of cnncost; --debug shows where. Please report it with the input"
+    )
+    return FAULT
+
+
+def _say(message: str) -> None:
+    click.echo(message, err=True)

@@ -1,0 +1,168 @@
+"""Reports as tables for people, on a terminal or in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cnncost.analysis.report import CONVENTIONS, LayerReport, Report
+from cnncost.output.columns import Column
+from cnncost.output.units import Unit, bar, percent, plural, readable_bytes, shape, unit_for
+
+BAR_AT_MOST = 16
+UNLIMITED = 100_000
+NAMED_AT_MOST = 4
+"""Layers that a note names before it says how many more there are."""
+
+
+class Paper:
+    """What a table is printed on: width in characters (None: as wide as it gets), colour, block character."""
+
+    def __init__(self, width: int | None = None, colour: bool = False, unicode: bool = True) -> None:
+        self.width, self.colour, self.unicode = width, colour, unicode
+
+    def print(self, *parts: Any) -> str:
+        """Renderables as one text, without blanks at the ends of lines."""
+        console = Console(
+            file=StringIO(),
+            width=self.width or UNLIMITED,
+            force_terminal=self.colour,
+            color_system="standard" if self.colour else None,
+            legacy_windows=False,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        with console.capture() as capture:
+            for part in parts:
+                console.print(part, soft_wrap=isinstance(part, str) and self.width is None)
+        text = capture.get()
+        return text if self.colour else "".join(line.rstrip() + "\n" for line in text.splitlines())
+
+
+def report_table(
+    report: Report, rows: Sequence[LayerReport], columns: Sequence[Column], units: str = "exact", paper: Paper | None = None
+) -> str:
+    """The whole report: what was read, a row a layer, totals, notes, conventions."""
+    paper = paper or Paper()
+    return paper.print(
+        heading(report), "", _table(report, rows, columns, units, paper), "", *_totals(report), "", *notes(report), *footer()
+    )
+
+
+def heading(report: Report) -> Text:
+    """Name, variant and year; input, batch, dtype and source."""
+    about = report.about
+    year = f" ({about['year']})" if about.get("year") else ""
+    first = Text(f"{report.name}{year}", style="bold")
+    if about.get("about"):
+        first.append(f": {about['about']}", style="not bold")
+    inputs = ", ".join(
+        shape(s[1:]) if len(report.inputs) == 1 else f"{name} {shape(s[1:])}" for name, s in report.inputs.items()
+    )
+    source = f"{report.source}{' (bundled)' if about.get('bundled') else ''}"
+    second = f"input {inputs}, batch {report.batch}, {report.dtype}; from {source}"
+    return Text("\n").join([first, Text(second, style="dim")])
+
+
+def cell(value: Any, column: Column, unit: Unit | None) -> str:
+    """One value as text; a dash where there is none."""
+    if value is None or value == "":
+        return "-"
+    if unit is not None:
+        return unit.show(value)
+    return f"{value:,.2f}" if column.kind == "number" else str(value)
+
+
+def _table(report: Report, rows: Sequence[LayerReport], columns: Sequence[Column], units: str, paper: Paper) -> Table:
+    table = Table(box=None, pad_edge=False, show_footer=True, header_style="bold", footer_style="bold")
+    texts: list[Text] = []
+    for column in columns:
+        values = [column.value(row) for row in rows]
+        whole = _whole(report, column)
+        unit = unit_for([*values, whole], column.kind == "bytes", units) if column.kind in ("count", "bytes") else None
+        name = f" ({unit.name})" if unit and unit.name else ""
+        right = column.kind not in ("text", "share")
+        if column.kind == "share":
+            lines, foot = _shares(values, report.total.macs, paper), ""
+        else:
+            lines = [cell(value, column, unit) for value in values]
+            foot = "total" if column.name == "name" else "" if whole is None else cell(whole, column, unit)
+        table.add_column(column.header + name, foot, justify="right" if right else "left", no_wrap=True)
+        text = Text("\n".join(lines), style="cyan" if column.name == "name" else "green" if column.kind == "share" else "")
+        if paper.colour and right:
+            text.highlight_regex(r"(?m)^(0|-)$", "dim")
+        texts.append(text)
+    # All rows are one row of many lines: rich renders a column at once, several times faster.
+    table.add_row(*texts)
+    return table
+
+
+def _whole(report: Report, column: Column) -> Any:
+    """What a column adds up to, for those that add up."""
+    if column.kind not in ("count", "bytes") or not report.layers:
+        return None
+    everything = report.layers[-1]._replace(cost=report.total)
+    return column.value(everything)
+
+
+def _shares(values: Sequence[Any], whole: Any, paper: Paper) -> list[str]:
+    block, largest = ("█" if paper.unicode else "#"), max(values, default=0)
+    width = BAR_AT_MOST if paper.width is None or paper.width >= 100 else BAR_AT_MOST // 2
+    return [f"{percent(value, whole):>6} {bar(value, largest, width, block)}".rstrip() for value in values]
+
+
+def _totals(report: Report) -> list[Any]:
+    """Totals with their parts, an image and the batch beside each other where they differ."""
+    t, batch = report.totals, report.batch
+    dtype = report.dtype
+    grid = Table(box=None, pad_edge=False, show_header=batch > 1, header_style="bold")
+    grid.add_column("", no_wrap=True)
+    grid.add_column("an image", justify="right", no_wrap=True)
+    if batch > 1:
+        grid.add_column(f"batch of {batch:,}", justify="right", no_wrap=True)
+    grid.add_column("", style="dim")
+
+    def line(label: str, value: int, note: str, once: bool = False) -> None:
+        figures = [f"{value if once else value // batch:,}"] + ([f"{value:,}"] if batch > 1 else [])
+        grid.add_row(label, *figures, note)
+
+    other = f" + {t['other_params']:,} other" if t["other_params"] else ""
+    line("params", t["params"], f"{t['weights']:,} weights + {t['biases']:,} biases{other}", once=True)
+    line("MACs", t["macs"], "multiply-accumulates")
+    line("FLOPs", t["flops"], f"2 x MACs + {report.total.operations // batch:,} other operations an image")
+    line("neurons", t["neurons"], f"outputs of layers with weights, {plural(report.depth, 'layer')} deep")
+    line("parameter bytes", t["weight_bytes"], f"{readable_bytes(t['weight_bytes'])} of {dtype}", once=True)
+    line("activation bytes", t["activation_bytes"], f"{readable_bytes(t['activation_bytes'])} of {dtype}, all layers together")
+    return [grid]
+
+
+def notes(report: Report) -> list[Any]:
+    """What a reader should know about this network: dropped borders, reuse, several outputs."""
+    lines = []
+    dropped = [f"{layer.name} {'x'.join(map(str, layer.dropped))}" for layer in report.layers if any(layer.dropped)]
+    if dropped:
+        lines.append(f"Strides drop border pixels in {_named(dropped)}. --strict makes it an error.")
+    shared = [f"{layer.name} (of {layer.shares})" for layer in report.layers if layer.shares]
+    if shared:
+        lines.append(f"Parameters are reused, and counted once, in {_named(shared)}.")
+    if len(report.outputs) > 1:
+        lines.append(f"There are {len(report.outputs)} outputs: {_named(list(report.outputs))}.")
+    if report.total.buffers:
+        lines.append(f"Besides the params there are {report.total.buffers:,} running statistics, not learned.")
+    return [*(Text(line) for line in lines), ""] if lines else []
+
+
+def _named(names: list[str]) -> str:
+    more = len(names) - NAMED_AT_MOST
+    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def footer() -> list[Any]:
+    """The conventions, as every output names them."""
+    return [Text(line, style="dim") for line in CONVENTIONS]

@@ -1,0 +1,67 @@
+"""Numbers as people read them: the only formatting of numbers in the project.
+
+Counts are in units of 1, K = 10^3, M = 10^6, G = 10^9, T = 10^12; bytes in B, KiB = 2^10 B,
+MiB = 2^20 B, GiB = 2^30 B. A column has one unit, named in its header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+COUNTS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+CHOICES = ("exact", "auto", "K", "M", "G")
+"""What --units takes: whole numbers; a unit a column by its largest number; or one for all."""
+
+
+class Unit(NamedTuple):
+    """A unit and what one of it is worth."""
+
+    name: str
+    worth: int
+
+    def show(self, value: float) -> str:
+        """The number in this unit: whole in units of 1, else with three decimals at most."""
+        if self.worth == 1:
+            return f"{value:,}"
+        return f"{value / self.worth:,.3f}"
+
+
+def unit_for(values: Iterable[Any], bytes_: bool, choice: str) -> Unit:
+    """The unit of a column. `auto` takes the largest in which the column's largest number is at least 1."""
+    units = BYTES if bytes_ else COUNTS
+    if choice == "exact":
+        name = next(iter(units))
+    elif choice == "auto":
+        largest = max((v for v in values if v is not None), default=0)
+        name = [n for n, worth in units.items() if largest >= worth or worth == 1][-1]
+    else:
+        name = f"{choice}iB" if bytes_ else choice
+    return Unit(name, units[name])
+
+
+def readable_bytes(value: int) -> str:
+    """Bytes in the unit that leaves at least 1: 7.32 MiB."""
+    unit = unit_for([value], True, "auto")
+    return f"{value:,} B" if unit.worth == 1 else f"{value / unit.worth:,.2f} {unit.name}"
+
+
+def percent(part: float, whole: float) -> str:
+    """A share with one decimal; a dash where there is nothing to share."""
+    return f"{100 * part / whole:.1f}%" if whole else "-"
+
+
+def shape(sizes: Iterable[Any]) -> str:
+    """96x55x55."""
+    return "x".join(map(str, sizes))
+
+
+def bar(part: float, largest: float, width: int, block: str = "█") -> str:
+    """A bar as long as the part is large; the largest fills the width."""
+    return block * round(width * part / largest) if largest else ""
+
+
+def plural(n: int, noun: str) -> str:
+    """1 layer, 2 layers, 50,000 layers."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
