@@ -114,7 +114,7 @@ def _whole(report: Report, column: Column) -> Any:
 def _shares(values: Sequence[Any], whole: Any, paper: Paper) -> list[str]:
     block, largest = ("█" if paper.unicode else "#"), max(values, default=0)
     width = BAR_AT_MOST if paper.width is None or paper.width >= 100 else BAR_AT_MOST // 2
-    return [f"{percent(value, whole):>6} {bar(value, largest, width, block)}".rstrip() for value in values]
+    return [f"{percent(v, whole):>6} {bar(v, largest, width, block)}".rstrip() if v else "" for v in values]
 
 
 def _totals(report: Report) -> list[Any]:

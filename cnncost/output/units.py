@@ -22,10 +22,10 @@ class Unit(NamedTuple):
     worth: int
 
     def show(self, value: float) -> str:
-        """The number in this unit: whole in units of 1, else with three decimals at most."""
-        if self.worth == 1:
+        """The number in this unit: whole in units of 1, else with three decimals; only zero is shown as 0."""
+        if self.worth == 1 or value == 0:
             return f"{value:,}"
-        return f"{value / self.worth:,.3f}"
+        return "<0.001" if 0 < value < self.worth / 1000 else f"{value / self.worth:,.3f}"
 
 
 def unit_for(values: Iterable[Any], bytes_: bool, choice: str) -> Unit:

@@ -1,0 +1,86 @@
+"""JSON Schema of the JSON report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cnncost.analysis.report import DTYPES
+from cnncost.output.records import SCHEMA_VERSION
+
+COUNT = {"type": "integer", "minimum": 0}
+SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}
+NAMES = {"type": "array", "items": {"type": "string"}}
+
+COUNTS = {
+    "params": "learned numbers: weights + biases + other_params",
+    "weights": "learned numbers that multiply inputs inside a MAC",
+    "biases": "learned numbers that are added to such a sum",
+    "other_params": "other learned numbers: scales and shifts of norms, slopes",
+    "buffers": "running statistics: kept, not learned",
+    "macs": "multiply-accumulates of the whole batch",
+    "flops": "2 x macs + additions + multiplications + comparisons + divisions + exponentials",
+    "additions": "additions outside MACs, those of biases included",
+    "multiplications": "multiplications outside MACs",
+    "comparisons": "comparisons",
+    "divisions": "divisions",
+    "exponentials": "exp, log, erf, powers and roots",
+    "neurons": "outputs of layers with weights",
+    "elements_read": "inputs and parameters, each once",
+    "elements_written": "outputs",
+    "activation_bytes": "bytes of new storage that outputs take; views and in-place layers take none",
+    "weight_bytes": "bytes of the parameters",
+}
+"""Keys that a layer and the totals share, and what they count. Whole batch, inference."""
+
+
+def _counts() -> dict[str, Any]:
+    return {key: {**COUNT, "description": about} for key, about in COUNTS.items()}
+
+
+def _per_axis(about: str, item: dict[str, Any]) -> dict[str, Any]:
+    return {"description": about, "anyOf": [{"type": "array", "items": item}, {"type": "null"}]}
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of what `cnncost report --format json` writes."""
+    number = {"type": ["number", "null"]}
+    text = {"type": ["string", "null"]}
+    layer = {
+        "name": {"type": "string", "description": "path of the layer in the spec"},
+        "op": {"type": "string", "description": "key of the op in the language; block for folded rows"},
+        "kind": {"type": "string", "description": "the op and its telling options"},
+        "inputs": {**NAMES, "description": "names of the layers or network inputs that it takes"},
+        "output_shape": {"type": "array", "items": {"type": "integer"}, "description": "batch first"},
+        **_counts(),
+        "intensity": {**number, "description": "flops per byte read or written"},
+        "receptive_field": _per_axis("input pixels that one output depends on, an axis each", COUNT),
+        "receptive_field_stride": _per_axis("input pixels between neighbouring fields", number),
+        "receptive_field_centre": _per_axis("middle of the first field, in pixels from 0", number),
+        "dropped": _per_axis("input pixels at the far border that the stride leaves unseen", COUNT),
+        "shares": {**text, "description": "the layer whose parameters this one reuses; its own counts are 0"},
+        "where": {**text, "description": "file:line:column"},
+    }
+    totals = {**_counts(), "layers": {**COUNT, "description": "layers with weights on the longest path"}}
+    top = {
+        "schema": {"const": SCHEMA_VERSION, "description": "grows when a key changes its meaning or goes"},
+        "cnncost": {"type": "string", "description": "version of the program"},
+        "name": {"type": "string"},
+        "source": text,
+        "about": {"type": "object"},
+        "input": {**SHAPE, "description": "shape of the (first) input, batch first"},
+        "inputs": {"type": "object", "additionalProperties": SHAPE},
+        "outputs": {**NAMES, "description": "layers that no other layer takes"},
+        "batch": {"type": "integer", "minimum": 1},
+        "dtype": {"enum": list(DTYPES)},
+        "conventions": {**NAMES, "description": "what the numbers mean"},
+        "totals": {"type": "object", "properties": totals, "required": list(totals)},
+        "per_image": {"type": "object", "additionalProperties": COUNT},
+        "layers": {"type": "array", "items": {"type": "object", "properties": layer, "required": list(layer)}},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cnncost report",
+        "type": "object",
+        "properties": top,
+        "required": list(top),
+    }
