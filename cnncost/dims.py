@@ -169,7 +169,7 @@ class Window(NamedTuple):
         """How far the window can slide."""
         return self.n + self.before + self.after - self.reach
 
-    def count(self, axis: str, ceil_mode: bool = False) -> Size:
+    def places(self, axis: str, ceil_mode: bool = False) -> Size:
         """Number of places of the window: floor((n + padding - reach) / stride) + 1.
 
         With ceil_mode the division rounds up, but a last window that would start in the padding

@@ -20,6 +20,9 @@ Amounts = Union[Size, tuple[Any, ...]]
 Counts = Sizes
 Range = tuple[Union[int, None], ...]
 Signed = Size
+Index = int
+Rank = int
+SizesOrNone = Union[Size, None, tuple[Size, ...]]
 OptionalSizes = Union[Size, None, tuple[Union[Size, None], ...]]
 OptionalSize = Union[Size, None]
 Axes = tuple[int, ...]
@@ -56,6 +59,7 @@ class Kind:
 
     noun = "value"
     words: tuple[str, ...] = ()  # strings that are values themselves, not expressions
+    whole = False  # numbers are whole: 3.0 is a slip, though an expression may give it
 
     def read(self, raw: Any, evaluate: Evaluate) -> Any:
         """The value of a YAML node already in Python form; strings are expressions, unless words."""
@@ -63,6 +67,9 @@ class Kind:
             return raw if raw in self.words else evaluate(raw)
         if isinstance(raw, (list, tuple)):
             return tuple(self.read(item, evaluate) for item in raw)
+        if self.whole and isinstance(raw, float):
+            whole = f"write {int(raw)}" if raw.is_integer() else WHOLE_HINT
+            raise self.wrong(raw, whole)
         return raw
 
     def check(self, value: Any) -> Any:
@@ -75,24 +82,31 @@ class Kind:
         return OptionError(f"must be {self.noun}, got {spelled(value)}", hint=hint)
 
 
+WHOLE_HINT = "write a whole number, or round: floor(...), ceil(...), round_to(..., 8)"
 EXPRESSION = {"type": "string", "description": "an arithmetic expression over declared parameters"}
 
 
 class SizeKind(Kind):
-    """A whole number of at least `least`, or an array of such."""
+    """A whole number of at least `least`, or an array of such.
 
-    def __init__(self, noun: str, least: int | None, optional: bool = False) -> None:
-        self.noun, self.least, self.optional = noun, least, optional
+    structural: one number for all design points, because it chooses among formulas: which axis,
+    which part, how many axes.
+    """
+
+    def __init__(self, noun: str, least: int | None, optional: bool = False, structural: bool = False) -> None:
+        self.noun, self.least, self.optional, self.structural = noun, least, optional, structural
 
     def check(self, value: Any) -> Any:
         if value is None and self.optional:
             return None
-        if is_array(value):
+        if is_array(value) and value.ndim == 0:
+            value = value.item()
+        if is_array(value) and not self.structural:
             return self._check_array(value)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, float):
-            raise self.wrong(value, "write a whole number, or round: floor(...), ceil(...), round_to(..., 8)")
+            raise self.wrong(value, WHOLE_HINT)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.wrong(value)
         if self.least is not None and value < self.least:
@@ -111,8 +125,8 @@ class SizeKind(Kind):
             raise self.wrong(value)
         if self.least is not None and np.any(value < self.least):
             raise self.wrong(int(value.min()))
-        if np.any(np.abs(value) > LARGEST):
-            raise self.wrong(int(np.abs(value).max()), f"sizes up to {LARGEST} are accepted")
+        if np.any((value > LARGEST) | (value < -LARGEST)):
+            raise self.wrong(max(int(value.max()), int(value.min()), key=abs), f"sizes up to {LARGEST} are accepted")
         return value.astype(np.int64)
 
     def schema(self) -> dict[str, Any]:
@@ -123,12 +137,14 @@ class SizeKind(Kind):
 
 
 class PerAxis(Kind):
-    """One value for all spatial axes, or a list with one an axis."""
+    """One value for all spatial axes, or a list with one an axis; nothing where that is `optional`."""
 
-    def __init__(self, each: Kind, noun: str) -> None:
-        self.each, self.noun = each, noun
+    def __init__(self, each: Kind, noun: str, optional: bool = False) -> None:
+        self.each, self.noun, self.optional = each, noun, optional
 
     def check(self, value: Any) -> Any:
+        if value is None and self.optional:
+            return None
         if isinstance(value, (list, tuple)):
             if not 1 <= len(value) <= AXES_AT_MOST:
                 raise self.wrong(value)
@@ -140,11 +156,14 @@ class PerAxis(Kind):
 
     def schema(self) -> dict[str, Any]:
         each = self.each.schema()
-        return {"anyOf": [*each["anyOf"], {"type": "array", "items": each, "minItems": 1}]}
+        array = {"type": "array", "items": each, "minItems": 1}
+        return {"anyOf": [*each["anyOf"], array, *([{"type": "null"}] if self.optional else [])]}
 
 
 class PadsKind(Kind):
     """Padding: one number; one an axis; [before, after] an axis; or a word."""
+
+    whole = True
 
     def __init__(self, number: SizeKind, noun: str, words: tuple[str, ...] = ()) -> None:
         self.number, self.noun, self.words = number, noun, words
@@ -181,7 +200,7 @@ class ListOf(Kind):
     """A list of values of one kind."""
 
     def __init__(self, each: Kind, noun: str, or_single: bool = False) -> None:
-        self.each, self.noun, self.or_single = each, noun, or_single
+        self.each, self.noun, self.or_single, self.whole = each, noun, or_single, each.whole
 
     def check(self, value: Any) -> Any:
         if self.or_single and not isinstance(value, (list, tuple)):
@@ -278,14 +297,18 @@ class ChoiceKind(Kind):
 _SIZE = SizeKind("a whole number of at least 1", 1)
 _COUNT = SizeKind("a whole number of at least 0", 0)
 _SIGNED = SizeKind("a whole number", None)
+_INDEX = SizeKind("a whole number", None, structural=True)
 _OPTIONAL = SizeKind("a whole number of at least 1, or null", 1, optional=True)
 
 KINDS: dict[str, Kind] = {
     "Size": _SIZE,
     "Signed": _SIGNED,
+    "Index": _INDEX,
+    "Rank": SizeKind("a whole number of at least 1", 1, structural=True),
     "OptionalSize": _OPTIONAL,
     "Sizes": PerAxis(_SIZE, "a whole number of at least 1, or a list with one an axis"),
     "Counts": PerAxis(_COUNT, "a whole number of at least 0, or a list with one an axis"),
+    "SizesOrNone": PerAxis(_SIZE, "a whole number of at least 1, null, or a list with one an axis", optional=True),
     "OptionalSizes": PerAxis(_OPTIONAL, "a whole number of at least 1, null, or a list with one an axis"),
     "Pads": PadsKind(
         _COUNT,
@@ -293,7 +316,7 @@ KINDS: dict[str, Kind] = {
         ("same", "same_tf", "valid"),
     ),
     "Amounts": PadsKind(_SIGNED, "a whole number, one an axis, or [before, after] for each axis"),
-    "Axes": ListOf(_SIGNED, "a list of axis numbers"),
+    "Axes": ListOf(_INDEX, "a list of axis numbers"),
     "Target": ListOf(_SIGNED, "a list of sizes"),
     "Range": ListOf(SizeKind("a whole number, or null", None, optional=True), "[start, stop]"),
     "Maps": ListOf(ListOf(_COUNT, "a list of input channels"), "a list with the input channels of each output channel"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
 else:
 
-    def dataclass_transform(**_: Any) -> Any:
+    def dataclass_transform(**_: Any) -> Any:  # noqa: D103
         return lambda decorator: decorator
 
 
@@ -43,11 +43,13 @@ def layer(cls: type[T]) -> type[T]:
 class Along(NamedTuple):
     """How one output axis looks at an input axis: a window of `reach` elements that moves by `stride`.
 
-    `before` is the padding in front: output 0 sees input elements -before ... reach - 1 - before.
+    Output o sees the whole numbers from o x stride - before up to reach - 1 further, as far as the
+    input has them. Fractions (of layers that enlarge) are exact: they are never rounded, so that
+    windows on windows stay exact too.
     """
 
     axis: int
-    reach: Size = 1
+    reach: Any = 1
     stride: Any = 1
     before: Any = 0
 
@@ -105,7 +107,7 @@ class Op(ABC):
         error.option = option
         return error
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027  # most ops have no such options
         """Raise `fault(...)` where options contradict each other."""
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -115,7 +117,7 @@ class Op(ABC):
         return tuple(self.__dict__.values())
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other._values() == self._values()  # type: ignore[attr-defined]
+        return type(other) is type(self) and other._values() == self._values()
 
     def __hash__(self) -> int:
         return hash((type(self), self._values()))
@@ -152,7 +154,7 @@ class Op(ABC):
 
     @abstractmethod
     def sight(self, y: Any, *x: Any, **_: Any) -> Sight:
-        """Which input elements an output element depends on, along each axis."""
+        """Which input elements an output element depends on, along each axis; sizes are ints here."""
 
     @abstractmethod
     def module(self, torch: Any, *x: Any, **_: Any) -> Any:
@@ -172,7 +174,7 @@ class Op(ABC):
         if self.view:
             return 0
         params = self.weights(*x) + self.biases(*x) + self.other_params(*x) + self.buffers(*x)
-        return sum(map(numel, x)) + params  # type: ignore[return-value]
+        return sum(map(numel, x)) + params
 
     def written(self, y: Any, *x: Any) -> Size:
         """Elements written: the output, unless it is a view."""
@@ -227,12 +229,12 @@ class Free(Unlearned):
 
 
 class Elementwise(Op):
-    """An op whose output has its (first) input's shape, each element from the element at its place."""
+    """An op whose output has its input's shape, each element from the element at its place."""
 
     def shape(self, x: Shape) -> Shape:
         return x
 
-    def sight(self, y: Shape, *x: Shape) -> Sight:
+    def sight(self, y: Shape, x: Shape) -> Sight:
         return unmoved(len(y))
 
 
@@ -280,7 +282,7 @@ class Windowed(Op):
         stride: Any
         padding: Pads
         dilation: Sizes
-    ceil_mode: ClassVar[Flag] = False
+        ceil_mode: Flag
 
     def check(self) -> None:
         steps = self.step if isinstance(self.step, tuple) else (self.step,)
@@ -309,7 +311,7 @@ class Windowed(Op):
     def places(self, x: Shape) -> Shape:
         """Output sizes along the spatial axes."""
         windows = self.windows(x)
-        return tuple(w.count(axis, self.ceil_mode) for w, axis in zip(windows, AXES[len(windows)]))
+        return tuple(w.places(axis, self.ceil_mode) for w, axis in zip(windows, AXES[len(windows)]))
 
     def taps(self, x: Shape) -> Size:
         """Elements under one window, dilation or not: the product of the kernel's sizes."""
@@ -338,7 +340,10 @@ def sides(padding: Any, n: Size, kernel: Size, stride: Size, dilation: Size) -> 
     if padding == "valid":
         return 0, 0
     reach = dilation * (kernel - 1) + 1
-    both = reach - 1 if padding == "same" else larger((ceil_div(n, stride) - 1) * stride + reach - n, 0)
+    both: Size = reach - 1
+    if padding == "same_tf":
+        covered: Size = (ceil_div(n, stride) - 1) * stride + reach
+        both = larger(covered - n, 0)
     return both // 2, both - both // 2
 
 
@@ -358,7 +363,7 @@ def pad_module(torch: Any, both: list[tuple[Any, Any]], mode: str, value: float)
     """A module that pads the spatial axes by (before, after) each; torch counts them from the last."""
     flat = [n for pair in reversed(both) for n in pair]
 
-    class Pad(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Pad(torch.nn.Module):  # type: ignore[misc]
         def forward(self, t: Any) -> Any:
             if mode == "constant":
                 return torch.nn.functional.pad(t, flat, mode, value)
@@ -375,7 +380,7 @@ def in_order(torch: Any, layers: list[Any]) -> Any:
 def calls(torch: Any, function: Any) -> Any:
     """A module that calls `function` on its inputs, for ops that torch.nn has no module for."""
 
-    class Call(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Call(torch.nn.Module):  # type: ignore[misc]
         def forward(self, *tensors: Any) -> Any:
             return function(*tensors)
 

@@ -28,6 +28,7 @@ class Convolving(Windowed):
     """Shared by the convolutions whose kernel slides over the input."""
 
     weighted = True
+    ceil_mode = False
     bias: Any
     groups: Any
 
@@ -178,28 +179,27 @@ class TransposedConv(Convolving):
             one_per_axis(getattr(self, name), rank, name)
             for name in ("kernel", "stride", "padding", "output_padding", "dilation")
         )
-        return tuple(self._place(*axis) for axis in zip(AXES[rank], x[2:], *options))
-
-    @staticmethod
-    def _place(axis: str, n: Size, k: Size, s: Size, p: Size, extra: Size, d: Size) -> Size:
-        require(
-            (extra < s) | (extra < d),
-            "output_padding {extra} must be smaller than stride {s} or dilation {d} ({axis})",
-            extra=extra,
-            s=s,
-            d=d,
-            axis=axis,
-            hint="output_padding only chooses among the sizes that one stride maps to the same input",
-        )
-        out = (n - 1) * s - 2 * p + d * (k - 1) + extra + 1
-        require(
-            out >= 1,
-            "padding {p} leaves nothing of the output ({axis})",
-            p=p,
-            axis=axis,
-            hint="padding cuts that much off both ends of the output: make it smaller",
-        )
-        return out
+        sizes = []
+        for axis, n, k, s, p, extra, d in zip(AXES[rank], x[2:], *options):
+            require(
+                (extra < s) | (extra < d),
+                "output_padding {extra} must be smaller than stride {s} or dilation {d} ({axis})",
+                extra=extra,
+                s=s,
+                d=d,
+                axis=axis,
+                hint="output_padding only chooses among the sizes that one stride maps to the same input",
+            )
+            size = (n - 1) * s - 2 * p + d * (k - 1) + extra + 1
+            require(
+                size >= 1,
+                "padding {p} leaves nothing of the output ({axis})",
+                p=p,
+                axis=axis,
+                hint="padding cuts that much off both ends of the output: make it smaller",
+            )
+            sizes.append(size)
+        return tuple(sizes)
 
     def weights(self, x: Shape) -> Size:
         return x[1] * self.fan_out(x)
@@ -216,12 +216,11 @@ class TransposedConv(Convolving):
 
         rank = len(x) - 2
         options = (one_per_axis(getattr(self, o), rank, o) for o in ("kernel", "stride", "padding", "dilation"))
-        # Output o is fed by inputs i with i * stride = o + padding - dilation * tap: at most
-        # floor(dilation * (kernel - 1) / stride) + 1 neighbours, the last at (o + padding) / stride.
-        moves = []
-        for axis, (k, s, p, d) in enumerate(zip(*options), 2):
-            span = d * (k - 1) // s
-            moves.append(Along(axis, span + 1, Fraction(1, s), span - p // s))
+        # Output o is fed by inputs i with i * stride = o + padding - dilation * tap, tap 0 to kernel - 1.
+        moves = (
+            Along(axis, Fraction(d * (k - 1), s) + 1, Fraction(1, s), Fraction(d * (k - 1) - p, s))
+            for axis, (k, s, p, d) in enumerate(zip(*options), 2)
+        )
         return (None, *moves)
 
     def module(self, torch: Any, x: Shape) -> Any:
@@ -267,7 +266,7 @@ class LocalConv(Convolving):
 
 @layer
 class PartialConv(Convolving):
-    """Convolution in which each output channel sees only some input channels, as LeNet-5's C3. (LeCun et al. 1998, table 1)
+    """Convolution in which each output channel sees only some input channels. (LeCun et al. 1998, table 1: C3)
 
     maps: for each output channel, the list of its input channels, counted from 0.
     """
@@ -319,7 +318,7 @@ def local_module(torch: Any, op: LocalConv, x: Shape) -> Any:
     groups, fan_in = op.groups, op.fan_in(x)
     both = [(w.before, w.after) for w in op.windows(x)]
 
-    class Local(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Local(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.pad = pad_module(torch, both, "constant", 0.0)
@@ -346,7 +345,7 @@ def partial_module(torch: Any, op: PartialConv, x: Shape) -> Any:
     conv = getattr(torch.nn, f"Conv{len(x) - 2}d")
     padding, before = torch_padding(torch, op, x)
 
-    class Partial(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Partial(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.pad = in_order(torch, before) if before else torch.nn.Identity()

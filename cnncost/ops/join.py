@@ -9,7 +9,7 @@ from cnncost.dims import Shape, Size, broadcast, ceil_div, numel, require, shown
 from cnncost.errors import ShapeError
 from cnncost.ops.base import Along, Free, Sight, Unlearned, all_but, calls, layer, unmoved
 from cnncost.ops.pointwise import along
-from cnncost.options import Flag, Parts, Range, Signed, spelled
+from cnncost.options import Flag, Index, Parts, Range, spelled
 
 
 class Join(Unlearned):
@@ -88,7 +88,7 @@ class Concat(Free):
     """All inputs one after another along an axis, copied. (torch.cat)"""
 
     key, arity = "concat", (1, None)
-    axis: Signed = 1
+    axis: Index = 1
 
     def shape(self, *x: Shape) -> Shape:
         index = along(self, x[0], self.axis)
@@ -107,7 +107,7 @@ class Concat(Free):
                     axis=index,
                     hint="strides and paddings of the branches must give equal sizes",
                 )
-        joined: Size = sum(t[index] for t in x)  # type: ignore[assignment]
+        joined: Size = sum(t[index] for t in x)
         return (*x[0][:index], joined, *x[0][index + 1 :])
 
     def sight(self, y: Shape, *x: Shape) -> Sight:
@@ -152,8 +152,8 @@ class Split(Part):
 
     key, main = "split", "parts"
     parts: Parts
-    part: Signed = 0
-    axis: Signed = 1
+    part: Index = 0
+    axis: Index = 1
 
     def span(self, x: Shape) -> tuple[Size, Size, Size]:
         n = x[along(self, x, self.axis)]
@@ -174,7 +174,7 @@ class Split(Part):
         return start, smaller(each, n - start), 1
 
     def _of_sizes(self, n: Size, sizes: tuple[Size, ...]) -> tuple[Size, Size, Size]:
-        total: Size = sum(sizes)  # type: ignore[assignment]
+        total: Size = sum(sizes)
         require(total == n, "parts {sizes} sum to {total}, not {n}", sizes=spelled(sizes), total=total, n=n)
         require(0 <= self.part < len(sizes), "part {part} of {count} parts", part=self.part, count=len(sizes))
         return sum(sizes[: self.part]), sizes[self.part], 1
@@ -189,7 +189,7 @@ class Slice(Part):
 
     key, main = "slice", "range"
     range: Range
-    axis: Signed = 1
+    axis: Index = 1
     step: Size = 1
 
     def check(self) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, numel, require
 from cnncost.errors import ShapeError
-from cnncost.ops.base import Elementwise, Op, Sight, channels_of, layer, unmoved
+from cnncost.ops.base import Along, Elementwise, Op, Sight, all_but, channels_of, layer, unmoved
 from cnncost.ops.conv import divides
-from cnncost.options import Flag, Real
+from cnncost.ops.pointwise import along
+from cnncost.options import Flag, Index, Rank, Real
 
 
 class Norm(Elementwise):
@@ -29,8 +30,9 @@ class Norm(Elementwise):
 class LRN(Norm):
     """Local response normalisation across `size` channels. (Krizhevsky et al. 2012, section 3.3)
 
-    An output: size squares, size - 1 additions, alpha and k, one power, one division. Windows that
-    reach beyond the first or last channel count whole, as padded taps do.
+    x / (k + alpha / size * sum of x^2 over the window)^beta: an element is squared once, for all
+    windows it is in; an output takes size - 1 additions, alpha / size, k, a power and a division.
+    Windows that reach beyond the first or last channel count whole, as padded taps do.
     """
 
     key, main = "lrn", "size"
@@ -48,8 +50,10 @@ class LRN(Norm):
 
     def operations(self, y: Shape, x: Shape) -> Operations:
         n = numel(y)
-        # Each square is taken once and shared by the windows it falls in.
         return Operations(additions=n * self.size, multiplications=2 * n, divisions=n, exponentials=n)
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return (Along(1, self.size, 1, self.size // 2), *unmoved(len(y))[1:])
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
@@ -96,12 +100,12 @@ class BatchNorm(Norm):
 def standardised(y: Shape, groups: Size, affine: bool) -> Operations:
     """Arithmetic of (x - mean) / deviation over `groups` sets of elements, with or without scale and shift.
 
-    An element: added to the mean, centred, squared, added to the variance, scaled. A group: two
-    divisions, eps, one root, one reciprocal.
+    An element: centred, squared, scaled by 1 / deviation. A group: two means (one addition fewer
+    than elements and a division each), eps, one root, one reciprocal.
     """
     n = numel(y)
     return Operations(
-        additions=n * (3 + affine) + groups,
+        additions=n * (3 + affine) - groups,
         multiplications=n * (2 + affine),
         divisions=3 * groups,
         exponentials=groups,
@@ -169,7 +173,7 @@ class InstanceNorm(Norm):
         return standardised(y, x[0] * x[1], self.affine)
 
     def sight(self, y: Shape, x: Shape) -> Sight:
-        return unmoved(len(y)) if self.track_running_stats else over_all(y)
+        return unmoved(len(y)) if self.track_running_stats else (Along(1), *over_all(y)[1:])
 
     def module(self, torch: Any, x: Shape) -> Any:
         norm = getattr(torch.nn, f"InstanceNorm{len(x) - 2}d")
@@ -181,7 +185,7 @@ class LayerNorm(Norm):
     """Normalisation over the last `axes` axes. (Ba et al. 2016; torch.nn.LayerNorm)"""
 
     key, main = "layer_norm", "axes"
-    axes: Size = 1
+    axes: Rank = 1
     eps: Real = 1e-5
     affine: Flag = True
     bias: Flag = True
@@ -214,7 +218,8 @@ class LayerNorm(Norm):
 class L2Norm(Norm):
     """Each position's channels divided by their length, then scaled by channel. (Liu et al. 2016, SSD's conv4_3)
 
-    affine: the learned scale. An element: squared, added, divided, scaled; a position: one root.
+    affine: the learned scale. An element: squared, added, divided, scaled; a position: one root,
+    and one comparison with eps, which the length is at least.
     """
 
     key, main = "l2_norm", None
@@ -231,13 +236,20 @@ class L2Norm(Norm):
     def operations(self, y: Shape, x: Shape) -> Operations:
         n, positions = numel(y), numel(x[:1]) * numel(x[2:])
         return Operations(
-            additions=n - positions, multiplications=n * (1 + self.affine), divisions=n, exponentials=positions
+            additions=n - positions,
+            multiplications=n * (1 + self.affine),
+            comparisons=positions,
+            divisions=n,
+            exponentials=positions,
         )
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return all_but(unmoved(len(y)), 1)
 
     def module(self, torch: Any, x: Shape) -> Any:
         affine, eps = self.affine, self.eps
 
-        class Normalise(torch.nn.Module):  # type: ignore[misc, name-defined]
+        class Normalise(torch.nn.Module):  # type: ignore[misc]
             def __init__(self) -> None:
                 super().__init__()
                 self.scale = torch.nn.Parameter(torch.ones(x[1])) if affine else None
@@ -261,12 +273,10 @@ class Scale(Op):
     value: Real = 1.0
     learned: Flag = True
     bias: Flag = False
-    axis: Size = 1
+    axis: Index = 1
 
     def shape(self, x: Shape) -> Shape:
-        require(
-            self.axis < len(x), "scale along axis {axis} and the last one is {last}", axis=self.axis, last=len(x) - 1
-        )
+        along(self, x, self.axis)
         return x
 
     def weights(self, x: Shape) -> Size:
@@ -289,9 +299,9 @@ class Scale(Op):
 
     def module(self, torch: Any, x: Shape) -> Any:
         op, channels = self, x[self.axis]
-        spread = (-1, *(1,) * (len(x) - 1 - self.axis))
+        spread = (-1, *(1,) * (len(x) - 1 - along(self, x, self.axis)))
 
-        class Scaling(torch.nn.Module):  # type: ignore[misc, name-defined]
+        class Scaling(torch.nn.Module):  # type: ignore[misc]
             def __init__(self) -> None:
                 super().__init__()
                 self.weight = torch.nn.Parameter(torch.full((channels,), float(op.value))) if op.learned else None

@@ -1,7 +1,7 @@
 """Activations and other element-wise ops, and dropout.
 
-Arithmetic is that of the textbook formula, each step one operation; a change of sign is free, and
-erf, exp, log and powers are exponentials.
+Arithmetic is that of the formula as its docstring writes it, each step one operation; where it has
+two branches, both count. A change of sign is free; erf, exp, log and powers are exponentials.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, numel, require
 from cnncost.ops.base import Elementwise, Free, Sight, Unlearned, all_but, calls, channels_of, layer, unmoved
-from cnncost.options import Flag, Real, Signed
+from cnncost.options import Flag, Index, Real
 
 Approximate = Literal["none", "tanh"]
 Shared = Literal["channel", "all"]
@@ -124,9 +124,9 @@ class CELU(Activation):
 
 @layer
 class GELU(Activation):
-    """x / 2 * (1 + erf(x / sqrt 2)), or its tanh form. (Hendrycks & Gimpel 2016; torch.nn.GELU)
+    """0.5 x (1 + erf(sqrt(0.5) x)), or its tanh form. (Hendrycks & Gimpel 2016; torch.nn.GELU)
 
-    tanh: x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
+    tanh: 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x x x))).
     """
 
     key, main = "gelu", "approximate"
@@ -136,7 +136,7 @@ class GELU(Activation):
         n = numel(y)
         if self.approximate == "none":
             return Operations(exponentials=n, additions=n, multiplications=3 * n)
-        inner = Tanh.each  # besides it: x^3 and two constants, x + ..., 1 + ..., x / 2, the product
+        inner = Tanh.each
         return Operations(
             additions=n * (inner.additions + 2),
             multiplications=n * (inner.multiplications + 6),
@@ -199,8 +199,7 @@ class ScaledTanh(Activation):
     key = "scaled_tanh"
     amplitude: Real = 1.7159
     slope: Real = 2 / 3
-    # The slope and tanh's own factor of 2 are one constant.
-    each = Operations(multiplications=2, exponentials=1, additions=2, divisions=1)
+    each = Operations(multiplications=3, exponentials=1, additions=2, divisions=1)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: self.amplitude * torch.tanh(self.slope * t))
@@ -336,7 +335,7 @@ class Softmax(OverAxis):
     """exp(x - max) / sum of exp(x - max), along an axis. (torch.nn.Softmax)"""
 
     key, main = "softmax", "axis"
-    axis: Signed = 1
+    axis: Index = 1
 
     def operations(self, y: Shape, x: Shape) -> Operations:
         n, rows = numel(x), self.rows(x)
@@ -351,7 +350,7 @@ class LogSoftmax(OverAxis):
     """x - max - log of the sum of exp(x - max), along an axis. (torch.nn.LogSoftmax)"""
 
     key, main = "log_softmax", "axis"
-    axis: Signed = 1
+    axis: Index = 1
 
     def operations(self, y: Shape, x: Shape) -> Operations:
         n, rows = numel(x), self.rows(x)
@@ -393,7 +392,7 @@ class GLU(Unlearned):
     """First half of an axis times the sigmoid of the second half. (Dauphin et al. 2017; torch.nn.GLU)"""
 
     key, main = "glu", "axis"
-    axis: Signed = 1
+    axis: Index = 1
 
     def shape(self, x: Shape) -> Shape:
         index = along(self, x, self.axis)
@@ -461,7 +460,7 @@ class StochasticDepth(Elementwise, Free):
     def module(self, torch: Any, x: Shape) -> Any:
         p, mode = self.p, self.mode
 
-        class Drop(torch.nn.Module):  # type: ignore[misc, name-defined]
+        class Drop(torch.nn.Module):  # type: ignore[misc]
             def forward(self, t: Any) -> Any:
                 if not self.training or p == 0:
                     return t

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnncost.cost import Operations
-from cnncost.dims import Shape, Size, ceil_div, common_divisor, is_array, numel, require
+from cnncost.dims import Shape, Size, common_divisor, numel, require
 from cnncost.ops.base import (
     Along,
     Sight,
@@ -19,14 +19,13 @@ from cnncost.ops.base import (
     spatial_rank,
     torch_padding,
 )
-from cnncost.options import Flag, OptionalSize, OptionalSizes, Pads, Real, Sizes
+from cnncost.options import Flag, OptionalSize, OptionalSizes, Pads, Real, Sizes, SizesOrNone
 
 
 class Pool(Windowed, Unlearned):
     """Shared by the pools with a sliding window: N x C x spatial -> N x C x places."""
 
     dilation: Any
-    ceil_mode: Flag = False
 
     @property
     def step(self) -> Any:
@@ -45,6 +44,9 @@ class Pool(Windowed, Unlearned):
                 )
         return (*x[:2], *self.places(x))
 
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return (Along(1), *super().sight(y, x)[1:])
+
     def describe(self, x: Shape) -> str:
         dilation = "" if self.dilation == 1 else f" d{by_axis(self.dilation)}"
         return f"{self.key} {self.window_text(x)}{dilation}{' ceil' if self.ceil_mode else ''}"
@@ -59,7 +61,7 @@ class MaxPool(Pool):
 
     key, main = "max_pool", "kernel"
     kernel: Sizes
-    stride: OptionalSizes = None
+    stride: SizesOrNone = None
     padding: Pads = 0
     dilation: Sizes = 1
     ceil_mode: Flag = False
@@ -83,7 +85,7 @@ class AvgPool(Pool):
 
     key, main = "avg_pool", "kernel"
     kernel: Sizes
-    stride: OptionalSizes = None
+    stride: SizesOrNone = None
     padding: Pads = 0
     ceil_mode: Flag = False
     count_include_pad: Flag = True
@@ -110,7 +112,7 @@ class L2Pool(Pool):
 
     key, main = "l2_pool", "kernel"
     kernel: Sizes
-    stride: OptionalSizes = None
+    stride: SizesOrNone = None
     padding: Pads = 0
     ceil_mode: Flag = False
     power: Real = 2
@@ -155,15 +157,15 @@ class AdaptivePool(Unlearned):
         along = (n + m - common_divisor(n, m) for n, m in zip(x[2:], y[2:]))
         return numel(x[:2]) * numel(tuple(along))
 
-    def sight(self, y: Shape, x: Shape) -> Sight:
+    def sight(self, y: tuple[int, ...], x: tuple[int, ...]) -> Sight:
         from fractions import Fraction
 
-        moves: list[Along | None] = [None]
+        moves: list[Along | None] = [Along(1)]
         for axis, (n, m) in enumerate(zip(x[2:], y[2:]), 2):
-            one = not is_array(m) and m == 1
-            # A ratio that is not whole moves unevenly: windows differ by one element at most.
-            uneven = not is_array(n) and n % m != 0
-            moves.append(None if one else Along(axis, ceil_div(n, m) + uneven, Fraction(n, m)))
+            stride = Fraction(n, m)
+            # Borders i n / m are multiples of this; floor and ceil move them by at most 1 - grain.
+            grain = Fraction(1, stride.denominator)
+            moves.append(None if m == 1 else Along(axis, stride + 2 - 2 * grain, stride, 1 - grain))
         return tuple(moves)
 
     def describe(self, x: Shape) -> str:
@@ -208,7 +210,7 @@ class GlobalPool(Unlearned):
         return (*x[:2], *((1,) * rank if self.keep else ()))
 
     def sight(self, y: Shape, x: Shape) -> Sight:
-        return (None,) * (len(y) - 1)
+        return (Along(1), *(None,) * (len(y) - 2))
 
 
 @layer

@@ -22,10 +22,12 @@ from cnncost.ops.base import (
 )
 from cnncost.ops.conv import divides
 from cnncost.ops.pointwise import along
-from cnncost.options import Amounts, Axes, Factor, Flag, OptionalSizes, Real, Signed, Target, spelled
+from cnncost.options import Amounts, Axes, Factor, Flag, Index, OptionalSizes, Real, Target, spelled
 
 UpsampleMode = Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"]
 PadMode = Literal["constant", "reflect", "replicate", "circular"]
+INTERPOLATING = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+"""Modes that weigh neighbours, and the spatial axes that each is for."""
 
 
 class View(Free):
@@ -39,8 +41,8 @@ class Flatten(View):
     """Axes start to end become one; by default all but the batch. (torch.nn.Flatten)"""
 
     key, main = "flatten", "start"
-    start: Signed = 1
-    end: Signed = -1
+    start: Index = 1
+    end: Index = -1
 
     def span(self, x: Shape) -> tuple[int, int]:
         """First and last axis, counted from 0."""
@@ -135,9 +137,10 @@ class Permute(View):
 
 @layer
 class Pad(Free):
-    """Elements added around the spatial axes: a number, one an axis, or [before, after] an axis. (torch.nn.functional.pad)
+    """Elements added around the spatial axes. (torch.nn.functional.pad)
 
-    Negative numbers cut off. mode: what is added; value: the constant.
+    amount: a number, one an axis, or [before, after] an axis; negative numbers cut off. mode: what
+    is added; value: the constant.
     """
 
     key, main = "pad", "amount"
@@ -168,7 +171,7 @@ class Pad(Free):
         return (*x[:2], *sizes)
 
     def sight(self, y: Shape, x: Shape) -> Sight:
-        return (None, *(Along(a, 1, 1, before) for a, (before, _) in enumerate(self.both(x), 2)))
+        return (Along(1), *(Along(a, 1, 1, before) for a, (before, _) in enumerate(self.both(x), 2)))
 
     def module(self, torch: Any, x: Shape) -> Any:
         return pad_module(torch, self.both(x), self.mode, self.value)
@@ -191,10 +194,14 @@ class Upsample(Unlearned):
     def check(self) -> None:
         if (self.factor is None) == (self.size is None):
             raise self.fault("factor", "upsample takes either a factor or a size", "write upsample: 2, or size: [h, w]")
+        if self.align_corners and self.mode not in INTERPOLATING:
+            raise self.fault(
+                "align_corners", f"mode {self.mode} has no corners to align", "it is for linear to bicubic"
+            )
 
     def shape(self, x: Shape) -> Shape:
         rank = spatial_rank(self, x)
-        only = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}.get(self.mode, rank)
+        only = INTERPOLATING.get(self.mode, rank)
         require(
             only == rank, "mode {mode} is for {only} spatial axes, not {rank}", mode=self.mode, only=only, rank=rank
         )
@@ -218,15 +225,34 @@ class Upsample(Unlearned):
         taps = (4 if self.mode == "bicubic" else 2) ** (len(x) - 2)
         return Operations(additions=n * (taps - 1), multiplications=n * taps)
 
-    def sight(self, y: Shape, x: Shape) -> Sight:
-        from fractions import Fraction
+    def sight(self, y: tuple[int, ...], x: tuple[int, ...]) -> Sight:
+        if self.mode == "area":
+            from cnncost.ops.pool import AdaptiveAvgPool
 
-        reach = {"nearest": 1, "nearest-exact": 1, "bicubic": 4}.get(self.mode, 2)
-        moves = (Along(a, reach, Fraction(n, m), reach // 2) for a, (n, m) in enumerate(zip(x[2:], y[2:]), 2))
-        return (None, *moves)
+            return AdaptiveAvgPool(y[2:]).sight(y, x)
+        return (Along(1), *(self._along(axis, n, m) for axis, (n, m) in enumerate(zip(x[2:], y[2:]), 2)))
+
+    def _along(self, axis: int, n: int, m: int) -> Along:
+        """The neighbours of the point c + o x stride that output o stands for.
+
+        The points are multiples of `grain`; a neighbour at the full distance has weight 0.
+        """
+        from fractions import Fraction
+        from math import lcm
+
+        stride, c = Fraction(n, m), Fraction(n - m, 2 * m)
+        if self.align_corners:
+            stride, c = Fraction(n - 1, m - 1) if m > 1 else Fraction(0), Fraction(0)
+        elif self.mode in ("nearest", "nearest-exact"):  # floor(o x stride), floor((o + 1/2) x stride)
+            c = Fraction(0) if self.mode == "nearest" else stride / 2
+        grain = Fraction(1, lcm(stride.denominator, c.denominator))
+        if self.mode in ("nearest", "nearest-exact"):
+            return Along(axis, 2 - grain, stride, 1 - grain - c)
+        radius = (2 if self.mode == "bicubic" else 1) - grain
+        return Along(axis, 2 * radius + 1, stride, radius - c)
 
     def module(self, torch: Any, x: Shape) -> Any:
-        corners = self.align_corners if self.mode in ("linear", "bilinear", "bicubic", "trilinear") else None
+        corners = self.align_corners if self.mode in INTERPOLATING else None
         size = self.shape(x)[2:]
         return calls(torch, lambda t: torch.nn.functional.interpolate(t, size, mode=self.mode, align_corners=corners))
 
@@ -284,7 +310,9 @@ class DepthToSpace(Free):
     def sight(self, y: Shape, x: Shape) -> Sight:
         from fractions import Fraction
 
-        return (None, *(Along(axis, 1, Fraction(1, self.block)) for axis in range(2, len(y))))
+        block: Any = self.block
+        part = Fraction(1, block)
+        return (None, *(Along(axis, 2 - part, part, 1 - part) for axis in range(2, len(y))))
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.PixelShuffle(self.block)
