@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from cnncost.cost import Cost, Operations
-from cnncost.dims import AXES, Shape, Size, Window, ceil_div, is_array, larger, numel, shown
+from cnncost.dims import AXES, Shape, Size, Window, ceil_div, is_array, larger, numel, require, shown
 from cnncost.errors import OptionError, ShapeError
 from cnncost.options import Flag, Pads, Sizes, kind_of, spelled
 
@@ -352,11 +352,32 @@ def torch_padding(torch: Any, op: Windowed, x: Shape, value: float = 0.0) -> tup
 
     PyTorch's modules pad both sides alike; anything else becomes an explicit pad before them.
     """
-    both = [(w.before, w.after) for w in op.windows(x)]
-    if all(before == after for before, after in both):
-        return tuple(before for before, _ in both), []
-    mode = getattr(op, "padding_mode", "zeros")
+    windows = op.windows(x)
+    if all(w.before == w.after for w in windows):
+        return tuple(w.before for w in windows), []
+    both = [(w.before, w.after) for w in windows]
+    if op.ceil_mode:  # up to the end of the last window, for PyTorch would not know input from padding
+        both = [(w.before, (m - 1) * w.stride + w.reach - w.n - w.before) for w, m in zip(windows, op.places(x))]
+    mode = getattr(op, "padding_mode", "zeros")  # pools have none
     return 0, [pad_module(torch, both, "constant" if mode == "zeros" else mode, value)]
+
+
+def require_room(mode: str, n: Size, before: Size, after: Size, axis: str) -> None:
+    """Raise ShapeError where an axis of `n` elements cannot be padded from its own elements."""
+    if mode not in ("reflect", "circular"):
+        return
+    room = n - (mode == "reflect")
+    require(
+        (before <= room) & (after <= room),
+        "padding by {before} and {after} with mode {mode} takes at most {room} of the {n} elements ({axis})",
+        before=before,
+        after=after,
+        mode=mode,
+        room=room,
+        n=n,
+        axis=axis,
+        hint="pad less, or with mode replicate",
+    )
 
 
 def pad_module(torch: Any, both: list[tuple[Any, Any]], mode: str, value: float) -> Any:

@@ -16,6 +16,7 @@ from cnncost.ops.base import (
     layer,
     one_per_axis,
     pad_module,
+    require_room,
     spatial_rank,
     torch_padding,
 )
@@ -29,6 +30,7 @@ class Convolving(Windowed):
 
     weighted = True
     ceil_mode = False
+    padding_mode: Any = "zeros"
     bias: Any
     groups: Any
 
@@ -44,6 +46,8 @@ class Convolving(Windowed):
         spatial_rank(self, x)
         divides(self.grouping(x), x[1], "input")
         divides(self.grouping(x), self.channels(x), "output")
+        for w, axis in zip(self.windows(x), AXES[len(x) - 2]):
+            require_room(self.padding_mode, w.n, w.before, w.after, axis)
         return (x[0], self.channels(x), *self.places(x))
 
     def fan_in(self, x: Shape) -> Size:
@@ -67,7 +71,6 @@ class Convolving(Windowed):
 
     def module(self, torch: Any, x: Shape) -> Any:
         conv = getattr(torch.nn, f"Conv{len(x) - 2}d")
-        mode = getattr(self, "padding_mode", "zeros")
         padding, before = torch_padding(torch, self, x)
         return in_order(
             torch,
@@ -82,7 +85,7 @@ class Convolving(Windowed):
                     self.dilation,
                     self.grouping(x),
                     self.bias,
-                    mode if not before else "zeros",
+                    self.padding_mode if not before else "zeros",
                 ),
             ],
         )

@@ -6,8 +6,7 @@ from typing import Any
 
 from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, numel, require
-from cnncost.errors import ShapeError
-from cnncost.ops.base import Along, Elementwise, Op, Sight, all_but, channels_of, layer, unmoved
+from cnncost.ops.base import Along, Elementwise, Op, Sight, all_but, channels_of, layer, spatial_rank, unmoved
 from cnncost.ops.conv import divides
 from cnncost.ops.pointwise import along
 from cnncost.options import Flag, Index, Rank, Real
@@ -45,7 +44,7 @@ class LRN(Norm):
         return 0
 
     def shape(self, x: Shape) -> Shape:
-        channels_of(self, x)
+        spatial_rank(self, x)
         return x
 
     def operations(self, y: Shape, x: Shape) -> Operations:
@@ -75,7 +74,8 @@ class BatchNorm(Norm):
     track_running_stats: Flag = True
 
     def shape(self, x: Shape) -> Shape:
-        channels_of(self, x)
+        if len(x) != 2:
+            spatial_rank(self, x)
         return x
 
     def other_params(self, x: Shape) -> Size:
@@ -93,7 +93,7 @@ class BatchNorm(Norm):
         return unmoved(len(y)) if self.track_running_stats else over_all(y)
 
     def module(self, torch: Any, x: Shape) -> Any:
-        norm = getattr(torch.nn, f"BatchNorm{min(max(len(x) - 2, 1), 3)}d")
+        norm = getattr(torch.nn, f"BatchNorm{len(x) - 2 or 1}d")
         return norm(x[1], self.eps, self.momentum, self.affine, self.track_running_stats)
 
 
@@ -157,8 +157,7 @@ class InstanceNorm(Norm):
     track_running_stats: Flag = False
 
     def shape(self, x: Shape) -> Shape:
-        if not 3 <= len(x) <= 5:
-            raise ShapeError("instance_norm normalises over spatial axes and its input has none")
+        spatial_rank(self, x)
         return x
 
     def other_params(self, x: Shape) -> Size:

@@ -10,7 +10,18 @@ from typing import Any, ClassVar, Literal
 
 from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, numel, require
-from cnncost.ops.base import Elementwise, Free, Sight, Unlearned, all_but, calls, channels_of, layer, unmoved
+from cnncost.ops.base import (
+    Elementwise,
+    Free,
+    Sight,
+    Unlearned,
+    all_but,
+    calls,
+    channels_of,
+    layer,
+    spatial_rank,
+    unmoved,
+)
 from cnncost.options import Flag, Index, Real
 
 Approximate = Literal["none", "tanh"]
@@ -78,8 +89,12 @@ class PReLU(Activation):
     slopes: Shared = "channel"
     each = Operations(comparisons=1, multiplications=1)
 
+    def shape(self, x: Shape) -> Shape:
+        channels_of(self, x)
+        return x
+
     def other_params(self, x: Shape) -> Size:
-        return channels_of(self, x) if self.slopes == "channel" else 1
+        return x[1] if self.slopes == "channel" else 1
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.PReLU(self.other_params(x))
@@ -436,6 +451,11 @@ class Dropout(Elementwise, Free):
 
     def check(self) -> None:
         probability(self)
+
+    def shape(self, x: Shape) -> Shape:
+        if self.channels:
+            spatial_rank(self, x)
+        return x
 
     def module(self, torch: Any, x: Shape) -> Any:
         name = f"Dropout{len(x) - 2}d" if self.channels else "Dropout"

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, common_divisor, numel, require
+from cnncost.errors import ShapeError
 from cnncost.ops.base import (
     Along,
     Sight,
@@ -16,6 +17,7 @@ from cnncost.ops.base import (
     in_order,
     layer,
     one_per_axis,
+    pad_module,
     spatial_rank,
     torch_padding,
 )
@@ -92,6 +94,11 @@ class AvgPool(Pool):
     divisor_override: OptionalSize = None
     dilation = 1
 
+    def shape(self, x: Shape) -> Shape:
+        if len(x) == 3 and self.divisor_override is not None:
+            raise ShapeError("divisor_override is for 2 or 3 spatial axes, as in PyTorch")
+        return super().shape(x)
+
     def operations(self, y: Shape, x: Shape) -> Operations:
         return Operations(additions=numel(y) * (self.taps(x) - 1), divisions=numel(y))
 
@@ -100,7 +107,10 @@ class AvgPool(Pool):
         padding, before = torch_padding(torch, self, x)
         options = {} if self.divisor_override is None else {"divisor_override": self.divisor_override}
         own = pool(self.kernel, self.stride, padding, self.ceil_mode, self.count_include_pad, **options)
-        return in_order(torch, [*before, own])
+        mean = in_order(torch, [*before, own])
+        if not before or self.count_include_pad or options:
+            return mean
+        return calls(torch, lambda t: mean(t) / mean(torch.ones_like(t)))  # PyTorch cannot tell a pad layer's zeros
 
 
 @layer
@@ -129,8 +139,6 @@ class L2Pool(Pool):
         own = pool(float(self.power), self.kernel, self.stride, self.ceil_mode)
         padding, before = torch_padding(torch, self, x)
         if not before and any(padding):
-            from cnncost.ops.base import pad_module
-
             before = [pad_module(torch, [(p, p) for p in padding], "constant", 0.0)]
         return in_order(torch, [*before, own])
 

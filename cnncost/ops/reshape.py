@@ -17,6 +17,7 @@ from cnncost.ops.base import (
     layer,
     one_per_axis,
     pad_module,
+    require_room,
     spatial_rank,
     unmoved,
 )
@@ -78,9 +79,10 @@ class Reshape(View):
         elements = numel(x[1:])
         unknown = [i for i, n in enumerate(self.to) if type(n) is int and n == -1]
         known = numel(tuple(n for i, n in enumerate(self.to) if i not in unknown))
+        for i, n in enumerate(self.to):
+            require(i in unknown or n >= 1, "reshape to {to}: sizes are at least 1, or -1", to=spelled(self.to))
         if len(unknown) > 1:
             raise ShapeError(f"reshape to {spelled(self.to)} has more than one -1")
-        require(known >= 1, "reshape to {to}: sizes are at least 1, or -1", to=spelled(self.to))
         if not unknown:
             require(
                 known == elements,
@@ -158,16 +160,7 @@ class Pad(Free):
         sizes = tuple(n + before + after for n, (before, after) in zip(x[2:], both))
         for n, size, sides, axis in zip(x[2:], sizes, both, AXES[len(both)]):
             require(size >= 1, "pad by {sides} leaves nothing of {n} ({axis})", sides=spelled(sides), n=n, axis=axis)
-            if self.mode != "constant":
-                room = n - (self.mode == "reflect")
-                require(
-                    (self.mode == "replicate") | ((sides[0] <= room) & (sides[1] <= room)),
-                    "pad by {sides} with mode {mode} needs more than the {n} elements there are ({axis})",
-                    sides=spelled(sides),
-                    mode=self.mode,
-                    n=n,
-                    axis=axis,
-                )
+            require_room(self.mode, n, *sides, axis)
         return (*x[:2], *sizes)
 
     def sight(self, y: Shape, x: Shape) -> Sight:
@@ -292,7 +285,11 @@ class SpaceToDepth(Free):
         return (None, *(Along(axis, self.block, self.block) for axis in range(2, len(y))))
 
     def module(self, torch: Any, x: Shape) -> Any:
-        return torch.nn.PixelUnshuffle(self.block)
+        rank, block = len(x) - 2, self.block
+        # N x C x (n1 b) x (n2 b) ... -> N x C x b x b ... x n1 x n2 ...
+        order = (0, 1, *range(3, 3 + 2 * rank, 2), *range(2, 2 + 2 * rank, 2))
+        blocks = [m for n in self.shape(x)[2:] for m in (n, block)]
+        return calls(torch, lambda t: t.reshape(*x[:2], *blocks).permute(order).reshape(self.shape(x)))
 
 
 @layer
@@ -315,4 +312,8 @@ class DepthToSpace(Free):
         return (None, *(Along(axis, 2 - part, part, 1 - part) for axis in range(2, len(y))))
 
     def module(self, torch: Any, x: Shape) -> Any:
-        return torch.nn.PixelShuffle(self.block)
+        rank, block = len(x) - 2, self.block
+        # N x C x b x b ... x n1 x n2 ... -> N x C x (n1 b) x (n2 b) ...
+        order = (0, 1, *(axis for i in range(rank) for axis in (2 + rank + i, 2 + i)))
+        blocks = (x[0], self.shape(x)[1], *(block,) * rank, *x[2:])
+        return calls(torch, lambda t: t.reshape(blocks).permute(order).reshape(self.shape(x)))
