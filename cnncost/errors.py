@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 LIST_AT_MOST = 12
+WORD_AT_MOST = 60
+KNOWN_AT_MOST = 2_000
+"""Longer words and longer lists are not compared: it would only take time."""
 
 
 class Where(NamedTuple):
@@ -71,11 +74,12 @@ def did_you_mean(word: str, known: Iterable[str], synonyms: dict[str, str] | Non
     other = (synonyms or {}).get(word.lower())
     if other in known:
         return f"did you mean {other}?"
-    from difflib import get_close_matches
+    if len(word) <= WORD_AT_MOST and len(known) <= KNOWN_AT_MOST:
+        from difflib import get_close_matches
 
-    near = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean {near[0]}?"
+        near = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+        if near:
+            return f"did you mean {near[0]}?"
     if not known:
         return "there are none here"
     more = f" and {len(known) - LIST_AT_MOST} more" if len(known) > LIST_AT_MOST else ""

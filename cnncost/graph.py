@@ -9,9 +9,14 @@ from typing import Any
 from cnncost.dims import Shape, shown
 from cnncost.errors import ShapeError, SpecError, Where
 from cnncost.ops.base import Op
+from cnncost.options import spelled
 
 LAYERS_AT_MOST = 50_000
 """More layers than this is taken for a mistake: the deepest published networks have about 1,000."""
+
+
+PRODUCT_AT_MOST = 2**63 - 1
+"""The largest size of an output: an int64."""
 
 
 class Node:
@@ -28,6 +33,7 @@ class Node:
         op: Op,
         inputs: tuple[str, ...],
         shape: Shape,
+        *,
         where: Where | None = None,
         shares: str | None = None,
     ) -> None:
@@ -81,36 +87,64 @@ class GraphBuilder:
         self.inputs: dict[str, Shape] = {}
         self.nodes: list[Node] = []
         self.shapes: dict[str, Shape] = {}
+        self.known: dict[Any, Shape] = {}  # output shapes by op and input shapes: equal layers abound
 
     def add_input(self, name: str, shape: Shape) -> None:
         self.inputs[name] = self.shapes[name] = shape
 
     def add(
-        self, name: str, op: Op, inputs: tuple[str, ...], where: Where | None = None, shares: str | None = None
+        self, name: str, op: Op, inputs: tuple[str, ...], *, where: Where | None = None, shares: str | None = None
     ) -> Node:
         """Append a layer. Raises ShapeError where its inputs do not suit it."""
+        shapes = tuple([self.shapes[i] for i in inputs])
+        key: Any = (id(op), shapes)
+        try:
+            shape = self.known.get(key)
+        except TypeError:  # arrays have no hash
+            key = shape = None
+        if shape is None:
+            try:
+                shape = self._shape(op, inputs, shapes)
+            except SpecError as e:
+                e.where, e.layer = e.where or where, e.layer or name
+                raise
+            if key is not None:
+                self.known[key] = shape
+        node = Node(name, op, inputs, shape, where=where, shares=shares)
+        self._append(node)
+        return node
+
+    def add_copy(self, node: Node, name: str, inputs: tuple[str, ...], shares: str | None) -> None:
+        """Append a layer like an earlier one, on inputs of the same shapes."""
+        self._append(Node(name, node.op, inputs, node.shape, where=node.where, shares=shares))
+
+    def _append(self, node: Node) -> None:
         if len(self.nodes) >= LAYERS_AT_MOST:
             raise SpecError(
                 f"the network has more than {LAYERS_AT_MOST:,} layers",
-                hint="look for a repeat that is too large",
-                where=where,
-                layer=name,
+                hint="look for a repeat that is too large, or blocks that multiply each other",
+                where=node.where,
+                layer=node.name,
             )
-        shapes = [self.shapes[i] for i in inputs]
-        try:
-            least, most = op.arity
-            if len(shapes) < least or (most is not None and len(shapes) > most):
-                wants = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
-                raise ShapeError(
-                    f"{op.key} takes {wants} input{'s' * (least != 1 or most is None)}, got {len(shapes)}: "
-                    f"{', '.join(inputs)}",
-                    hint=f"name them: {{{op.key}: [a, b]}}" if least > 1 else "join them first: add or concat",
-                )
-            shape = op.shape(*shapes)
-        except SpecError as e:
-            e.where, e.layer = e.where or where, e.layer or name
-            raise
-        node = Node(name, op, inputs, shape, where, shares)
         self.nodes.append(node)
-        self.shapes[name] = shape
-        return node
+        self.shapes[node.name] = node.shape
+
+    @staticmethod
+    def _shape(op: Op, inputs: tuple[str, ...], shapes: tuple[Shape, ...]) -> Shape:
+        """The output shape of an op, once the number of its inputs is right."""
+        least, most = op.arity
+        if len(shapes) < least or (most is not None and len(shapes) > most):
+            wants = str(least) if least == most else f"at least {least}" if most is None else f"{least} to {most}"
+            raise ShapeError(
+                f"{op.key} takes {wants} input{'s' * (least != 1 or most is None)}, got {len(shapes)}: "
+                f"{spelled(', '.join(inputs))}",
+                hint=f"name them: {{{op.key}: [a, b]}}" if least > 1 else "join them first: add or concat",
+            )
+        shape = op.shape(*shapes)
+        for n in shape:
+            if type(n) is int and n > PRODUCT_AT_MOST:
+                raise ShapeError(
+                    f"the output {spelled(shown(shape))} has a size beyond 2^63",
+                    hint="look for an op that grows its input again and again",
+                )
+        return shape

@@ -93,6 +93,8 @@ class SizeKind(Kind):
     which part, how many axes.
     """
 
+    whole = True
+
     def __init__(self, noun: str, least: int | None, optional: bool = False, structural: bool = False) -> None:
         self.noun, self.least, self.optional, self.structural = noun, least, optional, structural
 
@@ -140,7 +142,7 @@ class PerAxis(Kind):
     """One value for all spatial axes, or a list with one an axis; nothing where that is `optional`."""
 
     def __init__(self, each: Kind, noun: str, optional: bool = False) -> None:
-        self.each, self.noun, self.optional = each, noun, optional
+        self.each, self.noun, self.optional, self.whole = each, noun, optional, each.whole
 
     def check(self, value: Any) -> Any:
         if value is None and self.optional:

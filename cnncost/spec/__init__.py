@@ -14,21 +14,19 @@ def load(spec: Any, *, input: Any = None, batch: Any = 1, set: Mapping[str, Any]
     spec: a path, the name of a bundled architecture, or - for standard input. input: another
     input shape without the batch, "3x320x320" or (3, 320, 320); a dict of these by name where the
     network has several. batch: images. set: values for declared parameters, {"width": 0.5},
-    {"depths.2": 36}.
+    {"depths.2": 36}. Sizes and parameters may be int64 arrays with one entry a design point.
 
     Raises SpecError with file, line and column for a fault in the spec, ShapeError where a layer
     cannot take its input, UsageError for a bad argument.
     """
-    from cnncost.dims import is_array
     from cnncost.errors import OptionError, UsageError
     from cnncost.options import KINDS
     from cnncost.spec.document import read_document
     from cnncost.spec.expand import expand
     from cnncost.spec.files import open_spec
 
-    if not is_array(batch):
-        try:
-            batch = KINDS["Size"].check(batch)
-        except OptionError as e:
-            raise UsageError(f"batch {e.message}", hint=e.hint) from None
+    try:
+        batch = KINDS["Size"].check(batch)
+    except OptionError as e:
+        raise UsageError(f"batch {e.message}", hint=e.hint) from None
     return expand(read_document(open_spec(str(spec))), input, batch, set)

@@ -12,8 +12,9 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import warnings
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache, reduce
 from typing import Any, Protocol
 
 from cnncost.dims import Shape, ceil_div, is_array, larger, round_to, smaller
@@ -21,6 +22,7 @@ from cnncost.errors import SpecError, did_you_mean
 from cnncost.options import spelled
 
 LENGTH_AT_MOST = 500
+DEPTH_AT_MOST = 60
 LARGEST_RESULT = 2**63 - 1
 
 
@@ -35,23 +37,26 @@ class Scope(Protocol):
 Compiled = Callable[[Scope], Any]
 
 
-@cache
+@lru_cache(4096)
 def compiled(text: str) -> Compiled:
     """A function of a scope that computes the expression. Raises SpecError for what is not arithmetic."""
     if len(text) > LENGTH_AT_MOST:
         raise SpecError(f"an expression of {len(text)} characters", hint=f"at most {LENGTH_AT_MOST}: use a parameter")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as e:
-        reason = e.msg if isinstance(e, SyntaxError) else "it is nested too deep"
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what Python would only warn about is a slip here
+            tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise SpecError(
-            f"cannot read {spelled(text)!r} as an expression: {reason}",
+            f"cannot read {spelled(text)} as an expression" if text.strip() else "an empty expression",
             hint="expressions are arithmetic over parameters, like 2 * width or input.channels // 2",
         ) from None
-    try:
-        return _compile(tree)
-    except RecursionError:
-        raise SpecError(f"expression {spelled(text)!r} is nested too deep", hint="use parameters") from None
+    level: list[ast.AST] = [tree]
+    for _ in range(DEPTH_AT_MOST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return _compile(tree)
+    raise SpecError(f"expression {spelled(text)} is nested too deep", hint="use parameters for its parts")
 
 
 def evaluate(text: str, scope: Scope) -> Any:
@@ -123,8 +128,6 @@ def _ceil(value: Any) -> Any:
 
 def _pairwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def over(*values: Any) -> Any:
-        from functools import reduce
-
         if len(values) == 1 and isinstance(values[0], (list, tuple)):
             values = tuple(values[0])
         return reduce(function, values)
@@ -145,6 +148,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sum": lambda values: sum(map(_number, values)),
 }
 """Functions of the language. round rounds halves up; round_to(x, 8) is MobileNet's rule for channels."""
+
+_WORDS = {"true": True, "false": False}  # as YAML writes them
 
 SIZES = ("channels", "depth", "height", "width", "length", "size")
 
@@ -173,6 +178,8 @@ def _compile(node: ast.AST) -> Compiled:
     if isinstance(node, ast.Constant):
         return _constant(node.value)
     if isinstance(node, ast.Name):
+        if node.id in _WORDS:
+            return _constant(_WORDS[node.id])
         return lambda scope, name=node.id: scope.value(name)  # type: ignore[misc]
     if isinstance(node, ast.BinOp):
         return _binary(node)

@@ -7,19 +7,27 @@ build Python objects from tags, and forget every line number.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import yaml
 
 from cnncost.errors import SpecError, Where
+from cnncost.options import spelled
 
 BYTES_AT_MOST = 4 * 2**20
 DEPTH_AT_MOST = 50
 VALUES_AT_MOST = 200_000
+DIGITS_AT_MOST = 40
+REREAD_AT_MOST = 50_000
+"""Characters of a faulty file that are parsed a second time, in Python, for a better message."""
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
+_UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 _WORDS |= {"True": True, "False": False, "Null": None, "TRUE": True, "FALSE": False, "NULL": None}
 
@@ -54,76 +62,95 @@ def plain(item: Item) -> Any:
 
 
 def read(text: str, file: str) -> Item:
-    """Compose one YAML document. Raises SpecError with the place for whatever is no plain data."""
+    """Compose one YAML document. Raises SpecError with the place for whatever is not plain data."""
+    odd = _UNPRINTABLE.search(text)
+    if odd:
+        line, column = _position(text, odd.start())
+        raise SpecError(
+            f"not text: character #x{ord(odd[0]):02x}",
+            hint="is this an architecture file? They are plain UTF-8 text",
+            where=Where(file, line, column),
+        )
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
-        return _Composer(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader)).document(text)
-    except yaml.YAMLError as e:
+        return _Composer(file, loader.get_event).document()
+    except yaml.MarkedYAMLError as e:
         raise _syntax_error(e, text, file) from None
+    finally:
+        loader.dispose()
 
 
-def _syntax_error(fast: yaml.YAMLError, text: str, file: str) -> SpecError:
-    """PyYAML's own parser words its errors better than LibYAML's, so it is asked again for the text."""
-    error: Any = fast
-    if len(text) <= 100_000:
+def _position(text: str, index: int) -> tuple[int, int]:
+    """Line and column of a character, from 1."""
+    return text.count("\n", 0, index) + 1, index - text.rfind("\n", 0, index)
+
+
+def _syntax_error(error: Any, text: str, file: str) -> SpecError:
+    """A parser's complaint in words of the language, at the place that needs the change."""
+    if len(text) <= REREAD_AT_MOST:
+        # LibYAML's wording and marks are poorer than those of PyYAML's own parser.
         try:
             for _ in yaml.parse(text, yaml.SafeLoader):
                 pass
-        except yaml.YAMLError as e:
+        except yaml.MarkedYAMLError as e:
             error = e
-    if isinstance(error, yaml.reader.ReaderError):
-        before = text[: error.position]
-        return SpecError(
-            f"not text: character #x{ord(text[error.position]):02x} is not allowed in YAML",
-            hint="is this an architecture file? They are plain UTF-8 text",
-            where=Where(file, before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1),
-        )
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    problem = problem.replace("'\\t'", "a tab")
-    hint = None
-    line = text.split("\n")[mark.line] if mark and mark.line < text.count("\n") + 1 else ""
-    if "tab" in problem or "\t" in line[: mark.column + 1 if mark else 0]:
-        problem, hint = "a tab in the indentation", "YAML is indented with spaces"
-    elif "mapping values are not allowed" in problem:
-        hint = "a second ': ' on one line; put the mapping in braces, {a: 1, b: 2}, or quote the text"
-    elif "expected ',' or" in problem:
-        hint = "a bracket or brace is not closed, or a comma is missing"
-    elif "could not find expected ':'" in problem or "expected <block end>" in problem:
-        hint = "check the indentation, and that each line is `name: value`"
-    where = Where(file, mark.line + 1, mark.column + 1) if mark else Where(file, 1, 1)
-    return SpecError(f"not YAML: {problem}", hint=hint, where=where)
+    end = error.problem_mark or error.context_mark
+    begin = error.context_mark or end
+    problem, context = error.problem or "", error.context or ""
+    lines = text.split("\n")
+    before = lines[end.line][: end.column + 1] if end.line < len(lines) else ""
+    place = Where(file, end.line + 1, end.column + 1)
+    opening = Where(file, begin.line + 1, begin.column + 1)
+    if "\t" in before:
+        tab = Where(file, end.line + 1, before.index("\t") + 1)
+        return SpecError("a tab in the indentation", hint="indent with spaces", where=tab)
+    if "',' or" in problem:
+        pair, example = ("{}", "{conv: 64, kernel: 3}") if "mapping" in context else ("[]", "[1, 2]")
+        message = f"this {pair[0]} has no {pair[1]}, or a comma is missing by line {place.line}"
+        return SpecError(message, hint=f"write it like {example}", where=opening)
+    if "mapping values are not allowed" in problem:
+        hint = "put a mapping in braces, {conv: 64, kernel: 3}, and text in quotes"
+        return SpecError("a second `: ` in one line", hint=hint, where=place)
+    if "':'" in problem:
+        return SpecError("a line that is not `name: value`", hint="add the colon and a space", where=opening)
+    if "<block end>" in problem:
+        message = "this does not line up with the lines above it"
+        return SpecError(message, hint="indent all lines of a mapping alike, and close quotes and braces", where=place)
+    if "quoted scalar" in context:
+        return SpecError("a quote that is never closed", hint="close it, or remove it", where=opening)
+    return SpecError(f"not YAML: {problem}", hint="put text with special characters in quotes", where=place)
 
 
 class _Composer:
-    def __init__(self, file: str, loader: Any) -> None:
+    """Builds Items from the parser's events, within bounds on depth and number."""
+
+    def __init__(self, file: str, next_event: Callable[[], Any]) -> None:
         self.file = file
-        self.loader = loader
+        self.next_event = next_event
         self.anchors: dict[str, Item | None] = {}
         self.values = 0
         self.depth = 0
 
     def where(self, event: Any) -> Where:
-        return Where(self.file, event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        return Where(self.file, mark.line + 1, mark.column + 1)
 
-    def document(self, text: str) -> Item:
-        events = yaml.parse(text, self.loader)
+    def document(self) -> Item:
         root = None
-        for event in events:
+        while (event := self.next_event()) is not None:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
                     raise SpecError(
-                        "a second YAML document", hint="one file holds one network", where=self.where(event)
+                        "a second YAML document begins here", hint="one file holds one network", where=self.where(event)
                     )
-                root = self.item(next(events), events)
-        if root is None:
+                root = self.item(self.next_event())
+        if root is None or root.value is None:
             raise SpecError(
-                "the file is empty",
-                hint="a spec has at least `input:` and `layers:`; see cnncost schema",
-                where=Where(self.file, 1, 1),
+                "the file is empty", hint="a spec has at least `input:` and `layers:`", where=Where(self.file, 1, 1)
             )
         return root
 
-    def item(self, event: Any, events: Any) -> Item:
+    def item(self, event: Any) -> Item:
         at = self.where(event)
         self.values += 1
         if self.values > VALUES_AT_MOST:
@@ -133,20 +160,28 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, at)
         if event.tag is not None:
-            raise SpecError(f"tag {event.tag} is not accepted", hint="specs are plain data: remove the tag", where=at)
+            raise SpecError(
+                f"tag {spelled(event.tag)} is not accepted", hint="specs are plain data: remove the tag", where=at
+            )
         if event.anchor:
             self.anchors[event.anchor] = None
-        item = self.scalar(event, at) if isinstance(event, yaml.ScalarEvent) else self.collection(event, events, at)
+        item = self.scalar(event, at) if isinstance(event, yaml.ScalarEvent) else self.collection(event, at)
         if event.anchor:
             self.anchors[event.anchor] = item
         return item
 
     def alias(self, event: Any, at: Where) -> Item:
         if event.anchor not in self.anchors:
-            raise SpecError(f"alias *{event.anchor} before its anchor", hint=f"write &{event.anchor} first", where=at)
+            raise SpecError(
+                f"alias *{spelled(event.anchor)} before its anchor",
+                hint=f"write &{spelled(event.anchor)} first",
+                where=at,
+            )
         item = self.anchors[event.anchor]
         if item is None:
-            raise SpecError(f"alias *{event.anchor} stands inside its own anchor", hint="remove the loop", where=at)
+            raise SpecError(
+                f"alias *{spelled(event.anchor)} stands inside its own anchor", hint="remove the loop", where=at
+            )
         self.values += _weight(item, VALUES_AT_MOST - self.values)
         if self.values > VALUES_AT_MOST:
             raise SpecError(
@@ -163,29 +198,34 @@ class _Composer:
         if text in _WORDS:
             return Item(_WORDS[text], at)
         if _INT.fullmatch(text):
-            if len(text) > 30:
-                raise SpecError(f"a number of {len(text)} digits", hint="sizes have at most 10 digits", where=at)
+            if len(text) > DIGITS_AT_MOST:
+                raise SpecError(f"a number of {len(text)} digits", hint="sizes have at most 10", where=at)
             return Item(int(text.replace("_", "")), at)
-        if _FLOAT.fullmatch(text) and not re.fullmatch(r"[-+]?0[0-9]+", text):
-            return Item(float(text), at)
+        if _FLOAT.fullmatch(text):
+            number = float(text)
+            if number in (math.inf, -math.inf):
+                raise SpecError(f"{text[:DIGITS_AT_MOST]} is too large a number", hint="floats end at 1e308", where=at)
+            return Item(number, at)
+        if _NOT_FINITE.fullmatch(text):
+            raise SpecError(f"{text} is not a number to compute with", hint="write a finite number", where=at)
         return Item(text, at)
 
-    def collection(self, event: Any, events: Any, at: Where) -> Item:
+    def collection(self, event: Any, at: Where) -> Item:
         self.depth += 1
         if self.depth > DEPTH_AT_MOST:
             raise SpecError(f"nested more than {DEPTH_AT_MOST} deep", hint="use blocks", where=at)
         if isinstance(event, yaml.SequenceStartEvent):
             values: Any = []
-            while not isinstance(inner := next(events), yaml.SequenceEndEvent):
-                values.append(self.item(inner, events))
+            while not isinstance(inner := self.next_event(), yaml.SequenceEndEvent):
+                values.append(self.item(inner))
         else:
             values = {}
-            while not isinstance(inner := next(events), yaml.MappingEndEvent):
-                self.entry(values, inner, events)
+            while not isinstance(inner := self.next_event(), yaml.MappingEndEvent):
+                self.entry(values, inner)
         self.depth -= 1
         return Item(values, at)
 
-    def entry(self, values: dict[str, Item], event: Any, events: Any) -> None:
+    def entry(self, values: dict[str, Item], event: Any) -> None:
         at = self.where(event)
         if not isinstance(event, yaml.ScalarEvent) or event.tag is not None:
             raise SpecError("a key must be a plain word", hint="keys are names: no lists, mappings or tags", where=at)
@@ -193,14 +233,14 @@ class _Composer:
         if key == "<<" and event.implicit[0]:
             raise SpecError("merge key << is not accepted", hint="use a block with parameters, or extends", where=at)
         if key in values:
-            first = values[key].key_at
+            first = values[key].key_or_value_at
             raise SpecError(
-                f"duplicate key {key}, first on line {first.line if first else '?'}",
-                hint="every layer and option has one line; rename or remove one of the two",
+                f"duplicate key {spelled(key)}, first on line {first.line}",
+                hint="rename or remove one of the two",
                 where=at,
             )
-        item = self.item(next(events), events)
-        values[key] = Item(item.value, item.at, at)
+        item = values[key] = self.item(self.next_event())
+        item.key_at = at
 
 
 def _weight(item: Item, at_most: int) -> int:

@@ -1,0 +1,99 @@
+"""`extends`: one spec laid over another. Layers, blocks and parameters merge by name."""
+
+from __future__ import annotations
+
+from cnncost.errors import did_you_mean
+from cnncost.ops import MENU
+from cnncost.options import spelled
+from cnncost.spec.document import COMMON, Document, fail
+from cnncost.spec.marks import Item
+
+
+def merged(base: Document, own: Document) -> Document:
+    """A document over the one that it extends. Raises SpecError."""
+    calls = {*MENU, *base.blocks, *own.blocks, "op", "reuse"}
+    _declared_before(own.parameters, base.parameters)
+    return Document(
+        own.source,
+        {**base.about, **own.about},
+        own.input or base.input,
+        {**base.parameters, **own.parameters},
+        _blocks(base.blocks, own.blocks, calls),
+        _layers(base.layers, own.layers, calls),
+        own.layers_at if own.layers else base.layers_at,
+    )
+
+
+def _declared_before(own: dict[str, Item], base: dict[str, Item]) -> None:
+    """An extending spec may declare new parameters; a likely slip in the name of an old one is an error."""
+    for name, item in own.items():
+        if name not in base:
+            hint = did_you_mean(name, base)
+            if hint.startswith("did"):
+                fail(f"the extended spec has no parameter {spelled(name)}", item.key_or_value_at, hint)
+
+
+def _layers(base: dict[str, Item], own: dict[str, Item], calls: set[str]) -> dict[str, Item]:
+    """Layers over layers: null removes; options without an op change single options; a layer with an op
+    replaces the old one in its place; a new name comes last, or after the layer that `after` names.
+    """
+    result = dict(base)
+    for name, item in own.items():
+        if item.value is None:
+            if name not in result:
+                hint = did_you_mean(name, result)
+                fail(f"null removes layer {spelled(name)}, which is not there", item.key_or_value_at, hint)
+            del result[name]
+            continue
+        layer, after = _without_after(item)
+        result[name] = _layer(result[name], layer, calls) if name in result else layer
+        if after is not None:
+            result = _moved(result, name, after)
+    return result
+
+
+def _without_after(item: Item) -> tuple[Item, Item | None]:
+    if not isinstance(item.value, dict) or "after" not in item.value:
+        return item, None
+    rest = {key: value for key, value in item.value.items() if key != "after"}
+    return Item(rest, item.at, item.key_at), item.value["after"]
+
+
+def _moved(layers: dict[str, Item], name: str, after: Item) -> dict[str, Item]:
+    """The same layers with one of them right after another."""
+    place = str(after.value)
+    if place not in layers or place == name:
+        fail(f"after names no layer: {spelled(place)}", after.at, did_you_mean(place, set(layers) - {name}), name)
+    order = [key for key in layers if key != name]
+    order.insert(order.index(place) + 1, name)
+    return {key: layers[key] for key in order}
+
+
+def _layer(base: Item, own: Item, calls: set[str]) -> Item:
+    """One layer over another."""
+    if not isinstance(own.value, dict):
+        return own
+    first = next((key for key in own.value if key not in COMMON), None)
+    if first in calls or "reuse" in own.value:
+        return own
+    if isinstance(base.value, str):
+        base = Item({base.value: Item(None, base.at, base.at)}, base.at, base.key_at)
+    if not isinstance(base.value, dict):
+        return base  # which is an error by itself
+    return Item({**base.value, **own.value}, base.at, base.key_at)
+
+
+def _blocks(base: dict[str, Item], own: dict[str, Item], calls: set[str]) -> dict[str, Item]:
+    """Blocks over blocks: their layers merge like the network's, everything else is replaced."""
+    result = dict(base)
+    for name, item in own.items():
+        before = base[name].value if name in base else None
+        if isinstance(before, dict) and isinstance(item.value, dict):
+            value = dict(item.value)
+            if all("layers" in block and isinstance(block["layers"].value, dict) for block in (before, value)):
+                layers = _layers(before["layers"].value, value["layers"].value, calls)
+                value["layers"] = Item(layers, value["layers"].at, value["layers"].key_at)
+            result[name] = Item({**before, **value}, item.at, item.key_at)
+        else:
+            result[name] = item
+    return result

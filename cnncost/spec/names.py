@@ -1,0 +1,188 @@
+"""What names mean: declared parameters with their overrides, inputs with their shapes, earlier layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cnncost.dims import Shape, is_array
+from cnncost.errors import OptionError, SpecError, UsageError, did_you_mean
+from cnncost.options import KINDS, spelled
+from cnncost.spec.document import INPUT, Document, fail, kind_of_value, placed
+from cnncost.spec.expr import LARGEST_RESULT, evaluate
+from cnncost.spec.lines import NAME, parameter_name
+from cnncost.spec.marks import Item, plain
+
+
+class Names:
+    """What names mean at one place of a spec: parameters by value, earlier layers by shape."""
+
+    __slots__ = ("layers", "shapes", "values")
+
+    def __init__(self, values: dict[str, Any], layers: dict[str, str], shapes: Mapping[str, Shape]) -> None:
+        self.values, self.layers, self.shapes = values, layers, shapes
+
+    def value(self, name: str) -> Any:
+        if name in self.values:
+            return self.values[name]
+        if name in self.layers:
+            raise SpecError(f"{name} is a layer, not a number", hint=f"take one of its sizes: {name}.channels")
+        raise SpecError(f"unknown name {spelled(name)}", hint=did_you_mean(name, self.values))
+
+    def shape(self, name: str) -> Shape:
+        if name not in self.layers:
+            raise SpecError(f"unknown layer {spelled(name)}", hint=did_you_mean(name, self.layers))
+        return self.shapes[self.layers[name]]
+
+    def evaluate(self, text: str) -> Any:
+        return evaluate(text, self)
+
+    def argument(self, raw: Any) -> Any:
+        """The value of a parameter: strings are expressions, but a word that names nothing is itself."""
+        if isinstance(raw, str):
+            return self.values.get(raw, raw) if raw.isidentifier() else evaluate(raw, self)
+        if isinstance(raw, list):
+            return [self.argument(item) for item in raw]
+        if isinstance(raw, dict):
+            raise SpecError("a parameter cannot be a mapping", hint="parameters are numbers, words, or lists of them")
+        return raw
+
+
+def parameter_values(doc: Document, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of the declared parameters, in order; overrides by name, or name.index for one entry of a list."""
+    for key in overrides:
+        name = str(key).split(".", 1)[0]
+        if name not in doc.parameters:
+            hint = did_you_mean(name, doc.parameters) if doc.parameters else f"{doc.source.file} declares none"
+            raise UsageError(f"no parameter {spelled(name)} to set", hint=hint)
+    values: dict[str, Any] = {}
+    names = Names(values, {}, {})
+    for name, item in doc.parameters.items():
+        parameter_name(name, item.key_or_value_at)
+        try:
+            value = names.argument(plain(item))
+        except SpecError as e:
+            placed(e, item.at)
+        if name in overrides:
+            value = _like(value, overrides[name], name)
+        for key, new in overrides.items():
+            first, _, path = key.partition(".")
+            if first == name and path:
+                value = _entry_set(value, path.split("."), new, name)
+        values[name] = value
+    return values
+
+
+def _like(default: Any, value: Any, name: str) -> Any:
+    """An override, if it is the same kind of thing as the default."""
+    value = _entering(value)
+    wanted, got = _kind(default), _kind(value)
+    if got is None or (wanted not in (got, "nothing") and not (wanted == "number" and got == "array")):
+        raise UsageError(
+            f"cannot set {name} to {spelled(value)}: it is {spelled(default)} in the spec",
+            hint="give a value of the same kind: a number, a list, a word, true or false",
+        )
+    return value
+
+
+def _entering(value: Any) -> Any:
+    """A value from outside as the language knows it: lists are lists, and single numbers are Python's."""
+    if is_array(value):
+        return value.item() if value.ndim == 0 else value
+    if isinstance(value, (list, tuple)):
+        return [_entering(item) for item in value]
+    return value
+
+
+def _kind(value: Any) -> str | None:
+    """What kind of parameter a value is; None where it is none."""
+    if is_array(value):
+        return "array" if value.dtype.kind in "iuf" and value.size else None
+    if isinstance(value, (bool, str)):
+        return type(value).__name__
+    if isinstance(value, (int, float)):
+        return "number" if -LARGEST_RESULT <= value <= LARGEST_RESULT else None
+    if isinstance(value, list):
+        return "list" if all(_kind(item) for item in value) else None
+    return "nothing" if value is None else None
+
+
+def _entry_set(values: Any, path: list[str], value: Any, name: str) -> Any:
+    """A list with one entry changed; `path` are indices, one for each depth."""
+    if not isinstance(values, list):
+        raise UsageError(
+            f"cannot set entry {spelled(path[0])} of {name}: it is {spelled(values)}, not a list",
+            hint=f"set {name} itself",
+        )
+    if path[0] not in map(str, range(len(values))):
+        hint = f"its entries are 0 to {len(values) - 1}" if values else "it is empty"
+        raise UsageError(f"{name} has no entry {spelled(path[0])}", hint=hint)
+    i = int(path[0])
+    entry = f"{name}.{i}"
+    new = _entry_set(values[i], path[1:], value, entry) if path[1:] else _like(values[i], value, entry)
+    return [*values[:i], new, *values[i + 1 :]]
+
+
+def input_shapes(doc: Document, given: Any, names: Names) -> dict[str, Shape]:
+    """Shapes of the inputs without the batch: from `given` where there is one, else from the spec."""
+    if doc.input is None and given is None:
+        hint = "add `input: 3x224x224`: channels x height x width, without the batch"
+        fail("the spec has no input", doc.layers_at, hint)
+    declared = _declared(doc.input) if doc.input is not None else {}
+    if given is None:
+        return {name: _declared_shape(item, names) for name, item in declared.items()}
+    several = list(declared) or [INPUT]
+    given = given if isinstance(given, Mapping) else {several[0]: given}
+    if set(given) != set(several):
+        hint = f"give each by name: {', '.join(f'{n}=3x224x224' for n in several)}"
+        got = ", ".join(map(str, given)) or "no input"
+        raise UsageError(f"the spec has the inputs {', '.join(several)}, and {spelled(got)} is given", hint=hint)
+    return {name: parse_shape(given[name]) for name in several}
+
+
+def _declared(item: Item) -> dict[str, Item]:
+    """The inputs of a spec by name."""
+    if not isinstance(item.value, dict):
+        return {INPUT: item}
+    if not item.value:
+        fail("input is empty", item.key_or_value_at, "write `input: 3x224x224`")
+    for name, shape in item.value.items():
+        if not NAME.fullmatch(name):
+            hint = "names are letters, digits, _ + # -"
+            fail(f"{spelled(name)} cannot be an input's name", shape.key_or_value_at, hint)
+    return item.value
+
+
+def parse_shape(value: Any) -> Shape:
+    """3x224x224, or a sequence of sizes, as a shape without the batch. Raises UsageError."""
+    try:
+        sizes = [int(n) if n.isdigit() else n for n in value.lower().split("x")] if isinstance(value, str) else value
+        shape = tuple(KINDS["Size"].check(n) for n in sizes)
+    except OptionError as e:
+        if isinstance(value, str) and not e.message.endswith("got " + value):
+            e.message = f"{e.message} in {spelled(value)}"
+        raise UsageError(f"each size of an input {e.message}", hint=SHAPE_HINT) from None
+    except (TypeError, ValueError):
+        raise UsageError(f"{spelled(value)} is no input shape", hint=SHAPE_HINT) from None
+    if not shape:
+        raise UsageError(f"{spelled(value)} is no input shape", hint=SHAPE_HINT)
+    return shape
+
+
+SHAPE_HINT = "write channels x height x width, without the batch: 3x224x224"
+
+
+def _declared_shape(item: Item, names: Names) -> Shape:
+    value = plain(item)
+    try:
+        if isinstance(value, list):
+            return parse_shape([KINDS["Size"].read(n, names.evaluate) for n in value])
+        if isinstance(value, (dict, bool, float, type(None))):
+            fail(f"input must be a shape, got {kind_of_value(value)}", item.at, SHAPE_HINT)
+        return parse_shape(str(value))
+    except OptionError as e:
+        fail(f"each size of an input {e.message}", item.at, e.hint)
+    except UsageError as e:
+        fail(e.message, item.at, e.hint)
+    except SpecError as e:
+        placed(e, item.at)
