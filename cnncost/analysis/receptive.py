@@ -8,7 +8,6 @@ A layer with window `reach`, step s and padding p before maps (lo, hi, stride) t
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 from cnncost.dims import Shape
@@ -108,6 +107,4 @@ def _field(state: tuple[_Axis, ...]) -> ReceptiveField | None:
 
 def _exact(value: Any) -> Any:
     """A whole number as an int, another fraction as a float."""
-    if isinstance(value, Fraction):
-        return value.numerator if value.denominator == 1 else float(value)
-    return value
+    return value.numerator if value.denominator == 1 else float(value)

@@ -13,7 +13,9 @@ from cnncost.output.units import percent, unit_for
 def html_table(report: Report) -> str:
     """The report's usual columns, with totals and conventions."""
     columns = [COLUMNS[name] for name in DEFAULT]
-    exact = {c.name: unit_for([], c.kind == "bytes", "exact") if c.kind in ("count", "bytes") else None for c in columns}
+    exact = {
+        c.name: unit_for([], c.kind == "bytes", "exact") if c.kind in ("count", "bytes") else None for c in columns
+    }
 
     def line(tag: str, cells: list[str], numbers: list[bool]) -> str:
         align = [' style="text-align:right"' if right else ' style="text-align:left"' for right in numbers]

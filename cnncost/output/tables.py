@@ -16,6 +16,9 @@ from cnncost.output.units import Unit, bar, percent, plural, readable_bytes, sha
 
 BAR_AT_MOST = 16
 UNLIMITED = 100_000
+GAP = 2
+NAME_AT_LEAST, KIND_AT_LEAST = 14, 10
+STYLES = {"name": "cyan", "share": "green"}
 NAMED_AT_MOST = 4
 """Layers that a note names before it says how many more there are."""
 
@@ -40,18 +43,29 @@ class Paper:
         )
         with console.capture() as capture:
             for part in parts:
-                console.print(part, soft_wrap=isinstance(part, str) and self.width is None)
+                console.print(part, crop=False)
         text = capture.get()
         return text if self.colour else "".join(line.rstrip() + "\n" for line in text.splitlines())
 
 
 def report_table(
-    report: Report, rows: Sequence[LayerReport], columns: Sequence[Column], units: str = "exact", paper: Paper | None = None
+    report: Report,
+    rows: Sequence[LayerReport],
+    columns: Sequence[Column],
+    units: str = "exact",
+    paper: Paper | None = None,
 ) -> str:
     """The whole report: what was read, a row a layer, totals, notes, conventions."""
     paper = paper or Paper()
     return paper.print(
-        heading(report), "", _table(report, rows, columns, units, paper), "", *_totals(report), "", *notes(report), *footer()
+        heading(report),
+        "",
+        _table(report, rows, columns, units, paper),
+        "",
+        *_totals(report),
+        "",
+        *notes(report),
+        *footer(),
     )
 
 
@@ -80,21 +94,17 @@ def cell(value: Any, column: Column, unit: Unit | None) -> str:
 
 
 def _table(report: Report, rows: Sequence[LayerReport], columns: Sequence[Column], units: str, paper: Paper) -> Table:
+    drawn = [_draw(report, rows, column, units) for column in columns]
+    _fit(drawn, [column.value(row) for column in columns if column.kind == "share" for row in rows], paper)
     table = Table(box=None, pad_edge=False, show_footer=True, header_style="bold", footer_style="bold")
+    wide = sum(column.width + GAP for column in drawn) - GAP
+    if paper.width and wide > paper.width:
+        table.width = wide  # the terminal breaks the lines: better than to cut numbers
     texts: list[Text] = []
-    for column in columns:
-        values = [column.value(row) for row in rows]
-        whole = _whole(report, column)
-        unit = unit_for([*values, whole], column.kind == "bytes", units) if column.kind in ("count", "bytes") else None
-        name = f" ({unit.name})" if unit and unit.name else ""
-        right = column.kind not in ("text", "share")
-        if column.kind == "share":
-            lines, foot = _shares(values, report.total.macs, paper), ""
-        else:
-            lines = [cell(value, column, unit) for value in values]
-            foot = "total" if column.name == "name" else "" if whole is None else cell(whole, column, unit)
-        table.add_column(column.header + name, foot, justify="right" if right else "left", no_wrap=True)
-        text = Text("\n".join(lines), style="cyan" if column.name == "name" else "green" if column.kind == "share" else "")
+    for column in drawn:
+        right = column.about.kind not in ("text", "share")
+        table.add_column(column.header, column.foot, justify="right" if right else "left", no_wrap=True)
+        text = Text("\n".join(column.lines), style=STYLES.get(column.about.name, ""))
         if paper.colour and right:
             text.highlight_regex(r"(?m)^(0|-)$", "dim")
         texts.append(text)
@@ -103,18 +113,59 @@ def _table(report: Report, rows: Sequence[LayerReport], columns: Sequence[Column
     return table
 
 
+class _Drawn:
+    """A column as text, and how wide that is."""
+
+    def __init__(self, about: Column, header: str, lines: list[str], foot: str) -> None:
+        self.about, self.header, self.lines, self.foot = about, header, lines, foot
+
+    @property
+    def width(self) -> int:
+        return max(map(len, (self.header, self.foot, *self.lines)))
+
+
+def _draw(report: Report, rows: Sequence[LayerReport], column: Column, units: str) -> _Drawn:
+    values = [column.value(row) for row in rows]
+    if column.kind == "share":
+        return _Drawn(column, column.header, [f"{percent(v, report.total.macs):>6}" if v else "" for v in values], "")
+    whole = _whole(report, column)
+    unit = unit_for([*values, whole], column.kind == "bytes", units) if column.kind in ("count", "bytes") else None
+    name = f" ({unit.name})" if unit and unit.name else ""
+    foot = "total" if column.name == "name" else "" if whole is None else cell(whole, column, unit)
+    return _Drawn(column, column.header + name, [cell(value, column, unit) for value in values], foot)
+
+
+def _fit(drawn: list[_Drawn], shares: list[Any], paper: Paper) -> None:
+    """Give the bar what room there is, and shorten names where there is none. Numbers are never cut."""
+    room = UNLIMITED if paper.width is None else paper.width - sum(c.width + GAP for c in drawn) + GAP
+    largest = max(shares, default=0)
+    for column in drawn:
+        if column.about.kind == "share" and room > 1:
+            bars = (bar(v, largest, min(room - 1, BAR_AT_MOST), "█" if paper.unicode else "#") for v in shares)
+            column.lines = [f"{line} {drawn_bar}".rstrip() for line, drawn_bar in zip(column.lines, bars)]
+    for name, least in (("name", NAME_AT_LEAST), ("kind", KIND_AT_LEAST)):
+        for column in drawn:
+            if room < 0 and column.about.name == name and column.width > least:
+                width = max(least, column.width + room)
+                room += column.width - width
+                column.lines = [shortened(line, width, paper.unicode) for line in column.lines]
+
+
+def shortened(text: str, width: int, unicode: bool = True) -> str:
+    """A text with its middle left out where it is longer: paths differ at both ends."""
+    if len(text) <= width:
+        return text
+    dots = "…" if unicode else "..."
+    head = (width - len(dots)) // 2
+    return text[:head] + dots + text[len(text) - (width - len(dots) - head) :]
+
+
 def _whole(report: Report, column: Column) -> Any:
     """What a column adds up to, for those that add up."""
     if column.kind not in ("count", "bytes") or not report.layers:
         return None
     everything = report.layers[-1]._replace(cost=report.total)
     return column.value(everything)
-
-
-def _shares(values: Sequence[Any], whole: Any, paper: Paper) -> list[str]:
-    block, largest = ("█" if paper.unicode else "#"), max(values, default=0)
-    width = BAR_AT_MOST if paper.width is None or paper.width >= 100 else BAR_AT_MOST // 2
-    return [f"{percent(v, whole):>6} {bar(v, largest, width, block)}".rstrip() if v else "" for v in values]
 
 
 def _totals(report: Report) -> list[Any]:
@@ -138,7 +189,11 @@ def _totals(report: Report) -> list[Any]:
     line("FLOPs", t["flops"], f"2 x MACs + {report.total.operations // batch:,} other operations an image")
     line("neurons", t["neurons"], f"outputs of layers with weights, {plural(report.depth, 'layer')} deep")
     line("parameter bytes", t["weight_bytes"], f"{readable_bytes(t['weight_bytes'])} of {dtype}", once=True)
-    line("activation bytes", t["activation_bytes"], f"{readable_bytes(t['activation_bytes'])} of {dtype}, all layers together")
+    line(
+        "activation bytes",
+        t["activation_bytes"],
+        f"{readable_bytes(t['activation_bytes'])} of {dtype}, all layers together",
+    )
     return [grid]
 
 

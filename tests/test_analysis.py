@@ -1,0 +1,260 @@
+"""The walk: totals, receptive fields of whole networks, borders, depth, folding."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import cnncost
+from cnncost.analysis.fold import fold, ranked, top
+from cnncost.analysis.receptive import receptive_fields
+from cnncost.analysis.report import DTYPES, analyze
+from cnncost.cost import NOTHING, Cost, total
+from cnncost.graph import Graph
+
+
+def spec(folder: Path, text: str) -> str:
+    path = folder / "net.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def run_positive(graph: Graph, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Outputs of all layers with all parameters above zero, so that no gradient cancels."""
+    values = dict.fromkeys(graph.inputs, image)
+    for node in graph:
+        module = node.op.module(torch, *(graph.shapes[i] for i in node.inputs)).eval()
+        for parameter in module.parameters():
+            torch.nn.init.uniform_(parameter, 0.1, 1.0)
+        values[node.name] = module(*(values[i] for i in node.inputs))
+    return values
+
+
+def seen(output: torch.Tensor, image: torch.Tensor, place: tuple[int, ...]) -> list[tuple[int, int]]:
+    """First and last input position along each axis with a gradient from an output at a place."""
+    (gradient,) = torch.autograd.grad(output[(0, slice(None), *place)].sum(), image, retain_graph=True)
+    used = gradient[0].sum(0) != 0
+    return [(int(i.min()), int(i.max())) for i in used.nonzero(as_tuple=True)]
+
+
+# Every op between image and output is linear or an average here, so gradients show all that is seen.
+LAYERS = (
+    "{conv: 2, kernel: 3}",
+    "{conv: 2, kernel: [3, 2], stride: 2, padding: [1, 0]}",
+    "{conv: 2, kernel: 2, dilation: 3, padding: 2}",
+    "{conv: 2, kernel: 3, padding: same}",
+    "{depthwise_conv: 3, stride: [1, 2], padding: same_tf}",
+    "{avg_pool: 2}",
+    "{avg_pool: 3, stride: 2, padding: 1, ceil_mode: true}",
+    "{scale: 0.5}",
+    "{pad: [[1, 2], [0, 3]]}",
+    "batch_norm",
+    "{space_to_depth: 2, if: input.height % 2 == 0 and input.width % 2 == 0}",
+)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(LAYERS), min_size=1, max_size=5), st.integers(0, 2**32))
+def test_receptive_fields_of_random_chains_are_what_gradients_show(tmp_path_factory, layers, seed) -> None:
+    lines = [f"  l{i}: {layer.replace('input.', f'l{i - 1}.' if i else 'input.')}" for i, layer in enumerate(layers)]
+    height, width = 47, 61
+    graph = cnncost.load(spec(tmp_path_factory.mktemp("f"), f"input: 2x{height}x{width}\nlayers:\n" + "\n".join(lines)))
+    image = torch.rand(1, 2, height, width, requires_grad=True)
+    fields, outputs = receptive_fields(graph), run_positive(graph, image)
+    chance = random.Random(seed)
+    for node in graph:
+        field, places = fields[node.name], node.shape[2:]
+        assert field is not None
+        place = tuple(chance.randrange(n) for n in places)
+        for axis, (first, last) in enumerate(seen(outputs[node.name], image, place)):
+            centre, size, stride = field.centre[axis], field.size[axis], field.stride[axis]
+            n = (height, width)[axis]
+            lo = Fraction(centre) - Fraction(size - 1, 2) + place[axis] * Fraction(stride)
+            hi = lo + size - 1
+            assert max(lo, 0) == first
+            # A window that ceil_mode lets hang over the border is cut there.
+            assert min(hi, n - 1) == last
+
+
+def test_receptive_field_of_a_branching_network_is_the_union(tmp_path) -> None:
+    text = """
+input: 2x33x41
+layers:
+  stem: {conv: 4, kernel: 3, stride: 2, padding: 1}
+  short: {conv: 4, kernel: 1, from: stem}
+  long: {conv: 4, kernel: 5, padding: 2, from: stem}
+  longer: {conv: 4, kernel: 3, dilation: 2, padding: 2}
+  join: {add: [short, longer]}
+  stack: {concat: [join, short]}
+  last: {conv: 1, kernel: 2}
+"""
+    graph = cnncost.load(spec(tmp_path, text))
+    image = torch.rand(1, 2, 33, 41, requires_grad=True)
+    fields, outputs = receptive_fields(graph), run_positive(graph, image)
+    for name in ("short", "longer", "join", "stack", "last"):
+        field = fields[name]
+        place = (7, 9)
+        for axis, (first, last) in enumerate(seen(outputs[name], image, place)):
+            assert last - first + 1 == field.size[axis]
+            assert (first + last) / 2 == field.centre[axis] + place[axis] * field.stride[axis]
+
+
+def test_a_gate_over_all_of_the_image_makes_every_output_see_all(tmp_path) -> None:
+    text = """
+input: 4x9x13
+layers:
+  conv: {conv: 6, kernel: 3}
+  squeeze: global_avg_pool
+  gate: {conv: 6}
+  open: sigmoid
+  scaled: {multiply: [conv, open]}
+  flat: flatten
+  out: {linear: 2}
+"""
+    fields = receptive_fields(cnncost.load(spec(tmp_path, text)))
+    assert fields["conv"].size == (3, 3)
+    assert fields["squeeze"].size == (9, 13)
+    assert fields["scaled"].size == (9, 13)
+    assert fields["out"].size == (9, 13)
+    assert fields["out"].stride == (None, None)
+
+
+def test_networks_without_an_image_have_no_receptive_field(tmp_path) -> None:
+    graph = cnncost.load(spec(tmp_path, "input: 12\nlayers: {a: {linear: 3}, b: relu}"))
+    assert set(receptive_fields(graph).values()) == {None}
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "ceil"), [(3, 3, 0, False), (2, 3, 1, False), (3, 4, 1, True)])
+@pytest.mark.parametrize("size", [7, 8, 9, 10, 11, 12])
+def test_dropped_pixels_are_those_without_a_gradient(tmp_path, kernel, stride, padding, ceil, size) -> None:
+    """Rows at the far border that no window reaches; those between windows are skipped, not dropped."""
+    op = f"{{avg_pool: {kernel}, stride: {stride}, padding: {padding}, ceil_mode: {str(ceil).lower()}}}"
+    graph = cnncost.load(spec(tmp_path, f"input: 1x{size}x{size + 5}\nlayers: {{pool: {op}}}"))
+    image = torch.ones(1, 1, size, size + 5, requires_grad=True)
+    run_positive(graph, image)["pool"].sum().backward()
+    rows, columns = image.grad[0, 0].any(1), image.grad[0, 0].any(0)
+    expected = tuple(len(used) - 1 - int(used.nonzero().max()) for used in (rows, columns))
+    assert analyze(graph).layers[0].dropped == expected
+
+
+def test_the_lectures_window_that_does_not_fit(tmp_path) -> None:
+    """7x7 under 3x3 with stride 3: (7 - 3) / 3 + 1 is 2.33; PyTorch floors it and a border goes unseen."""
+    path = spec(tmp_path, "input: 1x7x7\nlayers: {conv: {conv: 1, kernel: 3, stride: 3}}")
+    (layer,) = cnncost.analyze(path).layers
+    assert layer.output_shape == (1, 1, 2, 2)
+    assert layer.dropped == (1, 1)
+    assert layer.uneven == ("height", "width")
+    with pytest.raises(cnncost.ShapeError, match="not whole"):
+        cnncost.analyze(path, strict=True)
+    for stride, out in ((1, 5), (2, 3)):
+        path = spec(tmp_path, f"input: 1x7x7\nlayers: {{conv: {{conv: 1, kernel: 3, stride: {stride}}}}}")
+        assert cnncost.analyze(path, strict=True).layers[0].output_shape == (1, 1, out, out)
+
+
+def test_a_reused_layer_counts_its_parameters_once_and_its_work_twice(tmp_path) -> None:
+    once = "input: {left: 3x9x9, right: 3x9x9}\nlayers:\n  a: {conv: 4, kernel: 3, from: left}\n"
+    twice = once + "  b: {reuse: a, from: right}\n"
+    one, two = cnncost.analyze(spec(tmp_path, once)), cnncost.analyze(spec(tmp_path, twice))
+    assert two.total.params == one.total.params == 4 * 3 * 9 + 4
+    assert two.total.macs == 2 * one.total.macs
+    assert two.layers[1].shares == "a"
+    assert two.layers[1].cost.read == two.layers[0].cost.read
+
+
+@pytest.mark.parametrize("name", ["alexnet", "mobilenet_v2", "densenet121", "inception_v3"])
+def test_everything_but_parameters_grows_with_the_batch(name) -> None:
+    one, many = cnncost.analyze(name), cnncost.analyze(name, batch=5)
+    for key, value in one.totals.items():
+        if key in ("params", "weights", "biases", "other_params", "buffers", "weight_bytes", "layers"):
+            assert many.totals[key] == value
+        elif key == "elements_read":
+            kept = sum(layer.cost.params + layer.cost.buffers for layer in one.layers)
+            assert many.totals[key] - kept == 5 * (value - kept)
+        else:
+            assert many.totals[key] == 5 * value
+    assert many.per_image == one.per_image
+
+
+@pytest.mark.parametrize(("dtype", "size"), DTYPES.items())
+def test_bytes_follow_the_dtype(dtype, size) -> None:
+    report = cnncost.analyze("lenet5", dtype=dtype)
+    assert report.totals["weight_bytes"] == size * report.total.params
+    assert report.totals["activation_bytes"] == size * report.total.activations
+    layer = report.layers[0]
+    assert layer.intensity == layer.flops / (size * (layer.cost.read + layer.cost.written))
+    itemsize = {"fp64": torch.float64, "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+    itemsize |= {"int8": torch.int8, "tf32": torch.float32, "fp8": torch.float8_e4m3fn}
+    assert size == itemsize[dtype].itemsize
+
+
+def test_unknown_dtype() -> None:
+    with pytest.raises(cnncost.UsageError) as e:
+        cnncost.analyze("lenet5", dtype="fp23")
+    assert str(e.value) == "unknown dtype fp23\nhint: did you mean fp32?"
+
+
+def test_views_and_in_place_layers_take_no_storage(tmp_path) -> None:
+    text = "input: 2x5x7\nlayers: {a: {conv: 3}, b: {relu, inplace: true}, c: relu, d: flatten, e: dropout}"
+    sizes = {layer.name: layer.activation_bytes for layer in cnncost.analyze(spec(tmp_path, text)).layers}
+    assert sizes == {"a": 4 * 3 * 35, "b": 0, "c": 4 * 3 * 35, "d": 0, "e": 0}
+
+
+def test_depth_is_the_longest_path_of_layers_with_weights() -> None:
+    depths = {"alexnet": 8, "vgg16": 16, "googlenet": 22, "resnet18": 18, "resnet50": 50, "resnet152": 152}
+    assert {name: cnncost.analyze(name).depth for name in depths} == depths
+
+
+def test_costs_add_up() -> None:
+    a = Cost(*range(14))
+    assert a + NOTHING == a
+    assert total([a, a]) == a + a == Cost(*range(0, 28, 2))
+    assert total([]) == NOTHING
+    assert a.flops == 2 * a.macs + 5 + 6 + 7 + 8 + 9
+
+
+@pytest.mark.parametrize(("by", "depth"), [("block", 1), ("block", 2), ("block", 9), ("op", 1), ("layer", 1)])
+def test_folding_keeps_sums(by, depth) -> None:
+    report = cnncost.analyze("resnet50")
+    rows = fold(report, by, depth)
+    assert total(row.cost for row in rows) == report.total
+    assert len({row.name for row in rows}) == len(rows)
+    if by == "block" and depth == 9:
+        assert rows == list(report.layers)
+
+
+def test_folded_blocks_take_what_their_first_layers_take() -> None:
+    rows = {row.name: row for row in fold(cnncost.analyze("googlenet"), "block")}
+    assert rows["3b"].inputs == (cnncost.load("googlenet").nodes[0].name.split(".")[0],) or all(
+        i.startswith("3a") for i in rows["3b"].inputs
+    )
+    assert rows["3a"].output_shape == (1, 64 + 128 + 32 + 32, 28, 28)
+
+
+def test_ranking_and_cutting() -> None:
+    report = cnncost.analyze("alexnet")
+    rows = top(ranked(fold(report), lambda row: row.params), 2)
+    assert [row.name for row in rows] == ["fc6", "fc7", "(the others)"]
+    assert total(row.cost for row in rows) == report.total
+    unranked = ranked(fold(report), lambda row: row.intensity)
+    assert [row.name for row in unranked if row.intensity is None] == ["flatten", "drop6", "drop7"]
+    assert unranked[-1].intensity is None
+    assert [r.name for r in ranked(fold(report), lambda row: row.name)] == sorted(r.name for r in report.layers)
+    few = fold(report)[:3]
+    assert top(few, 2) == few  # cutting one row to make one row says less
+
+
+def test_results_are_frozen() -> None:
+    report = cnncost.analyze("lenet5")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        report.batch = 2  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        report.layers[0].name = "x"  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        cnncost.load("lenet5").nodes[0].op.kernel = 2  # type: ignore[attr-defined]

@@ -1,0 +1,371 @@
+"""The command line as people and programs meet it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import cnncost
+from cnncost.cli import COMMANDS
+
+TINY = """\
+name: tiny
+input: 3x7x9
+parameters: {out: 5}
+blocks:
+  unit:
+    parameters: [out]
+    layers:
+      conv: {conv: out, kernel: 3, stride: 3}
+      relu: relu
+layers:
+  first: {unit: out}
+  pool: {global_avg_pool, keep: false}
+  fc: {linear: 2}
+"""
+
+
+@pytest.fixture
+def tiny(folder: Path) -> Path:
+    path = folder / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+# ---- whole texts ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("report-alexnet.txt", "report alexnet"),
+        ("report-resnet50-by-block.txt", "report resnet50 --by block --units auto --batch 4 --dtype fp16"),
+        ("report-resnet152-by-op.txt", "report resnet152 --by op --sort macs --columns name,kind,params,macs,flops,share"),
+        ("report-googlenet-top.txt", "report googlenet --sort macs --top 5 --units M"),
+        ("report-mobilenet-width.txt", "report mobilenet_v2 --set width=0.5 --by block --input 3x160x96"),
+        ("report-alexnet.csv", "report alexnet --format csv --columns all"),
+        ("report-alexnet.md", "report alexnet --format markdown"),
+        ("report-tiny.json", "report tiny.yaml --format json --batch 2"),
+        ("report-tiny-all.txt", "report tiny.yaml --columns all"),
+        ("columns.txt", "report --list-columns"),
+        ("help.txt", "--help"),
+        ("help-report.txt", "report --help"),
+        ("help-list.txt", "list --help"),
+        ("help-schema.txt", "schema --help"),
+        ("help-completion.txt", "completion --help"),
+    ],
+)
+def test_whole_output(tiny, run, golden, name, arguments, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    result = run(*arguments.split())
+    assert (result.code, result.err) == (0, "")
+    golden(name, result.out.replace(cnncost.__version__, "VERSION") if name.endswith("json") else result.out)
+
+
+def test_a_table_in_80_columns_cuts_no_number(tiny, golden) -> None:
+    from cnncost.analysis.report import analyze
+    from cnncost.output.columns import chosen
+    from cnncost.output.tables import Paper, report_table
+
+    report = analyze(cnncost.load("inception_v3"))
+    text = report_table(report, report.layers[:12], chosen(None), paper=Paper(width=80))
+    golden("report-80-columns.txt", text)
+    assert max(map(len, text.splitlines())) <= 80
+    for layer in report.layers[:12]:
+        assert f"{layer.macs:,}" in text
+        assert f"{layer.params:,}" in text
+
+
+# ---- colour, pipes, terminals -----------------------------------------------------------------
+
+
+def on_a_terminal(arguments: list[str], **environment: str) -> str:
+    """What a command writes to a terminal of 80 columns."""
+    master, slave = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", **environment}
+    if not environment:
+        env.pop("NO_COLOR", None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cnncost", *arguments], stdout=slave, stderr=slave, stdin=slave, env=env
+    )
+    os.close(slave)
+    text = b""
+    while True:
+        try:
+            part = os.read(master, 65536)
+        except OSError:  # Linux says so when the other side has closed
+            break
+        if not part:
+            break
+        text += part
+    os.close(master)
+    assert process.wait() == 0
+    return text.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_has_colour_and_no_color_takes_it_away() -> None:
+    assert "\x1b[" in on_a_terminal(["report", "lenet5"])
+    plain = on_a_terminal(["report", "inception_v3"], NO_COLOR="1")
+    assert "\x1b[" not in plain
+    assert "…" not in plain
+
+
+def test_a_pipe_has_neither_colour_nor_cut_names(run) -> None:
+    result = run("report", "inception_v3")
+    assert "\x1b[" not in result.out
+    assert "…" not in result.out
+    for layer in cnncost.analyze("inception_v3").layers:
+        assert f"{layer.name} " in result.out
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    command = f"{sys.executable} -m cnncost report resnet152 --columns all | head -2; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(result.stdout.splitlines()) == 2
+
+
+def test_ascii_only_output_still_draws_bars() -> None:
+    env = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    command = [sys.executable, "-m", "cnncost", "report", "alexnet"]
+    result = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "####" in result.stdout
+
+
+# ---- sources and overrides ---------------------------------------------------------------------
+
+
+def test_a_bundled_name_with_and_without_suffix_and_the_header_says_so(folder, run) -> None:
+    for spec in ("alexnet", "alexnet.yaml"):
+        assert "from alexnet.yaml (bundled)" in run("report", spec).out
+
+
+def test_a_file_here_comes_before_the_bundled_one(tiny, run) -> None:
+    tiny.rename("alexnet.yaml")
+    result = run("report", "alexnet.yaml")
+    assert "from alexnet.yaml\n" in result.out
+    assert "(bundled)" not in result.out
+    # Without the suffix it is no file here, so the bundled network is meant.
+    assert "(bundled)" in run("report", "alexnet").out
+
+
+def test_standard_input(tiny) -> None:
+    command = [sys.executable, "-m", "cnncost", "report", "-", "--format", "csv", "--columns", "name,params"]
+    result = subprocess.run(command, input=TINY, capture_output=True, text=True, check=True)
+    expected = [["first.conv", str(5 * 3 * 9 + 5)], ["first.relu", "0"], ["pool", "0"], ["fc", str(5 * 2 + 2)]]
+    assert list(csv.reader(io.StringIO(result.stdout)))[1:] == expected
+
+
+def test_overrides_reach_the_graph(tiny, run) -> None:
+    options = "--input 3x10x9 --batch 32 --set out=7 --dtype bf16 --format json".split()
+    report = json.loads(run("report", "tiny.yaml", *options).out)
+    assert report["input"] == [32, 3, 10, 9]
+    assert report["layers"][0]["output_shape"] == [32, 7, (10 - 3) // 3 + 1, 3]
+    assert report["totals"]["weight_bytes"] == 2 * report["totals"]["params"]
+    assert report["totals"]["params"] == 7 * 27 + 7 + 7 * 2 + 2
+
+
+def test_strict_names_the_window_that_does_not_fit(tiny, run) -> None:
+    assert run("report", "tiny.yaml").code == 0
+    result = run("report", "tiny.yaml", "--strict")
+    assert result.code == 2
+    assert result.err == (
+        "error: tiny.yaml:8:7: layer first.conv: (7 + 0 + 0 - 3) / 3 + 1 is not whole (height): the window does not "
+        "fit evenly\n"
+        "hint: 1 of the padded input is left over; without --strict it is dropped, as PyTorch does\n"
+    )
+
+
+# ---- formats -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["alexnet", "googlenet", "resnet50", "densenet121", "mobilenet_v2", "lenet5"])
+def test_json_follows_its_schema_and_adds_up(run, name) -> None:
+    report = json.loads(run("report", name, "--format", "json", "--batch", "3").out)
+    schema = json.loads(run("schema", "report").out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(report, schema)
+    for key in ("params", "weights", "biases", "macs", "flops", "activation_bytes", "neurons", "elements_read"):
+        counts = [layer[key] for layer in report["layers"]]
+        assert all(type(n) is int for n in counts), key
+        assert report["totals"][key] == sum(counts), key
+    assert report["per_image"]["macs"] * 3 == report["totals"]["macs"]
+
+
+def test_json_of_the_public_format_has_the_promised_keys(run) -> None:
+    report = json.loads(run("report", "alexnet", "--format", "json").out)
+    assert report["schema"] == 1
+    assert report["input"] == [1, 3, 227, 227]
+    promised = "params weights biases macs flops neurons activation_bytes weight_bytes layers".split()
+    assert set(promised) <= set(report["totals"])
+    promised = "name op inputs output_shape params weights biases macs flops activation_bytes receptive_field where"
+    assert set(promised.split()) <= set(report["layers"][0])
+
+
+def test_csv_holds_whole_numbers(run) -> None:
+    rows = list(csv.DictReader(io.StringIO(run("report", "alexnet", "--format", "csv").out)))
+    assert sum(int(row["macs"]) for row in rows) == 724406816
+
+
+def test_folded_rows_keep_the_sums(run) -> None:
+    for options in (["--by", "block"], ["--by", "op"], ["--by", "block", "--depth", "2"], ["--top", "3"]):
+        report = json.loads(run("report", "googlenet", "--format", "json", *options).out)
+        assert len(report["layers"]) < 60
+        for key in ("params", "macs", "flops"):
+            assert sum(layer[key] for layer in report["layers"]) == report["totals"][key]
+
+
+def test_sort_and_top(run) -> None:
+    out = run("report", "vgg16", "--format", "csv", "--sort", "params", "--top", "3", "--columns", "name,params").out
+    rows = list(csv.reader(io.StringIO(out)))[1:]
+    assert [int(n) for _, n in rows[:3]] == [25088 * 4096 + 4096, 4096 * 4096 + 4096, 4096 * 1000 + 1000]
+    assert rows[3][0] == "(the others)"
+
+
+# ---- files -------------------------------------------------------------------------------------
+
+
+def test_output_goes_to_a_file_in_the_format_of_its_suffix(folder, run) -> None:
+    for name, start in (("a.json", "{"), ("a.csv", "name,"), ("a.md", "**AlexNet"), ("a.txt", "AlexNet (2012)")):
+        result = run("report", "alexnet", "-o", name)
+        assert (result.code, result.out) == (0, "")
+        assert Path(name).read_text().startswith(start)
+
+
+def test_a_file_is_never_overwritten_without_force(folder, run) -> None:
+    Path("a.json").write_text("mine")
+    result = run("report", "alexnet", "-o", "a.json")
+    assert (result.code, result.err) == (2, "error: a.json: exists already\nhint: --force replaces it\n")
+    assert Path("a.json").read_text() == "mine"
+    assert run("report", "alexnet", "-o", "a.json", "--force").code == 0
+    assert json.loads(Path("a.json").read_text())["name"] == "AlexNet"
+    assert os.listdir(folder) == ["a.json"]
+
+
+# ---- bad input ---------------------------------------------------------------------------------
+
+WRONG = {
+    "report": "error: Missing argument 'SPEC'.\nhint: cnncost report --help\n",
+    "report alexnett": (
+        "error: alexnett: no such file, and no bundled architecture of that name\nhint: did you mean alexnet?\n"
+    ),
+    "report no/such.yaml": "error: no/such.yaml: no such file\nhint: cnncost list shows the bundled architectures\n",
+    "rpeort alexnet": "error: unknown command rpeort\nhint: did you mean report?\n",
+    "tiny.yaml": "error: unknown command tiny.yaml\nhint: write cnncost report tiny.yaml\n",
+    "report alexnet --batsh 3": (
+        "error: No such option '--batsh'. Did you mean '--batch'?\nhint: cnncost report --help\n"
+    ),
+    "report alexnet --batch many": (
+        "error: Invalid value for '--batch' / '-b': 'many' is not a valid integer.\nhint: cnncost report --help\n"
+    ),
+    "report alexnet --batch 0": "error: batch must be a whole number of at least 1, got 0\n",
+    "report alexnet --batch -3": "error: batch must be a whole number of at least 1, got -3\n",
+    "report alexnet --columns name,mac": "error: unknown column mac\nhint: did you mean macs?\n",
+    "report alexnet --sort mac": "error: unknown column mac\nhint: did you mean macs?\n",
+    "report alexnet --sort macs,params": (
+        "error: --sort macs,params: one column\nhint: cnncost report --list-columns names them\n"
+    ),
+    "report alexnet --set widht=2": "error: no parameter widht to set\nhint: known here: classes\n",
+    "report alexnet --set classes": (
+        "error: --set classes: no name=value\nhint: write --set width=0.5 or --set depths.2=36\n"
+    ),
+    "report alexnet --input 3x22": None,
+    "report alexnet --input 3xax9": (
+        "error: input 3xax9 is no shape\nhint: write channels x height x width, without the batch: 3x224x224\n"
+    ),
+    "report alexnet --input a=3x9x9": None,
+    "report alexnet -o .": "error: .: is a directory\nhint: give a file name\n",
+    "report alexnet -o no/such/folder.json": None,
+    "report alexnet --format xml": None,
+    "schema specs": None,
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG)
+def test_bad_input_is_one_message_and_exit_2(tiny, run, golden, arguments) -> None:
+    result = run(*arguments.split())
+    assert (result.code, result.out) == (2, "")
+    assert "Traceback" not in result.err
+    if WRONG[arguments] is None:
+        golden(f"wrong/{arguments.replace('/', '_').replace(' ', '_')}.txt", result.err)
+    else:
+        assert result.err == WRONG[arguments]
+
+
+def test_debug_shows_the_traceback(folder) -> None:
+    command = [sys.executable, "-m", "cnncost", "report", "alexnett", "--debug"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "Traceback" in result.stderr
+    assert "UsageError" in result.stderr
+
+
+def test_a_fault_of_our_own_says_so(run, monkeypatch) -> None:
+    def broken(*_: object) -> None:
+        raise AssertionError("planted")
+
+    monkeypatch.setattr("cnncost.analysis.report.analyze", broken)
+    result = run("report", "alexnet")
+    assert result.code == 70
+    assert result.err.startswith("error: cnncost failed on this input (AssertionError: planted)\nhint: this is a fault")
+
+
+def test_interrupting_is_quiet() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cnncost", "report", "-"], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdin and process.stderr
+    process.stdin.write("name: waiting\n")
+    process.stdin.flush()
+    # It waits for the rest of the spec; give it time to come so far.
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (130, "interrupted\n")
+
+
+# ---- the rest ----------------------------------------------------------------------------------
+
+
+def test_list_names_every_bundled_architecture(run) -> None:
+    listed = json.loads(run("list", "--format", "json").out)
+    folder = Path(__file__).parent.parent / "architectures"
+    assert [entry["file"] for entry in listed] == sorted(p.name for p in folder.glob("*.yaml"))
+    for entry in listed:
+        assert set(entry) >= {"name", "title", "year", "family", "file"}
+        assert entry["name"] in run("list").out
+
+
+def test_version(run) -> None:
+    assert run("--version").out == f"cnncost {cnncost.__version__}\n"
+
+
+def test_every_command_has_help_with_an_example(run) -> None:
+    for name in COMMANDS:
+        out = run(name, "--help").out
+        assert "Examples:" in out
+        assert "cnncost" in out.split("Examples:")[1]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_call_us(run, shell) -> None:
+    assert "_CNNCOST_COMPLETE" in run("completion", shell).out
+
+
+def test_completion_offers_networks(monkeypatch) -> None:
+    env = {**os.environ, "_CNNCOST_COMPLETE": "bash_complete", "COMP_WORDS": "cnncost report resnet", "COMP_CWORD": "2"}
+    code = "import sys; sys.argv = ['cnncost']; from cnncost.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
+    assert {"plain,resnet18", "plain,resnet50", "plain,resnet152"} <= set(result.stdout.split())

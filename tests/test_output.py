@@ -1,0 +1,95 @@
+"""Numbers and tables as text."""
+
+from __future__ import annotations
+
+import pytest
+
+import cnncost
+from cnncost.errors import UsageError
+from cnncost.output.columns import COLUMNS, DEFAULT, chosen
+from cnncost.output.tables import Paper, report_table, shortened
+from cnncost.output.units import Unit, bar, percent, plural, readable_bytes, unit_for
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "text"),
+    [
+        (Unit("", 1), 1234567, "1,234,567"),
+        (Unit("M", 10**6), 1234567, "1.235"),
+        (Unit("M", 10**6), 1234567890, "1,234.568"),
+        (Unit("M", 10**6), 0, "0"),
+        (Unit("M", 10**6), 999, "<0.001"),
+        (Unit("M", 10**6), 1000, "0.001"),
+        (Unit("MiB", 2**20), 3 * 2**19, "1.500"),
+    ],
+)
+def test_a_number_in_a_unit(unit, value, text) -> None:
+    assert unit.show(value) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "bytes_", "choice", "name"),
+    [
+        ([1, 10**9], False, "exact", ""),
+        ([1, 10**9], False, "auto", "G"),
+        ([1, 10**9 - 1], False, "auto", "M"),
+        ([999], False, "auto", ""),
+        ([], False, "auto", ""),
+        ([None, 5], False, "auto", ""),
+        ([5 * 2**20], True, "auto", "MiB"),
+        ([2**20 - 1], True, "auto", "KiB"),
+        ([1], True, "exact", "B"),
+        ([1], True, "M", "MiB"),
+        ([1], False, "K", "K"),
+    ],
+)
+def test_the_unit_of_a_column(values, bytes_, choice, name) -> None:
+    assert unit_for(values, bytes_, choice).name == name
+
+
+def test_small_things() -> None:
+    assert readable_bytes(1023) == "1,023 B"
+    assert readable_bytes(1536) == "1.50 KiB"
+    assert percent(1, 8) == "12.5%"
+    assert percent(1, 0) == "-"
+    assert bar(5, 10, 8) == "████"
+    assert bar(0, 0, 8) == ""
+    assert (plural(1, "layer"), plural(2000, "layer")) == ("1 layer", "2,000 layers")
+    assert shortened("conv4.2.branch", 20) == "conv4.2.branch"
+    assert shortened("conv4.2.branch1.conv", 11) == "conv4….conv"
+    assert len(shortened("conv4.2.branch1.conv", 11, unicode=False)) == 11
+
+
+def test_columns_by_name() -> None:
+    assert [c.name for c in chosen(None)] == list(DEFAULT)
+    assert [c.name for c in chosen("macs,name")] == ["macs", "name"]
+    assert [c.name for c in chosen("+flops")] == [*DEFAULT, "flops"]
+    assert [c.name for c in chosen("+macs,+flops")] == [*DEFAULT, "flops"]
+    assert len(chosen("all")) == len(COLUMNS)
+    with pytest.raises(UsageError, match="unknown column flop"):
+        chosen("flop")
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, None])
+@pytest.mark.parametrize("colour", [True, False])
+def test_no_width_cuts_a_number(width, colour) -> None:
+    report = cnncost.analyze("inception_v3")
+    text = report_table(report, report.layers, chosen("+flops,where"), paper=Paper(width, colour))
+    for layer in report.layers:
+        for number in (layer.params, layer.macs, layer.flops):
+            assert f"{number:,}" in text
+
+
+def test_names_with_markup_are_text(tmp_path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text("name: '[red]x[/red] :smile:'\nabout: '[bold]'\ninput: 3x8x8\nlayers: {a: {conv: 4}}")
+    report = cnncost.analyze(path)
+    assert "[red]x[/red] :smile:: [bold]" in report_table(report, report.layers, chosen(None))
+
+
+def test_every_column_has_a_value_or_a_dash_for_every_layer() -> None:
+    for layer in cnncost.analyze("resnet50").layers:
+        for column in COLUMNS.values():
+            value = column.value(layer)
+            kind = {"text": str, "count": int, "bytes": int, "share": int, "number": float}[column.kind]
+            assert value is None or type(value) is kind, column.name
