@@ -198,6 +198,6 @@ class Window(NamedTuple):
         """Elements, padding included, that the last place of the window does not reach."""
         return self.room % self.stride
 
-    def dropped(self) -> Size:
-        """Input elements at the far border that no window sees because the stride does not fit."""
-        return larger(self.leftover() - self.after, 0)
+    def dropped(self, places: Size) -> Size:
+        """Input elements at the far border that none of so many places of the window reaches."""
+        return larger(self.n + self.before - (places - 1) * self.stride - self.reach, 0)

@@ -13,7 +13,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write-golden", action="store_true", help="write what commands print to tests/golden, to be read")
+    parser.addoption("--write-golden", action="store_true", help="write what commands print to tests/golden")
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "cnncost"
 ORDER = ["errors", "dims", "options", "cost", "ops", "graph", "spec", "analysis", "output", "api", "cli"]
 """Each room may import from those to its left, and from itself."""
 WALLED = {"torch", "torchvision", "fvcore"}
+EXCEPTIONS = {("report.py", "cnncost.output.notebook")}
+"""A result shows itself in a notebook: the protocol wants a method, and the method wants a table."""
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -52,6 +54,8 @@ def test_imports_point_one_way(file: Path) -> None:
     for module, line, typing_only in imports(file):
         parts = module.split(".")
         assert parts[0] not in WALLED, f"{file}:{line} imports {module} outside live/"
+        if (file.name, module) in EXCEPTIONS:
+            continue
         if parts[0] == "cnncost" and len(parts) > 1 and not typing_only and parts[1] not in ("__version__", "live"):
             assert ORDER.index(parts[1]) <= ORDER.index(here), f"{file}:{line}: {here} imports {module}"
         if parts[:2] == ["cnncost", "live"]:
@@ -78,7 +82,9 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert not loaded & {"torch", "numpy", "rich", "click", "yaml"}
 
 
-@pytest.mark.parametrize("command", ["report alexnet", "report resnet152 --by block", "list", "report vgg16 --format json"])
+@pytest.mark.parametrize(
+    "command", ["report alexnet", "report resnet152 --by block", "list", "report vgg16 --format json"]
+)
 def test_the_analytic_path_loads_neither_torch_nor_numpy(command: str) -> None:
     code = f"""
 from cnncost.cli import main

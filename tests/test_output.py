@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import cnncost
+from cnncost.analysis.columns import COLUMNS, DEFAULT, chosen
 from cnncost.errors import UsageError
-from cnncost.output.columns import COLUMNS, DEFAULT, chosen
 from cnncost.output.tables import Paper, report_table, shortened
 from cnncost.output.units import Unit, bar, percent, plural, readable_bytes, unit_for
 

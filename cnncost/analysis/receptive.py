@@ -27,7 +27,7 @@ class ReceptiveField(NamedTuple):
 class _Axis(NamedTuple):
     """What a tensor knows about one image axis of n pixels; axis is None once all of it is seen."""
 
-    n: int
+    n: Any
     axis: int | None
     lo: Any
     hi: Any
@@ -91,7 +91,9 @@ def _joined(seen: list[tuple[_Axis, ...]]) -> tuple[_Axis, ...]:
 def _field(state: tuple[_Axis, ...]) -> ReceptiveField | None:
     if not state:
         return None
-    sizes, strides, centres = [], [], []
+    sizes: list[int] = []
+    strides: list[Any] = []
+    centres: list[float | None] = []
     for a in state:
         if a.axis is None:  # it has seen every position: no more than the image is there
             lo, hi = max(a.lo, 0), min(a.hi, a.n - 1)

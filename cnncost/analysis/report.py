@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cnncost.analysis.receptive import ReceptiveField, receptive_fields
 from cnncost.cost import Cost, total
-from cnncost.dims import AXES, Shape, Size
+from cnncost.dims import AXES, Shape, Size, is_array
 from cnncost.errors import ShapeError, UsageError, Where, did_you_mean
 from cnncost.graph import Graph, Node
 
@@ -72,7 +72,7 @@ class LayerReport(NamedTuple):
         return (self.cost.read + self.cost.written) * self.element_bytes
 
     @property
-    def intensity(self) -> float | None:
+    def intensity(self) -> Any:
         """FLOPs per byte moved; None where nothing moves."""
         return self.flops / self.moved_bytes if self.moved_bytes else None
 
@@ -132,7 +132,7 @@ class Report:
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dict a layer, ready for pandas.DataFrame."""
-        from cnncost.output.records import row
+        from cnncost.analysis.columns import row
 
         return [row(layer) for layer in self.layers]
 
@@ -147,17 +147,23 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False) -> Report:
 
     dtype: what one element takes, for bytes. strict: a window that does not fit evenly is an error
     (ShapeError). Raises UsageError for an unknown dtype.
+
+    A graph whose sizes are arrays gives arrays of counts; receptive fields and borders are those of
+    one network, and left out then.
     """
     if dtype not in DTYPES:
         raise UsageError(f"unknown dtype {dtype}", hint=did_you_mean(dtype, DTYPES))
-    shapes, fields, size = graph.shapes, receptive_fields(graph), DTYPES[dtype]
-    known: dict[Any, tuple[Any, ...]] = {}  # equal layers are priced once
+    shapes, size = graph.shapes, DTYPES[dtype]
+    swept = any(is_array(n) for shape in shapes.values() for n in shape)
+    fields = {} if swept else receptive_fields(graph)
+    known: dict[Any, tuple[Any, ...]] = {}  # equal layers are priced once; arrays have no hash
     layers = []
     for node in graph.nodes:
         x = tuple(shapes[i] for i in node.inputs)
-        key = (id(node.op), x)
+        key = (id(node.op), id(node) if swept else x)
         if key not in known:
-            known[key] = (node.op.cost(node.shape, *x), node.op.describe(*x), *_borders(node, x))
+            borders = ((), ()) if swept else _borders(node, x)
+            known[key] = (node.op.cost(node.shape, *x), node.op.describe(*x), *borders)
         cost, kind, dropped, uneven = known[key]
         if strict and uneven:
             raise _uneven(node, x, uneven[0])
@@ -173,7 +179,7 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False) -> Report:
                 cost,
                 dropped,
                 uneven,
-                fields[node.name],
+                fields.get(node.name),
                 node.shares,
                 node.where,
                 size,
@@ -206,8 +212,7 @@ def _borders(node: Node, x: tuple[Shape, ...]) -> tuple[tuple[Size, ...], tuple[
     windows = node.op.windows(*x)
     if not windows:
         return (), ()
-    ceil = getattr(node.op, "ceil_mode", False)
-    dropped = tuple(0 if ceil else w.dropped() for w in windows)
+    dropped = tuple(w.dropped(places) for w, places in zip(windows, node.shape[2:]))
     uneven = tuple(axis for axis, w in zip(AXES[len(windows)], windows) if w.leftover())
     return dropped, uneven
 

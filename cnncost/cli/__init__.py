@@ -54,7 +54,7 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="\b\nExamples:\n  cnncost report alexnet\n  cnncost report my_net.yaml --batch 32 --by block\n  cnncost list",
+    epilog="\b\nExamples:\n  cnncost report alexnet\n  cnncost report my_net.yaml --batch 32\n  cnncost list",
 )
 @click.version_option(__version__, prog_name="cnncost", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error. Works anywhere on the line.")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnncost.output.tables import Paper
 
 
-class SpecParam(click.ParamType):
+class SpecParam(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest click
     """A spec: a path, a bundled name, or - for standard input. Completes names and YAML files."""
 
     name = "spec"

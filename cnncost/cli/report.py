@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from cnncost.cli.common import SpecParam, deliver, load_graph, paper
 from cnncost.errors import UsageError
+
+if TYPE_CHECKING:
+    from cnncost.analysis.report import LayerReport, Report
 
 FORMATS = ("table", "json", "csv", "markdown")
 SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown"}
@@ -28,7 +33,7 @@ def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> No
     """Print the columns and what they show."""
     if not value:
         return
-    from cnncost.output.columns import COLUMNS, DEFAULT
+    from cnncost.analysis.columns import COLUMNS, DEFAULT
 
     for column in COLUMNS.values():
         click.echo(f"{column.name:17}{column.about}{'  (shown unless chosen)' if column.name in DEFAULT else ''}")
@@ -79,9 +84,9 @@ def command(
     report = analyze(load_graph(spec, inputs, batch, settings), dtype, strict)
     rows = None
     if by != "layer" or sort or top:
+        from cnncost.analysis.columns import chosen as known
         from cnncost.analysis.fold import fold, ranked
         from cnncost.analysis.fold import top as first
-        from cnncost.output.columns import chosen as known
 
         rows = fold(report, by, depth)
         if sort:
@@ -93,15 +98,17 @@ def command(
     deliver(_text(report, rows, columns, units, chosen_format, output), output, force)
 
 
-def _text(report, rows, columns, units, format_, output):  # type: ignore[no-untyped-def]
+def _text(
+    report: Report, rows: list[LayerReport] | None, columns: str | None, units: str, format_: str, output: str | None
+) -> str:
     """The report in a format."""
     if format_ == "json":
         from cnncost.output.records import to_json
 
         return to_json(report, rows)
-    from cnncost.output.columns import chosen
+    from cnncost.analysis.columns import chosen
 
-    shown, rows = chosen(columns), report.layers if rows is None else rows
+    shown, rows = chosen(columns), list(report.layers) if rows is None else rows
     if format_ == "table":
         from cnncost.output.tables import Paper, report_table
 

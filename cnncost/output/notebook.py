@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from cnncost.analysis.columns import COLUMNS, DEFAULT
 from cnncost.analysis.report import CONVENTIONS, Report
-from cnncost.output.columns import COLUMNS, DEFAULT
 from cnncost.output.tables import cell, heading
 from cnncost.output.units import percent, unit_for
 

@@ -1,4 +1,4 @@
-"""Reports as data: JSON (a public format, see REPORT_SCHEMA), CSV, Markdown, flat rows."""
+"""Reports as data: JSON (a public format, see REPORT_SCHEMA), CSV, Markdown."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
+from cnncost.analysis.columns import Column
 from cnncost.analysis.report import CONVENTIONS, LayerReport, Report
-from cnncost.output.columns import COLUMNS, Column
 from cnncost.output.units import percent, unit_for
 
 SCHEMA_VERSION = 1
@@ -77,11 +77,6 @@ def record(report: Report, rows: Sequence[LayerReport] | None = None) -> dict[st
 def to_json(report: Report, rows: Sequence[LayerReport] | None = None) -> str:
     """The JSON report as text."""
     return json.dumps(record(report, rows), indent=2, ensure_ascii=False) + "\n"
-
-
-def row(layer: LayerReport) -> dict[str, Any]:
-    """One layer as a flat dict of all columns, for data frames and CSV."""
-    return {column.name: column.value(layer) for column in COLUMNS.values() if column.name != "share"}
 
 
 def to_csv(rows: Sequence[LayerReport], columns: Sequence[Column]) -> str:

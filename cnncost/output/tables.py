@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cnncost.analysis.columns import Column
 from cnncost.analysis.report import CONVENTIONS, LayerReport, Report
-from cnncost.output.columns import Column
 from cnncost.output.units import Unit, bar, percent, plural, readable_bytes, shape, unit_for
 
 BAR_AT_MOST = 16

@@ -47,7 +47,7 @@ def readable_bytes(value: int) -> str:
     return f"{value:,} B" if unit.worth == 1 else f"{value / unit.worth:,.2f} {unit.name}"
 
 
-def percent(part: float, whole: float) -> str:
+def percent(part: Any, whole: Any) -> str:
     """A share with one decimal; a dash where there is nothing to share."""
     return f"{100 * part / whole:.1f}%" if whole else "-"
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from cnncost.analysis.report import LayerReport
+from cnncost.dims import shown
 from cnncost.errors import UsageError, did_you_mean
-from cnncost.output.units import shape
 
 
 class Column(NamedTuple):
@@ -47,7 +47,7 @@ COLUMNS = {
         Column("kind", "kind", "text", "the op and its telling options", lambda r: r.kind),
         Column("op", "op", "text", "the op's key in the language", lambda r: r.op),
         Column("inputs", "inputs", "text", "the layers it takes", lambda r: ", ".join(r.inputs)),
-        Column("output", "output", "text", "output shape without the batch", lambda r: shape(r.output_shape[1:])),
+        Column("output", "output", "text", "output shape without the batch", lambda r: shown(r.output_shape[1:])),
         Column("params", "params", "count", "weights + biases + other learned numbers", lambda r: r.cost.params),
         Column("weights", "weights", "count", "learned numbers that multiply inside MACs", _count("weights")),
         Column("biases", "biases", "count", "learned numbers added to these sums", _count("biases")),
@@ -92,3 +92,8 @@ def chosen(names: str | None) -> list[Column]:
         if name not in COLUMNS:
             raise UsageError(f"unknown column {name}", hint=did_you_mean(name, COLUMNS, {"memory": "activation_bytes"}))
     return [COLUMNS[name] for name in dict.fromkeys(wanted)]
+
+
+def row(layer: LayerReport) -> dict[str, Any]:
+    """One layer as a flat dict of all columns, for data frames."""
+    return {column.name: column.value(layer) for column in COLUMNS.values() if column.name != "share"}
