@@ -221,7 +221,7 @@ def test_csv_holds_whole_numbers(run) -> None:
 def test_folded_rows_keep_the_sums(run) -> None:
     for options in (["--by", "block"], ["--by", "op"], ["--by", "block", "--depth", "2"], ["--top", "3"]):
         report = json.loads(run("report", "googlenet", "--format", "json", *options).out)
-        assert len(report["layers"]) < 60
+        assert len(report["layers"]) < len(cnncost.load("googlenet"))
         for key in ("params", "macs", "flops"):
             assert sum(layer[key] for layer in report["layers"]) == report["totals"][key]
 
@@ -282,7 +282,7 @@ WRONG = {
     ),
     "report alexnet --input 3x22": None,
     "report alexnet --input 3xax9": (
-        "error: input 3xax9 is no shape\nhint: write channels x height x width, without the batch: 3x224x224\n"
+        "error: each size of an input must be a whole number of at least 1, got a in 3xax9\nhint: write channels x height x width, without the batch: 3x224x224\n"
     ),
     "report alexnet --input a=3x9x9": None,
     "report alexnet -o .": "error: .: is a directory\nhint: give a file name\n",
@@ -333,7 +333,7 @@ def test_interrupting_is_quiet() -> None:
         process.wait(1.5)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=10)
-    assert (process.returncode, err) == (130, "interrupted\n")
+    assert (process.returncode, err) == (130, "\ninterrupted\n")  # the first line ends what the terminal echoed: ^C
 
 
 # ---- the rest ----------------------------------------------------------------------------------

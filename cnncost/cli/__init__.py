@@ -21,7 +21,7 @@ COMMANDS = {
     "schema": "JSON Schema of the spec language, or of the JSON report.",
     "completion": "A script that completes commands, options and networks in your shell.",
 }
-"""Commands in the order of the help, with what they do; each is cnncost/cli/NAME.py, read when used."""
+"""Commands in the order of the help, with what they do; each is cnncost/cli/commands/NAME.py, read when used."""
 
 BAD_INPUT, FAULT, INTERRUPTED = 2, 70, 130
 
@@ -35,7 +35,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"cnncost.cli.{cmd_name}").command
+        command: click.Command = import_module(f"cnncost.cli.commands.{cmd_name}").command
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:

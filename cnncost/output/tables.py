@@ -136,11 +136,17 @@ def _draw(report: Report, rows: Sequence[LayerReport], column: Column, units: st
 
 
 def _fit(drawn: list[_Drawn], shares: list[Any], paper: Paper) -> None:
-    """Give the bar what room there is, and shorten names where there is none. Numbers are never cut."""
+    """Give the bar what room there is; where there is none, leave out the shares, then shorten names.
+
+    Numbers are never cut.
+    """
     room = UNLIMITED if paper.width is None else paper.width - sum(c.width + GAP for c in drawn) + GAP
     largest = max(shares, default=0)
-    for column in drawn:
-        if column.about.kind == "share" and room > 1:
+    for column in [c for c in drawn if c.about.kind == "share"]:
+        if room < 0:
+            room += column.width + GAP
+            drawn.remove(column)
+        elif room > 1:
             bars = (bar(v, largest, min(room - 1, BAR_AT_MOST), "█" if paper.unicode else "#") for v in shares)
             column.lines = [f"{line} {drawn_bar}".rstrip() for line, drawn_bar in zip(column.lines, bars)]
     for name, least in (("name", NAME_AT_LEAST), ("kind", KIND_AT_LEAST)):
@@ -188,11 +194,11 @@ def _totals(report: Report) -> list[Any]:
     line("MACs", t["macs"], "multiply-accumulates")
     line("FLOPs", t["flops"], f"2 x MACs + {report.total.operations // batch:,} other operations an image")
     line("neurons", t["neurons"], f"outputs of layers with weights, {plural(report.depth, 'layer')} deep")
-    line("parameter bytes", t["weight_bytes"], f"{readable_bytes(t['weight_bytes'])} of {dtype}", once=True)
+    line("parameter bytes", t["weight_bytes"], f"{readable_bytes(t['weight_bytes'])}, {dtype}", once=True)
     line(
         "activation bytes",
         t["activation_bytes"],
-        f"{readable_bytes(t['activation_bytes'])} of {dtype}, all layers together",
+        f"{readable_bytes(t['activation_bytes'])}, {dtype}, all layers together",
     )
     return [grid]
 
@@ -200,7 +206,7 @@ def _totals(report: Report) -> list[Any]:
 def notes(report: Report) -> list[Any]:
     """What a reader should know about this network: dropped borders, reuse, several outputs."""
     lines = []
-    dropped = [f"{layer.name} {'x'.join(map(str, layer.dropped))}" for layer in report.layers if any(layer.dropped)]
+    dropped = [f"{layer.name} ({_border(layer)})" for layer in report.layers if any(layer.dropped)]
     if dropped:
         lines.append(f"Strides drop border pixels in {_named(dropped)}. --strict makes it an error.")
     shared = [f"{layer.name} (of {layer.shares})" for layer in report.layers if layer.shares]
@@ -211,6 +217,12 @@ def notes(report: Report) -> list[Any]:
     if report.total.buffers:
         lines.append(f"Besides the params there are {report.total.buffers:,} running statistics, not learned.")
     return [*(Text(line) for line in lines), ""] if lines else []
+
+
+def _border(layer: LayerReport) -> str:
+    """What of the input goes unseen: 1 row, 2 columns."""
+    nouns = {1: ("element",), 2: ("row", "column"), 3: ("slice", "row", "column")}[len(layer.dropped)]
+    return ", ".join(plural(n, noun) for n, noun in zip(layer.dropped, nouns) if n)
 
 
 def _named(names: list[str]) -> str:

@@ -36,7 +36,7 @@ def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> No
     from cnncost.analysis.columns import COLUMNS, DEFAULT
 
     for column in COLUMNS.values():
-        click.echo(f"{column.name:17}{column.about}{'  (shown unless chosen)' if column.name in DEFAULT else ''}")
+        click.echo(f"{column.name:17}{column.about}{'  (default)' if column.name in DEFAULT else ''}")
     ctx.exit()
 
 
