@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections import Counter
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 import torch
 import torchvision_shim
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 import cnncost
@@ -95,13 +97,6 @@ def test_depth(name: str) -> None:
 # ---- torchvision -------------------------------------------------------------------------------
 
 
-def torchvision_models() -> Any:
-    try:
-        return torchvision_shim.models()
-    except ImportError:
-        pytest.skip("torchvision is not installed")
-
-
 class Weighted(NamedTuple):
     """A convolution or linear layer."""
 
@@ -118,11 +113,18 @@ class Measured(NamedTuple):
     layers: list[Weighted]
 
 
-def measured(model: str, shape: tuple[int, ...], train: bool = False, **options: Any) -> Measured:
-    """A model of torchvision, run on the meta device."""
-    models = torchvision_models()
+def built(model: str, **options: Any) -> torch.nn.Module:
+    """A model of torchvision on the meta device, where a tensor is a shape."""
+    try:
+        models = torchvision_shim.models()
+    except ImportError:
+        pytest.skip("torchvision is not installed")
     with torch.device("meta"):
-        module = getattr(models, model)(weights=None, **options).train(train)
+        module: torch.nn.Module = getattr(models, model)(weights=None, **options)
+    return module
+
+
+def measured(module: torch.nn.Module, shape: tuple[int, ...]) -> Measured:
     counter = FlopCounterMode(display=False)
     layers: list[Weighted] = []
 
@@ -153,7 +155,7 @@ RESNEXT50 = {"groups": 32, "width_per_group": 4}
 RESNEXT101 = {"depths": [3, 4, 23, 3], "groups": 32, "width_per_group": 8}
 
 # (architecture, its input and parameters, torchvision's model, that model's options)
-SAME = [
+NETWORKS: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
     ("vgg16", {}, "vgg16", VGG),
     ("resnet18", {}, "resnet18", {}),
     ("resnet50", {}, "resnet50", {}),
@@ -161,6 +163,9 @@ SAME = [
     ("mobilenet_v2", {}, "mobilenet_v2", {}),
     ("densenet121", {}, "densenet121", {}),
     ("inception_v3", {}, "inception_v3", INCEPTION),
+]
+SAME = [
+    *NETWORKS,
     # width
     ("mobilenet_v2", {"set": {"width": 0.35}}, "mobilenet_v2", {"width_mult": 0.35}),
     ("mobilenet_v2", {"set": {"width": 0.5}}, "mobilenet_v2", {"width_mult": 0.5}),
@@ -203,7 +208,7 @@ def test_equals_torchvision(name: str, ours: dict[str, Any], model: str, theirs:
     """Parameters and MACs in total; parameters, MACs and shape of every weighted layer, in order."""
     report = cnncost.analyze(name, **ours)
     (shape,) = report.inputs.values()
-    expected, got = measured(model, shape, **theirs), priced(report)
+    expected, got = measured(built(model, **theirs).eval(), shape), priced(report)
     assert got.layers == expected.layers
     assert got == expected
 
@@ -211,19 +216,62 @@ def test_equals_torchvision(name: str, ours: dict[str, Any], model: str, theirs:
 def test_inception_v3_with_its_auxiliary_classifier() -> None:
     """It only runs in training, and batch norm in training needs more than one image."""
     report = cnncost.analyze("inception_v3", batch=2, set={"aux": True})
-    expected, got = measured("inception_v3", (2, 3, 299, 299), train=True, init_weights=False), priced(report)
+    expected, got = measured(built("inception_v3", init_weights=False), (2, 3, 299, 299)), priced(report)
     assert (got.params, got.macs) == (expected.params, expected.macs)
     assert sorted(got.layers) == sorted(expected.layers)
     assert report.outputs == ("fc", "AuxLogits.fc")
 
 
 def test_inception_v3_bears_torchvisions_names() -> None:
-    models = torchvision_models()
-    with torch.device("meta"):
-        module = models.inception_v3(weights=None, **INCEPTION)
+    module = built("inception_v3", **INCEPTION)
     theirs = [name for name, layer in module.named_modules() if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear))]
     report = cnncost.analyze("inception_v3")
     assert [layer.name for layer in report.layers if layer.op in ("conv", "linear")] == theirs
+
+
+class Unweighted(TorchDispatchMode):
+    """Counts operators without weights, and batch norm: (key in the language, in place, output shape)."""
+
+    OPERATORS: ClassVar = {
+        "relu": "relu",
+        "hardtanh": "relu6",
+        "native_batch_norm": "batch_norm",
+        "add": "add",
+        "cat": "concat",
+        "max_pool2d_with_indices": "max_pool",
+        "avg_pool2d": "avg_pool",
+        "_adaptive_avg_pool2d": "adaptive_avg_pool",
+        "mean": "global_avg_pool",
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Counter[tuple[str, bool, tuple[int, ...]]] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        key = self.OPERATORS.get(name.rstrip("_"))
+        copies_one = key == "concat" and len(args[0]) == 1  # DenseNet's, at the start of a block
+        if key and not copies_one:
+            first = out[0] if isinstance(out, tuple) else out
+            self.found[key, name.endswith("_"), tuple(first.shape)] += 1
+        return out
+
+
+@pytest.mark.parametrize(("name", "ours", "model", "theirs"), NETWORKS, ids=map(case_id, NETWORKS))
+def test_layers_without_weights_equal_torchvisions(
+    name: str, ours: dict[str, Any], model: str, theirs: dict[str, Any]
+) -> None:
+    graph = cnncost.load(name, **ours)
+    with torch.no_grad(), Unweighted() as torchvisions:
+        built(model, **theirs).eval()(torch.empty(graph.inputs["input"], device="meta"))
+    counted = Counter(
+        (node.op.key, getattr(node.op, "inplace", False), node.shape)
+        for node in graph
+        if node.op.key in Unweighted.OPERATORS.values()
+    )
+    assert counted == torchvisions.found
 
 
 # ---- figures of papers and lectures ------------------------------------------------------------
@@ -288,6 +336,17 @@ def test_lenet5_layers_as_printed(name: str, params: int, joined: int) -> None:
     layers = [layer for layer in cnncost.analyze("lenet5").layers if layer.name.split(".")[0] == name]
     assert sum(layer.params for layer in layers) == params
     assert connections(layers) == joined
+
+
+def test_lenet5_connects_c3_as_table_1_does() -> None:
+    """Rows of 3 and of 4 neighbours in a ring of 6 maps, 3 rows of 2 and 2, and all: each map feeds 10."""
+    ring = [[0, 1, 2]] * 6 + [[0, 1, 2, 3]] * 6 + [[0, 1, 3, 4]] * 3 + [[0, 1, 2, 3, 4, 5]]
+    table = [
+        tuple(sorted((first + n) % 6 for n in row)) for first, row in zip([*range(6), *range(6), 0, 1, 2, 0], ring)
+    ]
+    (c3,) = (node.op for node in cnncost.load("lenet5") if node.name == "C3")
+    assert c3.maps == tuple(table)
+    assert Counter(n for row in c3.maps for n in row) == dict.fromkeys(range(6), 10)
 
 
 def test_lenet5_in_total() -> None:
