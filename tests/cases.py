@@ -111,7 +111,7 @@ POOLS = [
     case("avg_pool", IMAGE, kernel=2, stride=3, padding=1, ceil_mode=True),
     case("avg_pool", IMAGE, kernel=(2, 3), divisor_override=5),
     case("avg_pool", IMAGE, kernel=4, stride=3, padding="same_tf"),
-    case("avg_pool", IMAGE, kernel=4, stride=3, padding="same_tf", count_include_pad=False),
+    case("avg_pool", IMAGE, kernel=3, stride=2, padding="same_tf", count_include_pad=False),
     case("avg_pool", IMAGE, kernel=3, stride=1, padding="same"),
     case("avg_pool", VOLUME, kernel=2, stride=(1, 2, 3)),
     case("l2_pool", SIGNAL, kernel=3, stride=2),

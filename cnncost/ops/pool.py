@@ -35,15 +35,14 @@ class Pool(Windowed, Unlearned):
 
     def shape(self, x: Shape) -> Shape:
         for w in self.windows(x):
-            if not isinstance(self.padding, str) and not (type(w.before) is int and w.before == w.after == 0):
-                require(
-                    (w.before * 2 <= w.reach) & (w.after * 2 <= w.reach),
-                    "padding {before} + {after} is more than half of the window of {reach}",
-                    before=w.before,
-                    after=w.after,
-                    reach=w.reach,
-                    hint="pad by at most half of the kernel a side, or use a pad layer before",
-                )
+            require(
+                (w.before * 2 <= w.reach) & (w.after * 2 <= w.reach),
+                "padding {before} + {after} is more than half of the window of {reach}",
+                before=w.before,
+                after=w.after,
+                reach=w.reach,
+                hint="pad by at most half of the kernel a side, or use a pad layer before",
+            )
         return (*x[:2], *self.places(x))
 
     def sight(self, y: Shape, x: Shape) -> Sight:
