@@ -51,6 +51,8 @@ def spelled(value: Any) -> str:
         text = f"a number of {len(str(abs(value))) if abs(value) < 10**4000 else 'over 4000'} digits"
     else:
         text = str(value)
+        if not text.isprintable():
+            text = repr(text)[1:-1]
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -58,6 +60,7 @@ class Kind:
     """One kind of option. `read` turns what the YAML says into a value, `check` makes it canonical."""
 
     noun = "value"
+    example: str | None = None
     words: tuple[str, ...] = ()  # strings that are values themselves, not expressions
     whole = False  # numbers are whole: 3.0 is a slip, though an expression may give it
 
@@ -78,8 +81,12 @@ class Kind:
     def schema(self) -> dict[str, Any]:
         raise NotImplementedError
 
+    def hint_of(self, error: OptionError) -> str | None:
+        """The hint of an entry's error, unless it only shows how to write an entry."""
+        return None if error.hint == SizeKind.example else error.hint
+
     def wrong(self, value: Any, hint: str | None = None) -> OptionError:
-        return OptionError(f"must be {self.noun}, got {spelled(value)}", hint=hint)
+        return OptionError(f"must be {self.noun}, got {spelled(value)}", hint=hint or self.example)
 
 
 WHOLE_HINT = "write a whole number, or round: floor(...), ceil(...), round_to(..., 8)"
@@ -94,6 +101,7 @@ class SizeKind(Kind):
     """
 
     whole = True
+    example = "write a number, or an expression over parameters"
 
     def __init__(self, noun: str, least: int | None, optional: bool = False, structural: bool = False) -> None:
         self.noun, self.least, self.optional, self.structural = noun, least, optional, structural
@@ -141,6 +149,8 @@ class SizeKind(Kind):
 class PerAxis(Kind):
     """One value for all spatial axes, or a list with one an axis; nothing where that is `optional`."""
 
+    example = "write 3, or [3, 3]"
+
     def __init__(self, each: Kind, noun: str, optional: bool = False) -> None:
         self.each, self.noun, self.optional, self.whole = each, noun, optional, each.whole
 
@@ -154,7 +164,7 @@ class PerAxis(Kind):
         try:
             return self.each.check(value)
         except OptionError as e:
-            raise self.wrong(value, e.hint) from None
+            raise self.wrong(value, self.hint_of(e)) from None
 
     def schema(self) -> dict[str, Any]:
         each = self.each.schema()
@@ -166,6 +176,7 @@ class PadsKind(Kind):
     """Padding: one number; one an axis; [before, after] an axis; or a word."""
 
     whole = True
+    example = "write 1, or [1, 1], or [[0, 1], [0, 1]]"
 
     def __init__(self, number: SizeKind, noun: str, words: tuple[str, ...] = ()) -> None:
         self.number, self.noun, self.words = number, noun, words
@@ -181,7 +192,7 @@ class PadsKind(Kind):
         try:
             return self.number.check(item)
         except OptionError as e:
-            raise self.wrong(whole, e.hint) from None
+            raise self.wrong(whole, self.hint_of(e)) from None
 
     def _side(self, item: Any, whole: Any) -> Any:
         if not isinstance(item, (list, tuple)):
@@ -212,7 +223,7 @@ class ListOf(Kind):
         try:
             return tuple(self.each.check(item) for item in value)
         except OptionError as e:
-            raise self.wrong(value, e.hint) from None
+            raise self.wrong(value, self.hint_of(e)) from None
 
     def schema(self) -> dict[str, Any]:
         each = self.each.schema()

@@ -28,5 +28,5 @@ def load(spec: Any, *, input: Any = None, batch: Any = 1, set: Mapping[str, Any]
     try:
         batch = KINDS["Size"].check(batch)
     except OptionError as e:
-        raise UsageError(f"batch {e.message}", hint=e.hint) from None
+        raise UsageError(f"batch {e.message}", hint="give the number of images, like 32") from None
     return expand(read_document(open_spec(str(spec))), input, batch, set)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cnncost.errors import CnncostError, SpecError, Where, did_you_mean
+from cnncost.errors import SpecError, UsageError, Where, did_you_mean
 from cnncost.options import spelled
 from cnncost.spec.files import Source, open_spec
 from cnncost.spec.marks import Item, plain, read
@@ -61,10 +61,9 @@ def placed(error: SpecError, at: Where, layer: str | None = None) -> NoReturn:
 
 def kind_of_value(value: Any) -> str:
     """What a YAML value is, in words."""
-    if isinstance(value, list):
-        return "a list"
-    if isinstance(value, dict):
-        return "a mapping"
+    if isinstance(value, (list, dict)):
+        what = "list" if isinstance(value, list) else "mapping"
+        return f"a {what}" if value else f"an empty {what}"
     return f"the text {spelled(value)}" if isinstance(value, str) else spelled(value)
 
 
@@ -126,7 +125,7 @@ def _base_document(item: Item, source: Source, chain: tuple[str, ...]) -> Docume
         fail(f"extends must name a file or a bundled network, got {kind_of_value(item.value)}", item.at, hint)
     try:
         base = open_spec(item.value, source.path.parent if source.path else Path())
-    except CnncostError as e:
+    except UsageError as e:
         fail(f"extends {e.message}", item.at, e.hint)
     chain = (*chain, _identity(source))
     if _identity(base) in chain:

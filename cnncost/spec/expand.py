@@ -17,7 +17,7 @@ from cnncost.spec.marks import Item, plain
 from cnncost.spec.names import Names, input_shapes, parameter_values
 
 NESTED_AT_MOST = 40
-STEPS_AT_MOST = 3 * LAYERS_AT_MOST
+STEPS_AT_MOST = 2 * LAYERS_AT_MOST
 """Lines expanded in all: blocks and repeats cost time even where every `if` in them is false."""
 
 REPEAT_HINT = "look for a repeat that is too large, or blocks that multiply each other"
@@ -44,7 +44,7 @@ def expand(doc: Document, input: Any = None, batch: Any = 1, set: Mapping[str, A
         builder.add_input(name, (batch, *shape))
         names.layers[name] = name
         if name in doc.layers:
-            fail(f"layer {name} has the name of an input", doc.layers[name].key_or_value_at, "rename one of them")
+            fail(f"layer {name} has the name of an input", doc.layers[name].key_or_value_at, "rename the layer")
     blocks = {name: Block(name, item) for name, item in doc.blocks.items()}
     lines = {name: layer_line(name, item, blocks) for name, item in doc.layers.items()}
     _Expansion(blocks, builder, values).lines(_Level(lines, "", names), next(iter(builder.inputs)))
@@ -62,6 +62,10 @@ class _Span:
 
     def __init__(self, nodes: tuple[int, int], paths: tuple[int, int], inputs: Inputs) -> None:
         self.nodes, self.paths, self.inputs = nodes, paths, inputs
+
+    @property
+    def size(self) -> int:
+        return self.paths[1] - self.paths[0]
 
 
 class _Expansion:
@@ -88,9 +92,7 @@ class _Expansion:
         lines, prefix, names = level
         for line in lines.values():
             path = prefix + line.name
-            self.steps += 1
-            if self.steps > STEPS_AT_MOST:
-                fail(f"blocks and repeats expand to more than {STEPS_AT_MOST:,} lines", line.at, REPEAT_HINT, path)
+            self.step(line, path)
             inputs = (above,) if line.sources is None else self.inputs(line, level, above)
             if line.condition is not None and not self.truth(line.condition, names, path):
                 above = inputs[0]
@@ -102,6 +104,11 @@ class _Expansion:
             names.layers[line.name] = self.outputs[path] = above
             self.paths.append(path)
         return above
+
+    def step(self, line: Line, path: str, steps: int = 1) -> None:
+        self.steps += steps
+        if self.steps > STEPS_AT_MOST:
+            fail(f"blocks and repeats expand to more than {STEPS_AT_MOST:,} lines", line.at, REPEAT_HINT, path)
 
     def begin(self) -> tuple[int, int]:
         return len(self.builder.nodes), len(self.paths)
@@ -136,7 +143,7 @@ class _Expansion:
         times = self.times(line.repeat, names, path)
         begin, given = self.begin(), inputs
         for i in range(times):
-            self.steps += 1
+            self.step(line, path)
             inner = Names({**names.values, "i": i}, names.layers, names.shapes)
             out = self.outputs[f"{path}.{i}"] = self.once(line, f"{path}.{i}", level._replace(names=inner), inputs)
             inputs = (out, *inputs[1:])
@@ -145,8 +152,6 @@ class _Expansion:
             if i == 0 and begin[0] + made * times > LAYERS_AT_MOST:
                 message = f"repeat {times} makes more than {LAYERS_AT_MOST:,} layers"
                 fail(message, line.repeat.at, f"it repeats {made} layer{'s' * (made != 1)}", path)
-            if self.steps > STEPS_AT_MOST:
-                fail(f"blocks and repeats expand to more than {STEPS_AT_MOST:,} lines", line.at, REPEAT_HINT, path)
         self.close(path, begin, given)
         return inputs[0]
 
@@ -255,6 +260,7 @@ class _Expansion:
         local = Names(self.arguments(line, block, names, inside, path), inside, names.shapes)
         same = self.same_call(block, local.values, inputs)
         if same in self.calls:
+            self.step(line, path, self.spans[self.calls[same]].size)
             return self.replay(self.calls[same], path, inputs, self.builder.add_copy)
         self.open.append(block.name)
         out = self.lines(_Level(self.inner[block.name], path + ".", local), inputs[0])
@@ -319,6 +325,7 @@ class _Expansion:
             again = self.builder.add(new, node.op, taken, where=line.at, shares=node.shares or node.name)
             self.same_parameters(node, again, name, item)
 
+        self.step(line, path, self.spans[whole].size)
         return self.replay(whole, path, inputs, add)
 
     def replay(self, source: str, path: str, inputs: Inputs, add: Add) -> str:

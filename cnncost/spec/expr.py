@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import lru_cache, reduce
 from typing import Any, Protocol
 
-from cnncost.dims import Shape, ceil_div, is_array, larger, round_to, smaller
+from cnncost.dims import AXES, Shape, ceil_div, is_array, larger, round_to, shown, smaller
 from cnncost.errors import SpecError, did_you_mean
 from cnncost.options import spelled
 
@@ -65,7 +65,9 @@ def evaluate(text: str, scope: Scope) -> Any:
         return compiled(text)(scope)
     except ZeroDivisionError:
         raise SpecError(f"{spelled(text)} divides by zero", hint="check the parameters it uses") from None
-    except (OverflowError, ValueError):
+    except OverflowError:
+        raise SpecError(f"{spelled(text)} is beyond 2^63", hint="check the parameters it uses") from None
+    except ValueError:
         raise SpecError(f"{spelled(text)} is not a finite number", hint="check the parameters it uses") from None
 
 
@@ -76,7 +78,7 @@ def holds(text: str, scope: Scope) -> bool:
 
 def _bounded(value: Any) -> Any:
     if type(value) is int and not -LARGEST_RESULT <= value <= LARGEST_RESULT:
-        raise SpecError("an expression gives a number beyond 2^63", hint="sizes have at most 10 digits")
+        raise OverflowError
     return value
 
 
@@ -88,7 +90,7 @@ def _number(value: Any) -> Any:
 
 def _power(base: Any, exponent: Any) -> Any:
     if type(base) is int and type(exponent) is int and exponent > 64 and abs(base) > 1:
-        raise SpecError("an expression gives a number beyond 2^63", hint="sizes have at most 10 digits")
+        raise OverflowError
     result = base**exponent
     if isinstance(result, complex):
         raise SpecError(f"{base} ** {exponent} is not a real number", hint="check the parameters it uses")
@@ -149,19 +151,28 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 """Functions of the language. round rounds halves up; round_to(x, 8) is MobileNet's rule for channels."""
 
+LANGUAGE = (
+    "there are numbers, names, + - * / // % **, comparisons, and/or/not, a if b else c, x[i], layer.channels, "
+    f"and {', '.join(FUNCTIONS)}"
+)
 _WORDS = {"true": True, "false": False}  # as YAML writes them
 
 SIZES = ("channels", "depth", "height", "width", "length", "size")
 
 
 def size_of(shape: Shape, name: str, layer: str) -> Any:
-    """A named size of a shape: channels, or a spatial axis."""
-    index = {"channels": 1, "depth": -3, "height": -2, "width": -1, "length": -1, "size": -1}.get(name)
-    if index is None:
+    """A named size of a shape: channels, a spatial axis, or size, which is the last of these."""
+    if name not in SIZES:
         raise SpecError(f"{layer}.{name} is no size", hint=did_you_mean(name, SIZES))
-    if not -len(shape) < index < len(shape) or (name in ("depth", "height") and len(shape) + index < 2):
-        raise SpecError(f"{layer} has no {name}: its shape is {spelled(list(shape))}")
-    return shape[index]
+    if name == "channels" and len(shape) > 1:
+        return shape[1]
+    axes = AXES.get(len(shape) - 2, ())
+    if name == "size" and axes:
+        return shape[-1]
+    if name not in axes:
+        has = ", ".join([*(["channels"] if len(shape) > 1 else []), *axes]) or "only the batch"
+        raise SpecError(f"{layer} has no {name}: its shape is {shown(shape)}", hint=f"it has {has}")
+    return shape[axes.index(name) - len(axes)]
 
 
 def _truth(value: Any) -> bool:
@@ -204,14 +215,13 @@ def _compile(node: ast.AST) -> Compiled:
         return lambda scope: [item(scope) for item in items]
     raise SpecError(
         f"{spelled(ast.unparse(node))} is not part of the expression language",
-        hint="there are numbers, names, + - * / // % **, comparisons, and/or/not, a if b else c, x[i], "
-        f"layer.channels, and {', '.join(FUNCTIONS)}",
+        hint=LANGUAGE,
     )
 
 
 def _constant(value: Any) -> Compiled:
     if not isinstance(value, (bool, int, float, str)):
-        raise SpecError(f"{spelled(value)} is not part of the expression language")
+        raise SpecError(f"{spelled(value)} is not part of the expression language", hint=LANGUAGE)
     _bounded(value)
     return lambda scope: value
 
@@ -232,7 +242,7 @@ def _unary(node: ast.UnaryOp) -> Compiled:
         return lambda scope: -_number(operand(scope))
     if isinstance(node.op, ast.UAdd):
         return lambda scope: _number(operand(scope))
-    raise SpecError(f"operator in {spelled(ast.unparse(node))} is not accepted")
+    raise SpecError(f"operator in {spelled(ast.unparse(node))} is not accepted", hint="use + - * / // % **")
 
 
 def _compare(node: ast.Compare) -> Compiled:
@@ -246,7 +256,10 @@ def _compare(node: ast.Compare) -> Compiled:
         try:
             results = [f(a, b) for f, a, b in zip(functions, values, values[1:])]  # type: ignore[misc]
         except TypeError:
-            raise SpecError(f"{' and '.join(map(spelled, values))} cannot be compared") from None
+            raise SpecError(
+                f"{' and '.join(map(spelled, values))} cannot be compared",
+                hint="compare numbers with numbers, and words by == and !=",
+            ) from None
         return results[0] if len(results) == 1 else all(map(_truth, results))
 
     return compare
@@ -274,9 +287,10 @@ def _subscript(node: ast.Subscript) -> Compiled:
     def item(scope: Scope) -> Any:
         these, i = values(scope), index(scope)
         if not isinstance(these, (list, tuple)):
-            raise SpecError(f"{text} is {spelled(these)}, not a list")
+            raise SpecError(f"{text} is {spelled(these)}, not a list", hint=f"write just {text}")
         if type(i) is not int or not -len(these) <= i < len(these):
-            raise SpecError(f"{text}[{spelled(i)}] and {text} has entries 0 to {len(these) - 1}")
+            hint = f"{text} has the entries 0 to {len(these) - 1}" if these else f"{text} is empty"
+            raise SpecError(f"{text} has no entry {spelled(i)}", hint=hint)
         return these[i]
 
     return item
@@ -287,7 +301,7 @@ def _call(node: ast.Call) -> Compiled:
     if name not in FUNCTIONS:
         raise SpecError(f"unknown function {spelled(name)}", hint=did_you_mean(name, FUNCTIONS))
     if node.keywords:
-        raise SpecError(f"{name} takes no named arguments")
+        raise SpecError(f"{name} takes no named arguments", hint="write round_to(width, 8)")
     function, arguments = FUNCTIONS[name], [_compile(a) for a in node.args]
 
     def call(scope: Scope) -> Any:

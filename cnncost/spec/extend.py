@@ -5,7 +5,7 @@ from __future__ import annotations
 from cnncost.errors import did_you_mean
 from cnncost.ops import MENU
 from cnncost.options import spelled
-from cnncost.spec.document import COMMON, Document, fail
+from cnncost.spec.document import COMMON, Document, fail, kind_of_value
 from cnncost.spec.marks import Item
 
 
@@ -61,12 +61,13 @@ def _without_after(item: Item) -> tuple[Item, Item | None]:
 
 def _moved(layers: dict[str, Item], name: str, after: Item) -> dict[str, Item]:
     """The same layers with one of them right after another."""
-    place = str(after.value)
-    if place not in layers or place == name:
-        fail(f"after names no layer: {spelled(place)}", after.at, did_you_mean(place, set(layers) - {name}), name)
-    order = [key for key in layers if key != name]
-    order.insert(order.index(place) + 1, name)
-    return {key: layers[key] for key in order}
+    if not isinstance(after.value, (str, int)):
+        fail(f"after takes a layer's name, got {kind_of_value(after.value)}", after.at, "write `after: relu1`", name)
+    place, others = str(after.value), [key for key in layers if key != name]
+    if place not in others:
+        fail(f"after names no layer: {spelled(place)}", after.at, did_you_mean(place, others), name)
+    others.insert(others.index(place) + 1, name)
+    return {key: layers[key] for key in others}
 
 
 def _layer(base: Item, own: Item, calls: set[str]) -> Item:

@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from cnncost.errors import UsageError, did_you_mean
+from cnncost.errors import SpecError, UsageError, Where, did_you_mean
+from cnncost.options import spelled
 from cnncost.spec.marks import BYTES_AT_MOST
 
 SUFFIXES = (".yaml", ".yml")
@@ -41,34 +42,39 @@ def open_spec(spec: str, beside: Path | None = None) -> Source:
     """Read a spec by path or bundled name; `-` is standard input.
 
     A file in the current folder (or `beside`, for extends) comes first; a bare name that is no
-    file, with or without .yaml, is a bundled architecture. Raises UsageError.
+    file, with or without .yaml, is a bundled architecture. Raises UsageError, and SpecError for what
+    is not text.
     """
     if spec == "-":
         return Source(_decoded(sys.stdin.buffer.read(BYTES_AT_MOST + 1), "standard input"), "<stdin>", None, False)
-    path = (beside / spec) if beside else Path(spec)
+    shown = spelled(spec) or "''"
     try:
-        if path.is_file() or _is_pipe(path):
-            return Source(_read(path, spec), spec, path, False)
-        if beside and path.with_name(path.name + ".yaml").is_file():
-            path = path.with_name(path.name + ".yaml")
-            return Source(_read(path, path.name), path.name, path, False)
-        bundled = _bundled(spec)
-        if bundled:
-            return Source(_read(bundled, spec), bundled.name, bundled, True)
-        if path.is_dir():
-            raise UsageError(f"{spec}: is a directory", hint="give a file, or the name of a bundled architecture")
+        found = _found(spec, beside)
+        if found is not None:
+            return found
+        if spec and (beside or Path()).joinpath(spec).is_dir():
+            raise UsageError(f"{shown} is a directory", hint="give a file, or the name of a bundled architecture")
     except OSError as e:
-        raise UsageError(f"{spec}: {e.strerror or e}") from None
-    except ValueError:
-        raise UsageError(f"{spec!r} is no file name") from None
-    name = spec.removesuffix(".yaml")
-    if os.sep in spec:
-        raise UsageError(f"{spec}: no such file", hint="cnncost list shows the bundled architectures")
-    near = did_you_mean(name, bundled_names())
-    raise UsageError(
-        f"{spec}: no such file, and no bundled architecture of that name",
-        hint=near if near.startswith("did") else "cnncost list shows the bundled architectures",
-    )
+        raise UsageError(f"{shown}: {e.strerror or e}", hint="give a file that can be read") from None
+    except ValueError:  # a name that no file system takes
+        pass
+    hint = did_you_mean(spec.removesuffix(".yaml"), bundled_names())
+    if os.sep in spec or not hint.startswith("did"):
+        hint = "cnncost list shows the bundled architectures"
+    bundled = "" if os.sep in spec else ", and no bundled architecture of that name"
+    raise UsageError(f"{shown}: no such file{bundled}", hint=hint)
+
+
+def _found(spec: str, beside: Path | None) -> Source | None:
+    path = beside / spec if beside else Path(spec)
+    if path.is_file() or _is_pipe(path):
+        return Source(_read(path, str(path)), str(path), path, False)
+    if beside and spec:
+        path = path.with_name(path.name + ".yaml")
+        if path.is_file():
+            return Source(_read(path, str(path)), str(path), path, False)
+    bundled = _bundled(spec)
+    return Source(_read(bundled, bundled.name), bundled.name, bundled, True) if bundled else None
 
 
 def _is_pipe(path: Path) -> bool:
@@ -95,8 +101,9 @@ def _decoded(data: bytes, name: str) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as e:
         line = data.count(b"\n", 0, e.start) + 1
-        column = e.start - (data.rfind(b"\n", 0, e.start) + 1) + 1
-        raise UsageError(
-            f"{name}:{line}:{column}: not text: byte #x{data[e.start]:02x} is not UTF-8",
+        column = len(data[data.rfind(b"\n", 0, e.start) + 1 : e.start].decode("utf-8")) + 1
+        raise SpecError(
+            f"not text: byte #x{data[e.start]:02x} is not UTF-8",
             hint="is this an architecture file? They are plain UTF-8 text",
+            where=Where(name, line, column),
         ) from None

@@ -43,13 +43,18 @@ class OpCall:
         for key, option in options.items():
             if key not in cls.options:
                 hint = did_you_mean(key, [*cls.options, *COMMON])
+                if key == "after":
+                    hint = "after is for layers of a spec with `extends`; elsewhere the order of the lines counts"
                 fail(f"{cls.key} has no option {spelled(key)}", option.at, hint, layer)
-            kind = kind_of(str(cls.options[key].type), cls.__module__)
+            kind = self._kind(key)
             if _has_expression(option.raw, kind.words):
                 self.varying.append((key, kind, option))
             else:
                 self.fixed[key] = self._read(key, kind, option, _no_expression, layer)
         self.op = None if self.varying else self._build(self.fixed, layer)
+
+    def _kind(self, key: str) -> Kind:
+        return kind_of(str(self.cls.options[key].type), self.cls.__module__)
 
     def at_layer(self, evaluate: Callable[[str], Any], layer: str) -> Op:
         """The op with its expressions computed; equal options give the same object."""
@@ -77,6 +82,9 @@ class OpCall:
         try:
             return self.cls(**values)
         except OptionError as e:
+            word = values.get(e.option) if e.option else None
+            if isinstance(word, str) and e.hint == self._kind(str(e.option)).example:
+                e.hint = f"{spelled(word)} is no number, and no parameter has that name"
             placed(e, self.options[e.option].at if e.option in self.options else self.at, layer)
 
 
@@ -211,8 +219,11 @@ def layer_line(name: str, item: Item, blocks: Collection[str], owner: str = "") 
     """Read one layer of the network, or of the block `owner`. Raises SpecError."""
     line = Line(name, item.key_or_value_at, owner)
     if not NAME.fullmatch(name) or name == INPUT:
-        dots = "names are letters, digits, _ + # -; dots are for layers inside blocks"
-        hint = "input is what the network is given" if name == INPUT else dots
+        hint = "names are letters, digits, _ + # -; dots are for layers inside blocks"
+        if name == INPUT:
+            hint = "input is what the network is given"
+        elif "{" in name or " " in name:
+            hint = "is a colon missing after the name?"
         fail(f"{spelled(name)} cannot be a layer's name", line.at, hint)
     if isinstance(item.value, str):
         _set_call(line, item.value, Item(None, item.at), {}, blocks)
@@ -234,12 +245,14 @@ def _read_mapping(line: Line, entries: dict[str, Item], blocks: Collection[str])
             hint = "a reused layer keeps its options; only from, if and repeat are its own"
             fail(f"reuse and {spelled(key)} in one layer", extra.key_or_value_at, hint, line.shown)
         return
-    if not rest:
-        fail("a layer without an op", line.at, "write the op first: {conv: 64, kernel: 3}", line.shown)
+    first = next(iter(rest), None)
+    if first is None or (first in find("conv").options and not any(key in MENU or key in blocks for key in rest)):
+        keys = ", ".join(entries)
+        fail(f"a layer without an op: {keys}", line.at, "write the op first: {conv: 64, kernel: 3}", line.shown)
     call = next((key for key in rest if key in MENU or key in blocks or key == "op"), None)
     if call is None:
         # Of several unknown keys, one that is an op elsewhere is the likeliest slip.
-        call = next((key for key in rest if key.lower() in SYNONYMS), next(iter(rest)))
+        call = next((key for key in rest if key.lower() in SYNONYMS), first)
     _set_call(line, call, rest.pop(call), rest, blocks)
 
 

@@ -108,6 +108,8 @@ def _syntax_error(error: Any, text: str, file: str) -> SpecError:
         pair, example = ("{}", "{conv: 64, kernel: 3}") if "mapping" in context else ("[]", "[1, 2]")
         message = f"this {pair[0]} has no {pair[1]}, or a comma is missing by line {place.line}"
         return SpecError(message, hint=f"write it like {example}", where=opening)
+    if "mapping values are not allowed" in problem and before.count(":") <= 1:
+        return SpecError("a line above this has no colon", hint="each line is `name: value`", where=place)
     if "mapping values are not allowed" in problem:
         hint = "put a mapping in braces, {conv: 64, kernel: 3}, and text in quotes"
         return SpecError("a second `: ` in one line", hint=hint, where=place)
@@ -118,6 +120,8 @@ def _syntax_error(error: Any, text: str, file: str) -> SpecError:
         return SpecError(message, hint="indent all lines of a mapping alike, and close quotes and braces", where=place)
     if "quoted scalar" in context:
         return SpecError("a quote that is never closed", hint="close it, or remove it", where=opening)
+    if "cannot start any token" in problem:
+        return SpecError(f"a value cannot begin with {before[-1:]}", hint="put it in quotes", where=place)
     return SpecError(f"not YAML: {problem}", hint="put text with special characters in quotes", where=place)
 
 
@@ -160,9 +164,8 @@ class _Composer:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event, at)
         if event.tag is not None:
-            raise SpecError(
-                f"tag {spelled(event.tag)} is not accepted", hint="specs are plain data: remove the tag", where=at
-            )
+            tag = spelled(event.tag.replace("tag:yaml.org,2002:", "!!"))
+            raise SpecError(f"tag {tag} is not accepted", hint="specs are plain data: remove the tag", where=at)
         if event.anchor:
             self.anchors[event.anchor] = None
         item = self.scalar(event, at) if isinstance(event, yaml.ScalarEvent) else self.collection(event, at)
@@ -199,7 +202,7 @@ class _Composer:
             return Item(_WORDS[text], at)
         if _INT.fullmatch(text):
             if len(text) > DIGITS_AT_MOST:
-                raise SpecError(f"a number of {len(text)} digits", hint="sizes have at most 10", where=at)
+                raise SpecError(f"{text[:12]}... is a number of {len(text)} digits", hint="use fewer", where=at)
             return Item(int(text.replace("_", "")), at)
         if _FLOAT.fullmatch(text):
             number = float(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,9 @@ from cnncost.spec.document import INPUT, Document, fail, kind_of_value, placed
 from cnncost.spec.expr import LARGEST_RESULT, evaluate
 from cnncost.spec.lines import NAME, parameter_name
 from cnncost.spec.marks import Item, plain
+
+SHAPE_HINT = "write channels x height x width, without the batch: 3x224x224"
+_SHAPE = re.compile(r"[0-9]{1,20}(x[0-9]{1,20})*")
 
 
 class Names:
@@ -27,7 +31,17 @@ class Names:
             return self.values[name]
         if name in self.layers:
             raise SpecError(f"{name} is a layer, not a number", hint=f"take one of its sizes: {name}.channels")
-        raise SpecError(f"unknown name {spelled(name)}", hint=did_you_mean(name, self.values))
+        raise SpecError(f"unknown name {spelled(name)}", hint=self._hint(name))
+
+    def _hint(self, name: str) -> str:
+        if name == "i":
+            return "i is known in a line with `repeat` only; hand it to a block as an argument"
+        if name.lower() in ("yes", "no", "on", "off"):
+            return "write true or false"
+        hint = did_you_mean(name, self.values)
+        if hint.startswith("did"):
+            return hint
+        return f"declare it under `parameters:`; {hint}" if self.values else "declare it under `parameters:`"
 
     def shape(self, name: str) -> Shape:
         if name not in self.layers:
@@ -66,8 +80,8 @@ def parameter_values(doc: Document, overrides: Mapping[str, Any]) -> dict[str, A
         if name in overrides:
             value = _like(value, overrides[name], name)
         for key, new in overrides.items():
-            first, _, path = key.partition(".")
-            if first == name and path:
+            first, dot, path = key.partition(".")
+            if first == name and dot:
                 value = _entry_set(value, path.split("."), new, name)
         values[name] = value
     return values
@@ -116,7 +130,7 @@ def _entry_set(values: Any, path: list[str], value: Any, name: str) -> Any:
         )
     if path[0] not in map(str, range(len(values))):
         hint = f"its entries are 0 to {len(values) - 1}" if values else "it is empty"
-        raise UsageError(f"{name} has no entry {spelled(path[0])}", hint=hint)
+        raise UsageError(f"{name} has no entry {spelled(path[0]) or repr('')}", hint=hint)
     i = int(path[0])
     entry = f"{name}.{i}"
     new = _entry_set(values[i], path[1:], value, entry) if path[1:] else _like(values[i], value, entry)
@@ -155,21 +169,18 @@ def _declared(item: Item) -> dict[str, Item]:
 
 def parse_shape(value: Any) -> Shape:
     """3x224x224, or a sequence of sizes, as a shape without the batch. Raises UsageError."""
+    sizes = value
+    if isinstance(value, str):
+        sizes = [int(n) for n in value.split("x")] if _SHAPE.fullmatch(value) else []
     try:
-        sizes = [int(n) if n.isdigit() else n for n in value.lower().split("x")] if isinstance(value, str) else value
         shape = tuple(KINDS["Size"].check(n) for n in sizes)
     except OptionError as e:
-        if isinstance(value, str) and not e.message.endswith("got " + value):
-            e.message = f"{e.message} in {spelled(value)}"
         raise UsageError(f"each size of an input {e.message}", hint=SHAPE_HINT) from None
-    except (TypeError, ValueError):
-        raise UsageError(f"{spelled(value)} is no input shape", hint=SHAPE_HINT) from None
+    except TypeError:  # not a sequence
+        shape = ()
     if not shape:
-        raise UsageError(f"{spelled(value)} is no input shape", hint=SHAPE_HINT)
+        raise UsageError(f"{spelled(value) or repr(value)} is no input shape", hint=SHAPE_HINT)
     return shape
-
-
-SHAPE_HINT = "write channels x height x width, without the batch: 3x224x224"
 
 
 def _declared_shape(item: Item, names: Names) -> Shape:
