@@ -61,13 +61,13 @@ def require(ok: Any, message: str, *, hint: str | None = None, **values: Any) ->
 
 
 def _at(value: Any, index: Any, shape: Any) -> Any:
-    """The entry of `value` at a design point, whatever it holds."""
+    """The entry of `value` at a design point; of a shape, as people write it."""
     if is_array(value):
         import numpy as np
 
         return np.broadcast_to(value, shape)[index].item()
     if isinstance(value, tuple):
-        return tuple(_at(v, index, shape) for v in value)
+        return shown(_at(v, index, shape) for v in value)
     return value
 
 

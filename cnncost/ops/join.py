@@ -24,9 +24,10 @@ class Join(Unlearned):
             y = broadcast(y, other)
         if self.inplace:
             same = len(y) == len(x[0])
-            require(same, "in place, the result {y} must have the first input's shape {x}", y=shown(y), x=shown(x[0]))
-            for m, n in zip(y, x[0]):
-                require(m == n, "in place, the result {y} must have the first input's shape {x}", y=y, x=x[0])
+            for ok in (same, *(m == n for m, n in zip(y, x[0]))):
+                require(
+                    ok, "in place, the result {y} must have the first input's shape {x}", y=shown(y), x=shown(x[0])
+                )
         return y
 
     def sight(self, y: Shape, *x: Shape) -> Sight:
