@@ -137,17 +137,43 @@ def _pairwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return over
 
 
+def _called_on_arrays(function: Callable[..., Any], values: list[Any]) -> Any:
+    """Entry by entry, with the errors that Python's numbers raise."""
+    import numpy as np
+
+    try:
+        with np.errstate(all="raise"):
+            return function(*values)
+    except FloatingPointError as e:
+        raise (ZeroDivisionError if "divide" in str(e) else OverflowError) from None
+
+
+def _length(values: Any) -> int:
+    return len(_entries(values))
+
+
+def _sum(values: Any) -> Any:
+    return reduce(lambda a, b: _bounded(a + b), map(_number, _entries(values)), 0)
+
+
+def _entries(values: Any) -> list[Any]:
+    """A list; an array is no list but a number, one for each design point."""
+    if not isinstance(values, (list, tuple)):
+        raise TypeError
+    return list(values)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "abs": abs,
     "ceil": _ceil,
     "ceil_div": ceil_div,
     "floor": _floor,
-    "len": len,
+    "len": _length,
     "max": _pairwise(larger),
     "min": _pairwise(smaller),
     "round": lambda x: _floor(x + 0.5),
     "round_to": round_to,
-    "sum": lambda values: sum(map(_number, values)),
+    "sum": _sum,
 }
 """Functions of the language. round rounds halves up; round_to(x, 8) is MobileNet's rule for channels."""
 
@@ -231,7 +257,29 @@ def _binary(node: ast.BinOp) -> Compiled:
     if function is None:
         raise SpecError(f"operator in {spelled(ast.unparse(node))} is not accepted", hint="use + - * / // % **")
     left, right = _compile(node.left), _compile(node.right)
-    return lambda scope: _bounded(function(_number(left(scope)), _number(right(scope))))
+
+    def binary(scope: Scope) -> Any:
+        a, b = _number(left(scope)), _number(right(scope))
+        return _over_arrays(function, a, b) if is_array(a) or is_array(b) else _bounded(function(a, b))
+
+    return binary
+
+
+def _over_arrays(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
+    """Entry by entry, with the errors that Python's numbers raise: NumPy would wrap, warn or go on."""
+    import numpy as np
+
+    if function in (operator.truediv, operator.floordiv, operator.mod) and not np.all(b):
+        raise ZeroDivisionError
+    if function is _power and np.any(np.less(b, 0)):
+        a = np.asarray(a, np.float64)
+    with np.errstate(all="ignore"):
+        near = function(np.asarray(a, np.float64), np.asarray(b, np.float64))
+    if np.isnan(near).any():
+        raise ValueError
+    if (np.abs(near) > LARGEST_RESULT).any():
+        raise OverflowError
+    return function(a, b)
 
 
 def _unary(node: ast.UnaryOp) -> Compiled:
@@ -307,6 +355,8 @@ def _call(node: ast.Call) -> Compiled:
     def call(scope: Scope) -> Any:
         values = [a(scope) for a in arguments]
         try:
+            if any(map(is_array, values)):
+                return _called_on_arrays(function, values)
             return _bounded(function(*values))
         except TypeError:
             raise SpecError(
