@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
@@ -308,6 +309,13 @@ def test_alexnet_in_total() -> None:
     assert report.total.neurons == convolutions + 4096 + 4096 + 1000 == 659_272
 
 
+def test_alexnet_in_the_papers_order() -> None:
+    """ReLU after every layer but the last, LRN after the first two, pooling after both and after the fifth."""
+    ops = [layer.op for layer in cnncost.analyze("alexnet").layers]
+    convolutions = ["conv", "relu", "lrn", "max_pool"] * 2 + ["conv", "relu"] * 3 + ["max_pool", "flatten"]
+    assert ops == [*convolutions, *["linear", "relu", "dropout"] * 2, "linear", "softmax"]
+
+
 # LeNet-5: (layer, parameters, connections), all as the paper prints them
 LENET = [
     ("C1", 156, 122_304),
@@ -353,6 +361,13 @@ def test_lenet5_in_total() -> None:
     report = cnncost.analyze("lenet5")
     assert report.total.params == sum(row[1] for row in LENET) == 60_000
     assert connections(list(report.layers)) + RBF_CONNECTIONS == 340_908
+
+
+def test_lenet5_squashes_after_every_layer() -> None:
+    ops = [layer.op for layer in cnncost.analyze("lenet5").layers]
+    subsampling = ["avg_pool", "scale", "scaled_tanh"]
+    stages = [*["conv", "scaled_tanh", *subsampling], *["partial_conv", "scaled_tanh", *subsampling]]
+    assert ops == [*stages, "conv", "scaled_tanh", "flatten", "linear", "scaled_tanh"]
 
 
 # After the stem a place sees 7 + 2 x 2 pixels and its neighbour is 4 further on. Every 3x3 then
@@ -412,6 +427,18 @@ def test_googlenet_as_in_the_papers_table() -> None:
     assert report.total.params == sum(layer.params for layer in layers) == 6_998_552
     assert report.total.params - layers[-1].params == 5_973_552
     assert report.total.macs == sum(layer.macs for layer in layers)
+
+
+def test_googlenet_in_the_papers_order() -> None:
+    """ReLU after every convolution, LRN after the first pool and before the second, dropout of 0.4 before the end."""
+    graph = cnncost.load("googlenet", set={"aux": True})
+    ops = [node.op.key for node in graph]
+    assert [after for op, after in pairwise(ops) if op == "conv"] == ["relu"] * (3 + 6 * 9 + 2)
+    stem = ["conv", "relu", "max_pool", "lrn", "conv", "relu", "conv", "relu", "lrn", "max_pool"]
+    assert ops[: len(stem)] == stem
+    end = ["linear", "relu", "dropout", "linear", "softmax"]
+    assert ops[-len(end) :] == end
+    assert [node.op.p for node in graph if node.op.key == "dropout"] == [0.4, 0.7, 0.7]
 
 
 def test_googlenet_with_its_auxiliary_classifiers() -> None:
