@@ -51,6 +51,14 @@ def test_notebooks_show_a_table_and_all_text_is_escaped(tmp_path) -> None:
     assert f"{4 * 3 * 64:,}" in html
 
 
+def test_a_report_is_short_in_a_shell() -> None:
+    report = cnncost.analyze("alexnet", batch=2)
+    assert repr(report) == (
+        f"<Report of AlexNet: 24 layers, batch=2, params={report.total.params}, macs={report.total.macs}, "
+        f"flops={report.total.flops}>"
+    )
+
+
 def test_graphs_tell_what_they_are() -> None:
     graph = cnncost.load("alexnet")
     assert len(graph) == len(list(graph)) == len(graph.nodes)

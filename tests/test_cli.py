@@ -269,8 +269,8 @@ WRONG = {
     "report alexnet --batch many": (
         "error: Invalid value for '--batch' / '-b': 'many' is not a valid integer.\nhint: cnncost report --help\n"
     ),
-    "report alexnet --batch 0": "error: batch must be a whole number of at least 1, got 0\n",
-    "report alexnet --batch -3": "error: batch must be a whole number of at least 1, got -3\n",
+    "report alexnet --batch 0": None,
+    "report alexnet --batch -3": None,
     "report alexnet --columns name,mac": "error: unknown column mac\nhint: did you mean macs?\n",
     "report alexnet --sort mac": "error: unknown column mac\nhint: did you mean macs?\n",
     "report alexnet --sort macs,params": (
@@ -281,9 +281,7 @@ WRONG = {
         "error: --set classes: no name=value\nhint: write --set width=0.5 or --set depths.2=36\n"
     ),
     "report alexnet --input 3x22": None,
-    "report alexnet --input 3xax9": (
-        "error: each size of an input must be a whole number of at least 1, got a in 3xax9\nhint: write channels x height x width, without the batch: 3x224x224\n"
-    ),
+    "report alexnet --input 3xax9": None,
     "report alexnet --input a=3x9x9": None,
     "report alexnet -o .": "error: .: is a directory\nhint: give a file name\n",
     "report alexnet -o no/such/folder.json": None,

@@ -77,7 +77,7 @@ class LayerReport(NamedTuple):
         return self.flops / self.moved_bytes if self.moved_bytes else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """The cost of a network at one input, batch and dtype: layers in execution order, and totals.
 
@@ -98,6 +98,10 @@ class Report:
     @property
     def element_bytes(self) -> int:
         return DTYPES[self.dtype]
+
+    def __repr__(self) -> str:
+        figures = f"params={self.total.params}, macs={self.total.macs}, flops={self.total.flops}"
+        return f"<Report of {self.name}: {len(self.layers)} layers, batch={self.batch}, {figures}>"
 
     @property
     def per_image(self) -> dict[str, Any]:

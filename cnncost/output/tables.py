@@ -198,7 +198,7 @@ def _totals(report: Report) -> list[Any]:
     line(
         "activation bytes",
         t["activation_bytes"],
-        f"{readable_bytes(t['activation_bytes'])}, {dtype}, all layers together",
+        f"{readable_bytes(t['activation_bytes'])}{' a batch' if batch > 1 else ''}, {dtype}, all layers together",
     )
     return [grid]
 
