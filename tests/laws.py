@@ -117,7 +117,9 @@ def check_counts(case: Case, expected: Expected) -> None:
         "activations": 0 if facts.aliases else outputs,
         "neurons": outputs if case.key in WEIGHTED else 0,
     }
-    assert cost._asdict() == want, f"{case}: " + str({k: (v, want[k]) for k, v in cost._asdict().items() if v != want[k]})
+    assert cost._asdict() == want, f"{case}: " + str(
+        {k: (v, want[k]) for k, v in cost._asdict().items() if v != want[k]}
+    )
     assert all(type(n) is int for n in cost)
     assert cost.params == facts.weights + facts.biases + facts.other_params
     assert cost.flops == 2 * facts.macs + sum(expected.operations.values())
@@ -214,6 +216,32 @@ def inside(outer: Extent | None, inner: Extent | None) -> bool:
     return outer is not None and all(a <= c and d <= b for (a, b), (c, d) in zip(outer, inner))
 
 
+# ---- what training keeps ----------------------------------------------------------------------
+
+Held = dict[tuple[str, int, int], int]
+"""Elements by what they are of ("input", "output", "extra"), which input, and bytes an element."""
+
+FLOAT32 = 4
+
+
+def check_keeps(case: Case, held: Held) -> None:
+    """What training keeps is what PyTorch's autograd holds on to, by elements and by bytes.
+
+    An input or output is kept once or not at all. In place the output is the first input's storage,
+    and PyTorch cannot tell them apart.
+    """
+    op = case.op()
+    y = op.shape(*case.shapes)
+    found: Held = {}
+    for what, elements, index, itemsize in op.keeps(y, *case.shapes):
+        assert type(elements) is int
+        if elements:
+            overwritten = what == "output" and op.shares_storage
+            key = ("input" if overwritten else what, index, FLOAT32 if itemsize is None else itemsize)
+            found[key] = found.get(key, 0) + elements
+    assert found == held, f"{case}: PyTorch keeps {held}, not {found}"
+
+
 # ---- ints and arrays --------------------------------------------------------------------------
 
 POINTS = 3
@@ -274,11 +302,11 @@ def option_sweeps(case: Case) -> dict[str, list[list[Any]]]:
 
 
 def accepted(case: Case) -> Any:
-    """(shape, cost) of a case, or None where it is refused."""
+    """(shape, all counts) of a case, or None where it is refused."""
     try:
         op = case.op()
         y = op.shape(*case.shapes)
-        return y, op.cost(y, *case.shapes)
+        return y, (*op.cost(y, *case.shapes), *(kept.elements for kept in op.keeps(y, *case.shapes)))
     except SpecError:
         return None
 
@@ -325,6 +353,10 @@ def check_refused_arrays(case: Case) -> None:
     assert all(type(n) is int for n in case.shapes[0])
     arrays = Case(case.key, tuple(tuple(np.array([n, n]) for n in x) for x in case.shapes), case.options)
     check_refused(arrays)
+
+
+def check_options() -> None:
+    """Options: given by place or by name, missing, unknown; ops that are equal, and that do not change."""
 
 
 def check_all(case: Case, expected: Expected) -> None:

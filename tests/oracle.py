@@ -12,7 +12,7 @@ import numpy as np
 import textbook
 import torch
 from cases import Case
-from laws import Expected, Facts, Seen
+from laws import Expected, Facts, Held, Seen
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -182,6 +182,7 @@ def extent(grad: torch.Tensor) -> tuple[tuple[int, int], ...] | None:
     low, high = where.amin(0).tolist(), where.amax(0).tolist()
     return tuple(zip(low[1:], high[1:]))
 
+
 def computed(case: Case) -> tuple[Any, Any]:
     """(PyTorch's output on random inputs, the textbook's); `textbook.TALLY` then has the operations."""
     torch.manual_seed(1)
@@ -215,3 +216,38 @@ def expected(case: Case) -> Expected:
 def cut(case: Case) -> bool:
     """True for L2 pools with windows cut by ceil_mode: PyTorch scales their sum up to that of a whole window."""
     return case.key == "l2_pool" and bool(case.options.get("ceil_mode"))
+
+
+def held(case: Case) -> Held:
+    """What autograd holds on to after a forward pass in training, in float32 on the CPU.
+
+    Elements are those of whole storages, for a view keeps all of its storage alive, and each storage
+    counts once. Parameters and buffers are left out. Tensors of one element are in it; Python
+    numbers are not, for PyTorch does not keep them as tensors of their own.
+    """
+    torch.manual_seed(0)
+    module = case.op().module(torch, *case.shapes).train()
+    # In place wants no leaves: every input is a copy of one.
+    inputs = [torch.rand(shape).requires_grad_().clone() for shape in case.shapes]
+    saved: list[torch.Tensor] = []
+
+    def pack(t: torch.Tensor) -> torch.Tensor:
+        saved.append(t.detach())
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        out = module(*inputs)
+    own = {storage(t) for t in [*module.parameters(), *module.buffers()]}
+    named = {storage(out): ("output", 0), **{storage(t): ("input", i) for i, t in enumerate(inputs)}}
+    found: Held = {}
+    for where, t in {storage(t): t for t in saved}.items():
+        elements = t.untyped_storage().nbytes() // t.element_size()
+        if where not in own and elements:
+            key = (*named.get(where, ("extra", 0)), t.element_size())
+            found[key] = found.get(key, 0) + elements
+    return found
+
+
+def storage(t: torch.Tensor) -> int:
+    """The address of a tensor's storage: views of one tensor share it."""
+    return t.untyped_storage().data_ptr()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from cnncost.cost import Cost, Operations
 from cnncost.dims import AXES, Shape, Size, Window, ceil_div, is_array, larger, numel, require, shown
 from cnncost.errors import OptionError, ShapeError
+from cnncost.ops.keeping import Kept
 from cnncost.options import Flag, Pads, Sizes, kind_of, spelled
 
 if TYPE_CHECKING:
@@ -157,6 +158,15 @@ class Op(ABC):
         """Which input elements an output element depends on, along each axis; sizes are ints here."""
 
     @abstractmethod
+    def keeps(self, y: Any, *x: Any, **_: Any) -> tuple[Kept, ...]:
+        """What autograd holds on to after a forward pass in training: eager PyTorch, on the CPU, in float32.
+
+        All inputs and parameters require gradients. Parameters and buffers are not listed, for they
+        are there anyway; neither are Python numbers. A tensor of one element counts as such. Inputs
+        are taken as contiguous: of others, as after a permute, some kernels make a copy and keep that.
+        """
+
+    @abstractmethod
     def module(self, torch: Any, *x: Any, **_: Any) -> Any:
         """The torch.nn.Module that does the same; `torch` is passed in, so that nothing here imports it."""
 
@@ -222,10 +232,16 @@ class Unlearned(Op):
 
 
 class Free(Unlearned):
-    """States that an op computes nothing either: it only moves, renames or selects elements."""
+    """States that an op computes nothing either: it only moves, renames or selects elements.
+
+    Its gradient then only moves elements back, for which no values are needed.
+    """
 
     def operations(self, y: Any, *x: Any) -> Operations:
         return Operations()
+
+    def keeps(self, y: Any, *x: Any) -> tuple[Kept, ...]:
+        return ()
 
 
 class Elementwise(Op):
@@ -320,6 +336,25 @@ class Windowed(Op):
     def sight(self, y: Shape, x: Shape) -> Sight:
         moves = (Along(a, w.reach, w.stride, w.before) for a, w in enumerate(self.windows(x), 2))
         return (None, *moves)
+
+    def uneven(self, x: Shape) -> Size:
+        """1 where PyTorch needs a pad layer before, because its own padding is the same on both sides; else 0."""
+        even: Size = 1
+        for w in self.windows(x):
+            even = even * (w.before == w.after)
+        return 1 - even
+
+    def padded(self, x: Shape) -> Shape:
+        """The input with uneven padding, in ceil mode up to the end of the last window; see torch_padding."""
+        windows = self.windows(x)
+        if self.ceil_mode:
+            return (*x[:2], *((m - 1) * w.stride + w.reach for w, m in zip(windows, self.places(x))))
+        return (*x[:2], *(w.n + w.before + w.after for w in windows))
+
+    def keeps_padded(self, x: Shape) -> tuple[Kept, ...]:
+        """The input, or what a pad layer before makes of it."""
+        uneven = self.uneven(x)
+        return Kept("input", numel(x) * (1 - uneven)), Kept("extra", numel(self.padded(x)) * uneven)
 
     def window_text(self, x: Shape) -> str:
         """kernel/stride, as in 11x11/4."""

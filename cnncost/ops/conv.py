@@ -20,6 +20,7 @@ from cnncost.ops.base import (
     spatial_rank,
     torch_padding,
 )
+from cnncost.ops.keeping import INDICES, Kept
 from cnncost.options import Counts, Flag, Maps, Pads, Sizes
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
@@ -68,6 +69,12 @@ class Convolving(Windowed):
 
     def operations(self, y: Shape, x: Shape) -> Operations:
         return Operations(additions=numel(y) * self.bias)
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        if self.padding_mode == "zeros":
+            return self.keeps_padded(x)
+        copy = Kept("extra", numel(self.padded(x)))  # also where the padding is 0
+        return (copy,) if self.padding_mode == "circular" else (Kept("input", numel(x)), copy)
 
     def module(self, torch: Any, x: Shape) -> Any:
         conv = getattr(torch.nn, f"Conv{len(x) - 2}d")
@@ -226,6 +233,9 @@ class TransposedConv(Convolving):
         )
         return (None, *moves)
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return (Kept("input", numel(x)),)
+
     def module(self, torch: Any, x: Shape) -> Any:
         conv = getattr(torch.nn, f"ConvTranspose{len(x) - 2}d")
         return conv(
@@ -262,6 +272,9 @@ class LocalConv(Convolving):
 
     def biases(self, x: Shape) -> Size:
         return self.out * numel(self.places(x)) * self.bias
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return (Kept("extra", numel(x[:2]) * self.taps(x) * numel(self.places(x))),)  # the windows, unfolded
 
     def module(self, torch: Any, x: Shape) -> Any:
         return local_module(torch, self, x)
@@ -311,6 +324,13 @@ class PartialConv(Convolving):
     def macs(self, y: Shape, x: Shape) -> Size:
         return y[0] * numel(y[2:]) * self.weights(x)
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        """Each output channel's selection of the input, and the indices that select it."""
+        chosen = self.connections()
+        uneven = self.uneven(x)
+        places = numel(x[2:]) * (1 - uneven) + numel(self.padded(x)[2:]) * uneven
+        return Kept("extra", x[0] * chosen * places), Kept("extra", chosen, itemsize=INDICES)
+
     def module(self, torch: Any, x: Shape) -> Any:
         return partial_module(torch, self, x)
 
@@ -334,9 +354,11 @@ def local_module(torch: Any, op: LocalConv, x: Shape) -> Any:
             t, batch = self.pad(t), t.shape[0]
             for axis, w in enumerate(op.windows(x), 2):
                 t = t.unfold(axis, w.reach, w.stride)[..., :: w.dilation]
-            # N x C x places x taps -> places x groups x N x fan_in
-            t = t.reshape(batch, groups, x[1] // groups, numel(places), -1).permute(3, 1, 0, 2, 4)
-            t = torch.matmul(t.reshape(numel(places), groups, batch, fan_in), self.weight)
+            # N x C x places x taps -> places x groups x N x fan_in, copied once
+            rank = len(places)
+            order = (*range(3, 3 + rank), 1, 0, 2, *range(3 + rank, 3 + 2 * rank))
+            t = t.unflatten(1, (groups, -1)).permute(order).clone(memory_format=torch.contiguous_format)
+            t = torch.matmul(t.view(numel(places), groups, batch, fan_in), self.weight)
             t = t.permute(2, 1, 3, 0).reshape(batch, op.out, *places)
             return t if self.bias is None else t + self.bias
 

@@ -8,6 +8,7 @@ from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, broadcast, ceil_div, numel, require, shown, smaller
 from cnncost.errors import ShapeError
 from cnncost.ops.base import Along, Free, Sight, Unlearned, all_but, calls, layer, unmoved
+from cnncost.ops.keeping import Kept
 from cnncost.ops.pointwise import along
 from cnncost.options import Flag, Index, Parts, Range, spelled
 
@@ -25,13 +26,22 @@ class Join(Unlearned):
         if self.inplace:
             same = len(y) == len(x[0])
             for ok in (same, *(m == n for m, n in zip(y, x[0]))):
-                require(
-                    ok, "in place, the result {y} must have the first input's shape {x}", y=shown(y), x=shown(x[0])
-                )
+                require(ok, "in place, the result {y} must have the first input's shape {x}", y=shown(y), x=shown(x[0]))
         return y
 
     def sight(self, y: Shape, *x: Shape) -> Sight:
         return unmoved(len(y))
+
+    def keeps_pairs(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
+        """Both inputs of each step, for the inputs are joined two by two; in place, copies of what is overwritten."""
+        inputs = [Kept("input", numel(other), i) for i, other in enumerate(x)]
+        if self.inplace:
+            return (*inputs[1:], Kept("extra", numel(y) * (len(x) - 1)))
+        so_far, between = x[0], []
+        for other in x[1:-1]:
+            so_far = broadcast(so_far, other)
+            between.append(Kept("extra", numel(so_far)))
+        return (*inputs, *between)
 
 
 @layer
@@ -43,6 +53,9 @@ class Add(Join):
 
     def operations(self, y: Shape, *x: Shape) -> Operations:
         return Operations(additions=numel(y) * (len(x) - 1))
+
+    def keeps(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
+        return ()
 
     def module(self, torch: Any, *x: Shape) -> Any:
         from functools import reduce
@@ -61,6 +74,9 @@ class Multiply(Join):
     def operations(self, y: Shape, *x: Shape) -> Operations:
         return Operations(multiplications=numel(y) * (len(x) - 1))
 
+    def keeps(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
+        return self.keeps_pairs(y, *x)
+
     def module(self, torch: Any, *x: Shape) -> Any:
         from functools import reduce
 
@@ -77,6 +93,9 @@ class Maximum(Join):
 
     def operations(self, y: Shape, *x: Shape) -> Operations:
         return Operations(comparisons=numel(y) * (len(x) - 1))
+
+    def keeps(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
+        return self.keeps_pairs(y, *x)
 
     def module(self, torch: Any, *x: Shape) -> Any:
         from functools import reduce

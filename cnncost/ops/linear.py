@@ -8,6 +8,7 @@ from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, broadcast, numel, require, shown
 from cnncost.errors import ShapeError
 from cnncost.ops.base import Op, Sight, Unlearned, calls, layer, unmoved
+from cnncost.ops.keeping import Kept
 from cnncost.options import Flag
 
 
@@ -42,6 +43,9 @@ class Linear(Op):
 
     def sight(self, y: Shape, x: Shape) -> Sight:
         return (*unmoved(len(y) - 1), None)
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return (Kept("input", numel(x)),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Linear(x[-1], self.out, self.bias)
@@ -78,6 +82,23 @@ class MatMul(Unlearned):
 
     def sight(self, y: Shape, a: Shape, b: Shape) -> Sight:
         return (None,) * (len(y) - 1)  # every row meets every column: each output may depend on all
+
+    def keeps(self, y: Shape, a: Shape, b: Shape) -> tuple[Kept, ...]:
+        """Both inputs; of one that PyTorch must copy to make its leading axes one, the copy.
+
+        It copies where some leading axes are broadcast and some are not; and the second input where
+        one matrix meets many of several rows and columns, which become one matrix then.
+        """
+        all_a, all_b, leading = numel(a[:-2]), numel(b[:-2]), numel(y[:-2])
+        copied_a: Size = (all_a != 1) * (all_a != leading)
+        copied_b: Size = (all_b != 1) * (all_b != leading)
+        if len(a) == 2 or len(a) == len(b) == 3:
+            copied_b = copied_b + (all_a == 1) * (all_b != 1) * (b[-2] != 1) * (b[-1] != 1)
+        return (
+            Kept("input", numel(a) * (1 - copied_a), 0),
+            Kept("input", numel(b) * (1 - copied_b), 1),
+            Kept("extra", leading * (numel(a[-2:]) * copied_a + numel(b[-2:]) * copied_b)),
+        )
 
     def module(self, torch: Any, a: Shape, b: Shape) -> Any:
         return calls(torch, torch.matmul)

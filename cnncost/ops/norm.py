@@ -8,6 +8,7 @@ from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, numel, require
 from cnncost.ops.base import Along, Elementwise, Op, Sight, all_but, channels_of, layer, spatial_rank, unmoved
 from cnncost.ops.conv import divides
+from cnncost.ops.keeping import Kept
 from cnncost.ops.pointwise import along
 from cnncost.options import Flag, Index, Rank, Real
 
@@ -54,6 +55,11 @@ class LRN(Norm):
     def sight(self, y: Shape, x: Shape) -> Sight:
         return (Along(1, self.size, 1, self.size // 2), *unmoved(len(y))[1:])
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        """The input, its squares padded by channels, and the denominator before and after the power."""
+        squares = numel((x[0], x[1] + self.size - 1, *x[2:]))
+        return Kept("input", numel(x)), Kept("extra", squares + 2 * numel(x))
+
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
 
@@ -76,6 +82,8 @@ class BatchNorm(Norm):
     def shape(self, x: Shape) -> Shape:
         if len(x) != 2:
             spatial_rank(self, x)
+        if not self.track_running_stats:
+            require_several(self, x[0] * numel(x[2:]))
         return x
 
     def other_params(self, x: Shape) -> Size:
@@ -92,9 +100,22 @@ class BatchNorm(Norm):
     def sight(self, y: Shape, x: Shape) -> Sight:
         return unmoved(len(y)) if self.track_running_stats else over_all(y)
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return Kept("input", numel(x)), Kept("extra", 2 * x[1])  # mean and 1 / deviation of the batch
+
     def module(self, torch: Any, x: Shape) -> Any:
         norm = getattr(torch.nn, f"BatchNorm{len(x) - 2 or 1}d")
         return norm(x[1], self.eps, self.momentum, self.affine, self.track_running_stats)
+
+
+def require_several(op: Op, elements: Size) -> None:
+    """Raise ShapeError where statistics would be of a single element, as PyTorch does."""
+    require(
+        elements > 1,
+        "{key} normalises by the mean of one element, which leaves nothing but 0",
+        key=op.key,
+        hint="use a larger input or batch, or leave the layer out",
+    )
 
 
 def standardised(y: Shape, groups: Size, affine: bool) -> Operations:
@@ -128,6 +149,7 @@ class GroupNorm(Norm):
 
     def shape(self, x: Shape) -> Shape:
         divides(self.groups, channels_of(self, x), "input")
+        require_several(self, numel(x) // self.groups)
         return x
 
     def other_params(self, x: Shape) -> Size:
@@ -138,6 +160,9 @@ class GroupNorm(Norm):
 
     def sight(self, y: Shape, x: Shape) -> Sight:
         return over_all(y)
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return Kept("input", numel(x)), Kept("extra", 2 * x[0] * self.groups)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.GroupNorm(self.groups, x[1], self.eps, self.affine)
@@ -158,6 +183,8 @@ class InstanceNorm(Norm):
 
     def shape(self, x: Shape) -> Shape:
         spatial_rank(self, x)
+        if not self.track_running_stats:
+            require_several(self, numel(x[2:]))
         return x
 
     def other_params(self, x: Shape) -> Size:
@@ -173,6 +200,11 @@ class InstanceNorm(Norm):
 
     def sight(self, y: Shape, x: Shape) -> Sight:
         return unmoved(len(y)) if self.track_running_stats else (Along(1), *over_all(y)[1:])
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        """The input, statistics; and the scale and the running statistics, repeated for every image."""
+        copies = 2 + self.affine + 2 * self.track_running_stats
+        return Kept("input", numel(x)), Kept("extra", numel(x[:2]) * copies)
 
     def module(self, torch: Any, x: Shape) -> Any:
         norm = getattr(torch.nn, f"InstanceNorm{len(x) - 2}d")
@@ -209,6 +241,9 @@ class LayerNorm(Norm):
     def sight(self, y: Shape, x: Shape) -> Sight:
         return (*unmoved(len(y) - self.axes), *(None,) * self.axes)
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return Kept("input", numel(x)), Kept("extra", 2 * numel(x[: -self.axes]))
+
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.LayerNorm(x[-self.axes :], self.eps, self.affine, self.bias)
 
@@ -244,6 +279,11 @@ class L2Norm(Norm):
 
     def sight(self, y: Shape, x: Shape) -> Sight:
         return all_but(unmoved(len(y)), 1)
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        """The input, its lengths before and after the limit, and what the scale multiplies."""
+        positions = numel(x[:1]) * numel(x[2:])
+        return Kept("input", numel(x)), Kept("extra", 2 * positions + numel(x) * self.affine)
 
     def module(self, torch: Any, x: Shape) -> Any:
         affine, eps = self.affine, self.eps
@@ -295,6 +335,9 @@ class Scale(Op):
 
     def sight(self, y: Shape, x: Shape) -> Sight:
         return unmoved(len(y))
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return (Kept("input", numel(x)),) if self.learned else ()
 
     def module(self, torch: Any, x: Shape) -> Any:
         op, channels = self, x[self.axis]

@@ -22,6 +22,7 @@ from cnncost.ops.base import (
     spatial_rank,
     unmoved,
 )
+from cnncost.ops.keeping import Kept
 from cnncost.options import Flag, Index, Real
 
 Approximate = Literal["none", "tanh"]
@@ -30,13 +31,24 @@ DropMode = Literal["batch", "row"]
 
 
 class Activation(Elementwise, Unlearned):
-    """An activation that does `each` to every element."""
+    """An activation that does `each` to every element, and whose gradient is computed from one tensor.
+
+    grad_from: which that is. In place the input is overwritten, and PyTorch keeps a copy of it;
+    "either" needs none then.
+    """
 
     each: ClassVar[Operations]
+    grad_from: ClassVar[Literal["input", "output", "either"]]
 
     def operations(self, y: Shape, x: Shape) -> Operations:
         n = numel(y)
         return Operations(*(n * count for count in self.each))
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        inplace = self.shares_storage
+        if self.grad_from == "output" or (inplace and self.grad_from == "either"):
+            return (Kept("output", numel(y)),)
+        return (Kept("extra" if inplace else "input", numel(x)),)
 
 
 @layer
@@ -52,6 +64,7 @@ class ReLU(InPlace):
 
     key = "relu"
     each = Operations(comparisons=1)
+    grad_from = "output"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.ReLU(self.inplace)
@@ -63,6 +76,7 @@ class ReLU6(InPlace):
 
     key = "relu6"
     each = Operations(comparisons=2)
+    grad_from = "input"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.ReLU6(self.inplace)
@@ -76,6 +90,7 @@ class LeakyReLU(Activation):
     slope: Real = 0.01
     inplace: Flag = False
     each = Operations(comparisons=1, multiplications=1)
+    grad_from = "either"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.LeakyReLU(self.slope, self.inplace)
@@ -88,6 +103,7 @@ class PReLU(Activation):
     key, main = "prelu", "slopes"
     slopes: Shared = "channel"
     each = Operations(comparisons=1, multiplications=1)
+    grad_from = "input"
 
     def shape(self, x: Shape) -> Shape:
         channels_of(self, x)
@@ -108,6 +124,7 @@ class ELU(Activation):
     alpha: Real = 1.0
     inplace: Flag = False
     each = Operations(comparisons=1, exponentials=1, additions=1, multiplications=1)
+    grad_from = "either"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.ELU(self.alpha, self.inplace)
@@ -119,6 +136,7 @@ class SELU(InPlace):
 
     key = "selu"
     each = Operations(comparisons=1, exponentials=1, additions=1, multiplications=2)
+    grad_from = "either"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.SELU(self.inplace)
@@ -132,6 +150,7 @@ class CELU(Activation):
     alpha: Real = 1.0
     inplace: Flag = False
     each = Operations(comparisons=1, exponentials=1, additions=1, multiplications=1, divisions=1)
+    grad_from = "either"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.CELU(self.alpha, self.inplace)
@@ -146,6 +165,7 @@ class GELU(Activation):
 
     key, main = "gelu", "approximate"
     approximate: Approximate = "none"
+    grad_from = "input"
 
     def operations(self, y: Shape, x: Shape) -> Operations:
         n = numel(y)
@@ -169,6 +189,7 @@ class Sigmoid(InPlace):
 
     key = "sigmoid"
     each = Operations(exponentials=1, additions=1, divisions=1)
+    grad_from = "output"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, torch.sigmoid_) if self.inplace else torch.nn.Sigmoid()
@@ -181,6 +202,9 @@ class LogSigmoid(Activation):
     key = "log_sigmoid"
     each = Operations(exponentials=2, additions=1)
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return Kept("input", numel(x)), Kept("extra", numel(x))  # a buffer of exp(-|x|), on the CPU alone
+
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.LogSigmoid()
 
@@ -191,6 +215,7 @@ class HardSigmoid(InPlace):
 
     key = "hard_sigmoid"
     each = Operations(additions=1, comparisons=2, divisions=1)
+    grad_from = "input"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Hardsigmoid(self.inplace)
@@ -202,6 +227,7 @@ class Tanh(InPlace):
 
     key = "tanh"
     each = Operations(multiplications=1, exponentials=1, additions=2, divisions=1)
+    grad_from = "output"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, torch.tanh_) if self.inplace else torch.nn.Tanh()
@@ -216,6 +242,9 @@ class ScaledTanh(Activation):
     slope: Real = 2 / 3
     each = Operations(multiplications=3, exponentials=1, additions=2, divisions=1)
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return (Kept("extra", numel(x)),)  # the tanh
+
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: self.amplitude * torch.tanh(self.slope * t))
 
@@ -229,6 +258,7 @@ class HardTanh(Activation):
     high: Real = 1.0
     inplace: Flag = False
     each = Operations(comparisons=2)
+    grad_from = "input"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Hardtanh(self.low, self.high, self.inplace)
@@ -240,6 +270,7 @@ class SiLU(InPlace):
 
     key = "silu"
     each = Operations(exponentials=1, additions=1, divisions=1, multiplications=1)
+    grad_from = "input"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.SiLU(self.inplace)
@@ -251,6 +282,7 @@ class HardSwish(InPlace):
 
     key = "hard_swish"
     each = Operations(additions=1, comparisons=2, divisions=1, multiplications=1)
+    grad_from = "input"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Hardswish(self.inplace)
@@ -264,6 +296,7 @@ class Softplus(Activation):
     beta: Real = 1.0
     threshold: Real = 20.0
     each = Operations(multiplications=1, comparisons=1, exponentials=2, additions=1, divisions=1)
+    grad_from = "input"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Softplus(self.beta, self.threshold)
@@ -275,6 +308,7 @@ class Mish(InPlace):
 
     key = "mish"
     each = Operations(exponentials=3, additions=3, multiplications=2, divisions=1)
+    grad_from = "input"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Mish(self.inplace)
@@ -287,6 +321,9 @@ class Softsign(Activation):
     key = "softsign"
     each = Operations(additions=1, divisions=1)
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return Kept("input", numel(x)), Kept("extra", numel(x))  # 1 + |x|
+
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Softsign()
 
@@ -297,6 +334,7 @@ class Square(Activation):
 
     key = "square"
     each = Operations(multiplications=1)
+    grad_from = "input"
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, torch.square)
@@ -308,6 +346,9 @@ class Complement(Activation):
 
     key = "complement"
     each = Operations(additions=1)
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return ()
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: 1 - t)
@@ -356,6 +397,9 @@ class Softmax(OverAxis):
         n, rows = numel(x), self.rows(x)
         return Operations(comparisons=n - rows, additions=2 * n - rows, exponentials=n, divisions=n)
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return (Kept("output", numel(y)),)
+
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Softmax(self.axis)
 
@@ -370,6 +414,9 @@ class LogSoftmax(OverAxis):
     def operations(self, y: Shape, x: Shape) -> Operations:
         n, rows = numel(x), self.rows(x)
         return Operations(comparisons=n - rows, additions=3 * n - rows, exponentials=n + rows)
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return (Kept("output", numel(y)),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.LogSoftmax(self.axis)
@@ -398,6 +445,9 @@ class Maxout(Unlearned):
     def sight(self, y: Shape, x: Shape) -> Sight:
         return all_but(unmoved(len(y)), 1)
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return Kept("input", numel(x)), Kept("output", numel(y))
+
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: t.unflatten(1, (-1, self.pieces)).amax(2))
 
@@ -420,6 +470,9 @@ class GLU(Unlearned):
 
     def sight(self, y: Shape, x: Shape) -> Sight:
         return all_but(unmoved(len(y)), along(self, x, self.axis))
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return (Kept("input", numel(x)),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.GLU(self.axis)
@@ -457,6 +510,14 @@ class Dropout(Elementwise, Free):
             spatial_rank(self, x)
         return x
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        """The factor of every element, or channel, 0 or 1 / (1 - p); for a p of 1 a single 0.
+
+        A GPU keeps a byte an element instead.
+        """
+        noise = numel(x[:2]) if self.channels else numel(x)
+        return (Kept("extra", noise * (0 < self.p < 1) + (self.p == 1)),)
+
     def module(self, torch: Any, x: Shape) -> Any:
         name = f"Dropout{len(x) - 2}d" if self.channels else "Dropout"
         return getattr(torch.nn, name)(self.p, self.inplace)
@@ -476,6 +537,10 @@ class StochasticDepth(Elementwise, Free):
 
     def check(self) -> None:
         probability(self)
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        rows = x[0] if self.mode == "row" else 1
+        return (Kept("extra", rows * (self.p > 0)),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         p, mode = self.p, self.mode

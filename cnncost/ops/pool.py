@@ -21,6 +21,7 @@ from cnncost.ops.base import (
     spatial_rank,
     torch_padding,
 )
+from cnncost.ops.keeping import INDICES, Kept
 from cnncost.options import Flag, OptionalSize, OptionalSizes, Pads, Real, Sizes, SizesOrNone
 
 
@@ -70,6 +71,9 @@ class MaxPool(Pool):
     def operations(self, y: Shape, x: Shape) -> Operations:
         return Operations(comparisons=numel(y) * (self.taps(x) - 1))
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return (*self.keeps_padded(x), Kept("extra", numel(y), itemsize=INDICES))
+
     def module(self, torch: Any, x: Shape) -> Any:
         pool = getattr(torch.nn, f"MaxPool{len(x) - 2}d")
         padding, before = torch_padding(torch, self, x, float("-inf"))
@@ -100,6 +104,12 @@ class AvgPool(Pool):
 
     def operations(self, y: Shape, x: Shape) -> Operations:
         return Operations(additions=numel(y) * (self.taps(x) - 1), divisions=numel(y))
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        """The input, padded if unevenly so; where that padding is not counted, also what each window holds."""
+        if self.count_include_pad or self.divisor_override is not None:
+            return self.keeps_padded(x)
+        return (*self.keeps_padded(x), Kept("extra", numel(y) * self.uneven(x)))
 
     def module(self, torch: Any, x: Shape) -> Any:
         pool = getattr(torch.nn, f"AvgPool{len(x) - 2}d")
@@ -133,9 +143,21 @@ class L2Pool(Pool):
         roots = numel(y) * (self.power != 1)
         return Operations(additions=taps - numel(y), multiplications=squares, exponentials=powers + roots)
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        """The input (or its padded copy), its powers; their mean, its sign, its absolute value, and that scaled."""
+        bare: Size = 1
+        for w in self.windows(x):
+            bare = bare * (w.before + w.after == 0)
+        uneven, around = self.uneven(x), tuple(w.n + w.before + w.after for w in self.windows(x))
+        copy: Size = numel((*x[:2], *around)) * (1 - uneven) + numel(self.padded(x)) * uneven
+        return Kept("input", numel(x) * bare), Kept("extra", copy * (2 - bare) + 4 * numel(y))
+
     def module(self, torch: Any, x: Shape) -> Any:
         pool = getattr(torch.nn, f"LPPool{len(x) - 2}d")
-        own = pool(float(self.power), self.kernel, self.stride, self.ceil_mode)
+        kernel, stride = self.kernel, self.step
+        if len(x) == 3:  # LPPool1d takes no lists
+            (kernel,), (stride,) = one_per_axis(kernel, 1, "kernel"), one_per_axis(stride, 1, "stride")
+        own = pool(float(self.power), kernel, stride, self.ceil_mode)
         padding, before = torch_padding(torch, self, x)
         if not before and any(padding):
             before = [pad_module(torch, [(p, p) for p in padding], "constant", 0.0)]
@@ -189,6 +211,9 @@ class AdaptiveMaxPool(AdaptivePool):
     def operations(self, y: Shape, x: Shape) -> Operations:
         return Operations(comparisons=self.covered(y, x) - numel(y))
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return Kept("input", numel(x)), Kept("extra", numel(y), itemsize=INDICES)
+
     def module(self, torch: Any, x: Shape) -> Any:
         return getattr(torch.nn, f"AdaptiveMaxPool{len(x) - 2}d")(self.targets(x))
 
@@ -202,6 +227,9 @@ class AdaptiveAvgPool(AdaptivePool):
 
     def operations(self, y: Shape, x: Shape) -> Operations:
         return Operations(additions=self.covered(y, x) - numel(y), divisions=numel(y))
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return (Kept("input", numel(x) * (numel(y[2:]) != 1)),)  # to one place it is a mean, which keeps nothing
 
     def module(self, torch: Any, x: Shape) -> Any:
         return getattr(torch.nn, f"AdaptiveAvgPool{len(x) - 2}d")(self.targets(x))
@@ -230,6 +258,9 @@ class GlobalAvgPool(GlobalPool):
     def operations(self, y: Shape, x: Shape) -> Operations:
         return Operations(additions=numel(x) - numel(y), divisions=numel(y))
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return ()
+
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: t.mean(tuple(range(2, len(x))), self.keep))
 
@@ -243,6 +274,9 @@ class GlobalMaxPool(GlobalPool):
 
     def operations(self, y: Shape, x: Shape) -> Operations:
         return Operations(comparisons=numel(x) - numel(y))
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return Kept("input", numel(x)), Kept("output", numel(y))
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: t.amax(tuple(range(2, len(x))), self.keep))

@@ -22,6 +22,7 @@ from cnncost.ops.base import (
     unmoved,
 )
 from cnncost.ops.conv import divides
+from cnncost.ops.keeping import Kept
 from cnncost.ops.pointwise import along
 from cnncost.options import Amounts, Axes, Factor, Flag, Index, OptionalSizes, Real, Target, spelled
 
@@ -166,6 +167,9 @@ class Pad(Free):
     def sight(self, y: Shape, x: Shape) -> Sight:
         return (Along(1), *(Along(a, 1, 1, before) for a, (before, _) in enumerate(self.both(x), 2)))
 
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return (Kept("input", numel(x)),) if self.mode in ("reflect", "replicate") else ()
+
     def module(self, torch: Any, x: Shape) -> Any:
         return pad_module(torch, self.both(x), self.mode, self.value)
 
@@ -243,6 +247,13 @@ class Upsample(Unlearned):
             return Along(axis, 2 - grain, stride, 1 - grain - c)
         radius = (2 if self.mode == "bicubic" else 1) - grain
         return Along(axis, 2 * radius + 1, stride, radius - c)
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        if self.mode == "area":
+            from cnncost.ops.pool import AdaptiveAvgPool
+
+            return AdaptiveAvgPool(y[2:]).keeps(y, x)
+        return ()
 
     def module(self, torch: Any, x: Shape) -> Any:
         corners = self.align_corners if self.mode in INTERPOLATING else None
