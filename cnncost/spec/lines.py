@@ -62,7 +62,7 @@ class OpCall:
             return self.op
         values = {key: self._read(key, kind, option, evaluate, layer) for key, kind, option in self.varying}
         try:
-            same = tuple(values.items())
+            same = tuple([(key, type(value), value) for key, value in values.items()])
             op = self.built.get(same)
         except TypeError:  # arrays have no hash
             return self._build({**self.fixed, **values}, layer)
