@@ -239,7 +239,8 @@ def op_table() -> str:
         cls = find(key)
         options = []
         for name, field in cls.options.items():
-            default = "" if field.default is MISSING else f" = {spelled(field.default)}"
+            value = "null" if field.default is None else spelled(field.default)
+            default = "" if field.default is MISSING else f" = {value}"
             options.append(f"**{name}**{default}" if name == cls.main else f"{name}{default}")
         text = _text(cls).replace("\n\n", " ").replace("|", "\\|")
         rows.append(f"| `{key}` | {', '.join(options)} | {text} |")

@@ -1,0 +1,68 @@
+"""docs/spec.md: every example loads, and the table of ops is what the classes say.
+
+`python tests/test_spec_docs.py` writes the table anew.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from specs import net, wires
+
+import cnncost
+from cnncost.ops import MENU
+from cnncost.spec.document import ABOUT, COMMON, TOP
+from cnncost.spec.expr import FUNCTIONS, SIZES
+from cnncost.spec.schema import op_table
+
+FILE = Path(__file__).parent.parent / "docs" / "spec.md"
+TABLE = re.compile(r"(<!-- ops: .*? -->\n).*?(<!-- end of ops -->)", re.DOTALL)
+
+
+def text() -> str:
+    return FILE.read_text(encoding="utf-8")
+
+
+def examples() -> list[str]:
+    return re.findall(r"^```yaml\n(.*?)^```", text(), re.DOTALL | re.MULTILINE)
+
+
+def with_table(document: str) -> str:
+    return TABLE.sub(lambda match: match[1] + op_table() + match[2], document)
+
+
+@pytest.mark.parametrize("example", examples(), ids=range(len(examples())))
+def test_example(example: str) -> None:
+    assert cnncost.analyze(net(example)).total.params > 0
+
+
+def test_what_the_text_says_of_the_examples() -> None:
+    first, joins, block, _, residual, extends, reuse = map(net, examples())
+    assert len(first) == 10
+    assert wires(joins)[-1] == "sum: add(project, input)"
+    assert wires(block)[-1] == "skip: relu(a.conv)"
+    assert residual.shapes["stage1.0.add"] == (1, 16, 64, 64)
+    assert [name for name in residual.shapes if name.endswith("shortcut")] == ["stage1.0.shortcut", "stage2.0.shortcut"]
+    names = list(extends.shapes)
+    assert "norm1" not in names
+    assert names[names.index("pool5") + 1] == "drop5"
+    assert cnncost.analyze(reuse).total.params == 16 * 3 * 3**2 + 16
+
+
+def test_the_table_of_ops_is_up_to_date() -> None:
+    assert with_table(text()) == text(), "python tests/test_spec_docs.py writes it anew"
+
+
+def test_nothing_is_left_out() -> None:
+    said = text()
+    missing = [word for word in (*ABOUT, *TOP, *COMMON, "after", "op") if f"`{word}" not in said]
+    missing += [name for name in FUNCTIONS if f"`{name}(" not in said]
+    missing += [name for name in SIZES if f".{name}`" not in said]
+    missing += [key for key in MENU if f"| `{key}` |" not in said]
+    assert missing == []
+
+
+if __name__ == "__main__":
+    FILE.write_text(with_table(text()), encoding="utf-8")
