@@ -174,12 +174,13 @@ class Window(NamedTuple):
 
         With ceil_mode the division rounds up, but a last window that would start in the padding
         after the input is dropped, as in PyTorch's pooling. (Dumoulin & Visin 2016, relationship 6)
-        Raises ShapeError where the window is larger than the padded input.
+        Raises ShapeError where the window is larger than the padded input; with ceil_mode only
+        where it is by a whole stride.
         """
-        room = self.room
-        if not (type(room) is int and room >= 0):
+        count = (ceil_div(self.room, self.stride) if ceil_mode else self.room // self.stride) + 1
+        if not (type(count) is int and count >= 1):
             require(
-                room >= 0,
+                count >= 1,
                 "a window of {reach} is larger than its input of {n} ({axis})",
                 hint="with {before} + {after} of padding the window reaches {reach}: use a larger input, more "
                 "padding, or a smaller kernel or dilation",
@@ -190,8 +191,7 @@ class Window(NamedTuple):
                 axis=axis,
             )
         if not ceil_mode:
-            return room // self.stride + 1
-        count = ceil_div(room, self.stride) + 1
+            return count
         return count - ((count - 1) * self.stride >= self.n + self.before)
 
     def leftover(self) -> Size:
@@ -200,4 +200,5 @@ class Window(NamedTuple):
 
     def dropped(self, places: Size) -> Size:
         """Input elements at the far border that none of so many places of the window reaches."""
-        return larger(self.n + self.before - (places - 1) * self.stride - self.reach, 0)
+        seen: Size = (places - 1) * self.stride + self.reach
+        return larger(self.n + self.before - seen, 0)

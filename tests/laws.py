@@ -356,7 +356,15 @@ def check_refused_arrays(case: Case) -> None:
 
 
 def check_options() -> None:
-    """Options: given by place or by name, missing, unknown; ops that are equal, and that do not change."""
+    """Options are given by place or by name; more than there are, or unknown ones, are the caller's mistake."""
+    relu = find("relu")
+    assert relu(True) == relu(inplace=True) != relu()
+    for values, named in (((True, True), {}), ((), {"slope": 1}), ((False,), {"inplaced": True})):
+        try:
+            relu(*values, **named)
+        except TypeError:
+            continue
+        raise AssertionError(f"relu takes {values} {named}")
 
 
 def check_all(case: Case, expected: Expected) -> None:

@@ -374,7 +374,9 @@ def normed(key: str, op: Any, x: Any, p: dict[str, Any]) -> Any:
 def lrn(op: Any, x: Any) -> Any:
     squares = np.vectorize(lambda t: t * t, otypes=[object])(x)
     before = op.size // 2
-    squares = np.pad(squares, [(0, 0), (before, op.size - 1 - before)] + [(0, 0)] * (x.ndim - 2), constant_values=Num(0))
+    squares = np.pad(
+        squares, [(0, 0), (before, op.size - 1 - before)] + [(0, 0)] * (x.ndim - 2), constant_values=Num(0)
+    )
     out = np.empty(x.shape, object)
     for at in np.ndindex(*x.shape):
         window = squares[(at[0], slice(at[1], at[1] + op.size), *at[2:])]

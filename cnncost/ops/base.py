@@ -385,10 +385,11 @@ def sides(padding: Any, n: Size, kernel: Size, stride: Size, dilation: Size) -> 
 def torch_padding(torch: Any, op: Windowed, x: Shape, value: float = 0.0) -> tuple[Any, list[Any]]:
     """(padding argument, layers to put before) with which a torch module pads as `op` does.
 
-    PyTorch's modules pad both sides alike; anything else becomes an explicit pad before them.
+    PyTorch's modules pad both sides alike, its pools by half of the kernel at most; anything else
+    becomes an explicit pad before them.
     """
     windows = op.windows(x)
-    if all(w.before == w.after for w in windows):
+    if all(w.before == w.after and (op.weighted or 2 * w.before <= w.kernel) for w in windows):
         return tuple(w.before for w in windows), []
     both = [(w.before, w.after) for w in windows]
     if op.ceil_mode:  # up to the end of the last window, for PyTorch would not know input from padding

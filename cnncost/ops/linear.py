@@ -87,13 +87,13 @@ class MatMul(Unlearned):
         """Both inputs; of one that PyTorch must copy to make its leading axes one, the copy.
 
         It copies where some leading axes are broadcast and some are not; and the second input where
-        one matrix meets many of several rows and columns, which become one matrix then.
+        one matrix meets many of several rows and columns along one axis, which then become one.
         """
         all_a, all_b, leading = numel(a[:-2]), numel(b[:-2]), numel(y[:-2])
         copied_a: Size = (all_a != 1) * (all_a != leading)
         copied_b: Size = (all_b != 1) * (all_b != leading)
         if len(a) == 2 or len(a) == len(b) == 3:
-            copied_b = copied_b + (all_a == 1) * (all_b != 1) * (b[-2] != 1) * (b[-1] != 1)
+            copied_b = (all_a == 1) * (all_b != 1) * (b[-2] != 1) * (b[-1] != 1)
         return (
             Kept("input", numel(a) * (1 - copied_a), 0),
             Kept("input", numel(b) * (1 - copied_b), 1),

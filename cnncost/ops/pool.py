@@ -37,11 +37,11 @@ class Pool(Windowed, Unlearned):
     def shape(self, x: Shape) -> Shape:
         for w in self.windows(x):
             require(
-                (w.before * 2 <= w.reach) & (w.after * 2 <= w.reach),
-                "padding {before} + {after} is more than half of the window of {reach}",
+                isinstance(self.padding, str) | (w.before * 2 <= w.kernel) & (w.after * 2 <= w.kernel),
+                "padding {before} + {after} is more than half of the kernel of {kernel}",
                 before=w.before,
                 after=w.after,
-                reach=w.reach,
+                kernel=w.kernel,
                 hint="pad by at most half of the kernel a side, or use a pad layer before",
             )
         return (*x[:2], *self.places(x))
