@@ -110,24 +110,28 @@ class GraphBuilder:
                 raise
             if key is not None:
                 self.known[key] = shape
+        if len(self.nodes) >= LAYERS_AT_MOST:
+            raise self._too_many(name, where)
         node = Node(name, op, inputs, shape, where=where, shares=shares)
-        self._append(node)
+        self.nodes.append(node)
+        self.shapes[name] = shape
         return node
 
     def add_copy(self, node: Node, name: str, inputs: tuple[str, ...], shares: str | None) -> None:
         """Append a layer like an earlier one, on inputs of the same shapes."""
-        self._append(Node(name, node.op, inputs, node.shape, where=node.where, shares=shares))
-
-    def _append(self, node: Node) -> None:
         if len(self.nodes) >= LAYERS_AT_MOST:
-            raise SpecError(
-                f"the network has more than {LAYERS_AT_MOST:,} layers",
-                hint="look for a repeat that is too large, or blocks that multiply each other",
-                where=node.where,
-                layer=node.name,
-            )
-        self.nodes.append(node)
-        self.shapes[node.name] = node.shape
+            raise self._too_many(name, node.where)
+        self.nodes.append(Node(name, node.op, inputs, node.shape, where=node.where, shares=shares))
+        self.shapes[name] = node.shape
+
+    @staticmethod
+    def _too_many(name: str, where: Where | None) -> SpecError:
+        return SpecError(
+            f"the network has more than {LAYERS_AT_MOST:,} layers",
+            hint="look for a repeat that is too large, or blocks that multiply each other",
+            where=where,
+            layer=name,
+        )
 
     @staticmethod
     def _shape(op: Op, inputs: tuple[str, ...], shapes: tuple[Shape, ...]) -> Shape:

@@ -326,6 +326,8 @@ BOMBS = {
     "billion laughs": "parameters:\n  a0: &a0 [1]\n"
     + "".join(f"  a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 10)}]\n" for i in range(9)),
     "2^30 layers by doubling": doubling(30, "relu"),
+    "2^30 layers with long names": doubling(30, "relu").replace("x:", "x" * 60 + ":").replace("y:", "y" * 60 + ":"),
+    "a name of a million letters": "input: 3x8x8\nlayers:\n  ? " + "a" * 1_000_000 + "\n  : {relu: , repeat: 50000}\n",
     "2^30 absent layers by doubling": doubling(30, "{relu: , if: false}"),
     "1000 x 1000 x 1000": "input: 3x8x8\nblocks:\n  a: {layers: {x: {relu: , repeat: 1000}}}\n"
     "  b: {layers: {x: {a: , repeat: 1000}}}\nlayers:\n  c: {b: , repeat: 1000}\n",

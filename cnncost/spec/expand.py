@@ -17,6 +17,7 @@ from cnncost.spec.marks import Item, plain
 from cnncost.spec.names import Names, input_shapes, parameter_values
 
 NESTED_AT_MOST = 40
+PATH_AT_MOST = 300
 STEPS_AT_MOST = 2 * LAYERS_AT_MOST
 """Lines expanded in all: blocks and repeats cost time even where every `if` in them is false."""
 
@@ -120,19 +121,16 @@ class _Expansion:
 
     def once(self, line: Line, path: str, level: _Level, inputs: Inputs) -> str:
         """Expand one layer, block or reuse a single time; returns the node of its output."""
-        begin, names = self.begin(), level.names
-        call = line.op
-        if call is None and line.call == "op":
-            call = self.chosen(line, names, path)
-        if call is not None:
-            op = call.op or call.at_layer(names.evaluate, path)
-            self.builder.add(path, op, inputs, where=line.at)
-            out = path
-        elif line.reuse is not None:
+        begin = self.begin()
+        if line.reuse is not None:
             out = self.again(line, path, level, inputs)
         else:
-            name = line.call if line.call != "op" else str(names.argument(line.arguments[""].raw))
-            out = self.block(line, self.blocks[name], path, names, inputs)
+            call = line.op or self.called(line, level.names, path)
+            if isinstance(call, Block):
+                out = self.block(line, call, path, level.names, inputs)
+            else:
+                op = call.op or call.at_layer(level.names.evaluate, path)
+                out = self.builder.add(path, op, inputs, where=line.at).name
         self.close(path, begin, inputs)
         return out
 
@@ -196,9 +194,8 @@ class _Expansion:
             joins = line.op is not None and line.op.cls.arity != (1, 1)
             return (above, found) if joins else (found,)
         if not item.value:
-            fail(
-                "names no inputs", item.at, "name layers, or leave it out for the layer above", level.prefix + line.name
-            )
+            hint = "name layers, or leave it out for the layer above"
+            fail("names no inputs", item.at, hint, level.prefix + line.name)
         return tuple(self.source(entry, line, level) for entry in item.value)
 
     def source(self, item: Item, line: Line, level: _Level) -> str:
@@ -228,15 +225,17 @@ class _Expansion:
             message = f"{verb} {name}, which comes later, at line {later.line}"
             fail(message, item.at, "layers run in file order: move one of the two", path)
 
-    def chosen(self, line: Line, names: Names, path: str) -> OpCall | None:
-        """The op that a parameter names, `op: act`; None where it names a block."""
+    def called(self, line: Line, names: Names, path: str) -> OpCall | Block:
+        """The block that a line names, or the op or block that a parameter names: `op: act`."""
+        if line.call != "op":
+            return self.blocks[line.call]
         option = line.arguments[""]
         try:
             call = names.argument(option.raw)
         except SpecError as e:
             placed(e, option.at, path)
         if isinstance(call, str) and call in self.blocks:
-            return None
+            return self.blocks[call]
         if not isinstance(call, str) or call not in MENU:
             hint = did_you_mean(str(call), [*names.values, *self.blocks, *MENU], SYNONYMS)
             fail(f"op {spelled(call)} is neither an op nor a block", option.at, hint, path)
@@ -250,7 +249,9 @@ class _Expansion:
             circle = " -> ".join([*self.open[self.open.index(block.name) :], block.name])
             fail(f"block {block.name} contains itself: {circle}", line.at, "for a chain of blocks use repeat", path)
         if len(self.open) >= NESTED_AT_MOST:
-            fail(f"blocks nested more than {NESTED_AT_MOST} deep", line.at, REPEAT_HINT, path)
+            fail(f"blocks nested more than {NESTED_AT_MOST} deep", line.at, "for a chain of blocks use repeat", path)
+        if len(path) > PATH_AT_MOST:
+            fail(f"a path of more than {PATH_AT_MOST} characters", line.at, "use shorter names, or fewer blocks", path)
         if len(inputs) != len(block.inputs):
             wants = f"{len(block.inputs)} input{'s' * (len(block.inputs) != 1)} ({', '.join(block.inputs)})"
             hint = f"name them in order, from: [{', '.join(block.inputs)}]"
@@ -305,9 +306,8 @@ class _Expansion:
         item, prefix = line.reuse, level.prefix
         assert item is not None
         if not isinstance(item.value, (str, int)) or isinstance(item.value, bool):
-            fail(
-                f"reuse takes a layer's name, got {kind_of_value(item.value)}", item.at, "name one earlier layer", path
-            )
+            message = f"reuse takes a layer's name, got {kind_of_value(item.value)}"
+            fail(message, item.at, "name one earlier layer", path)
         name = str(item.value)
         whole = prefix + name
         if whole not in self.spans:
@@ -340,7 +340,7 @@ class _Expansion:
             renamed[node.name] = new
         nodes, paths = nodes - span.nodes[0], paths - span.paths[0]
         for inner in self.paths[slice(*span.paths)]:
-            copy, old = path + inner[cut:], self.spans[inner]
+            copy, old = renamed.get(inner) or path + inner[cut:], self.spans[inner]
             self.outputs[copy] = renamed.get(self.outputs[inner], self.outputs[inner])
             self.paths.append(copy)
             self.spans[copy] = _Span(

@@ -16,7 +16,7 @@ from cnncost.options import Kind, kind_of, spelled
 from cnncost.spec.document import BLOCK, COMMON, INPUT, fail, kind_of_value, known_keys, mapping, placed
 from cnncost.spec.marks import Item, plain
 
-NAME = re.compile(r"[\w+#-]+")
+NAME = re.compile(r"[\w+#-]{1,60}")
 RESERVED = (*COMMON, "after", "op", "i", INPUT)
 """Words that cannot name a parameter or a block, because they mean something in a layer."""
 
@@ -210,8 +210,8 @@ def _parameters(item: Item, block: str) -> dict[str, Item | None]:
 
 def parameter_name(name: str, at: Where) -> None:
     """Raise SpecError unless expressions can use the name."""
-    if not name.isidentifier() or name in RESERVED:
-        why = "it means something else here" if name in RESERVED else "use letters, digits and _"
+    if not (name.isidentifier() and NAME.fullmatch(name)) or name in RESERVED:
+        why = "it means something else here" if name in RESERVED else "use up to 60 letters, digits and _"
         fail(f"{spelled(name)} cannot be a parameter's name", at, why)
 
 
@@ -219,7 +219,7 @@ def layer_line(name: str, item: Item, blocks: Collection[str], owner: str = "") 
     """Read one layer of the network, or of the block `owner`. Raises SpecError."""
     line = Line(name, item.key_or_value_at, owner)
     if not NAME.fullmatch(name) or name == INPUT:
-        hint = "names are letters, digits, _ + # -; dots are for layers inside blocks"
+        hint = "names are up to 60 letters, digits, _ + # -; dots are for layers inside blocks"
         if name == INPUT:
             hint = "input is what the network is given"
         elif "{" in name or " " in name:

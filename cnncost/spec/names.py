@@ -162,7 +162,7 @@ def _declared(item: Item) -> dict[str, Item]:
         fail("input is empty", item.key_or_value_at, "write `input: 3x224x224`")
     for name, shape in item.value.items():
         if not NAME.fullmatch(name):
-            hint = "names are letters, digits, _ + # -"
+            hint = "names are up to 60 letters, digits, _ + # -"
             fail(f"{spelled(name)} cannot be an input's name", shape.key_or_value_at, hint)
     return item.value
 

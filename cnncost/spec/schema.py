@@ -17,7 +17,7 @@ from cnncost.spec.lines import RESERVED
 
 Schema = dict[str, Any]
 
-NAME = r"^[\w+#-]+$"
+NAME = r"^[\w+#-]{1,60}$"
 NAMED: Schema = {"type": ["string", "integer"]}
 COMMON_SCHEMAS: dict[str, Schema] = {
     "from": {
@@ -119,7 +119,7 @@ def _input() -> Schema:
 
 
 def _parameters() -> Schema:
-    names = {"pattern": r"^[^\W0-9]\w*$", "not": {"enum": list(RESERVED)}}
+    names = {"pattern": r"^[^\W0-9]\w{0,59}$", "not": {"enum": list(RESERVED)}}
     return {
         "description": "values by name, for expressions and for --set",
         "type": "object",
