@@ -22,14 +22,14 @@ from cnncost.cost import Cost
 from cnncost.errors import SpecError
 
 LAYERS = {
-    "convolutions": 700,
-    "transposed": 400,
-    "pools": 500,
-    "adaptive": 200,
-    "products": 250,
-    "norms": 250,
-    "joins": 250,
-    "parts": 250,
+    "convolutions": 1200,
+    "transposed": 600,
+    "pools": 800,
+    "adaptive": 250,
+    "products": 300,
+    "norms": 400,
+    "joins": 300,
+    "parts": 300,
 }
 
 Build = Callable[[], Any]

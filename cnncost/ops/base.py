@@ -338,10 +338,15 @@ class Windowed(Op):
         return (None, *moves)
 
     def uneven(self, x: Shape) -> Size:
-        """1 where PyTorch needs a pad layer before, because its own padding is the same on both sides; else 0."""
+        """1 where PyTorch needs a pad layer before, else 0.
+
+        Its own padding is the same on both sides, and in pools at most half of the kernel.
+        """
         even: Size = 1
         for w in self.windows(x):
             even = even * (w.before == w.after)
+            if not self.weighted:
+                even = even * (2 * w.before <= w.kernel)
         return 1 - even
 
     def padded(self, x: Shape) -> Shape:
@@ -385,11 +390,10 @@ def sides(padding: Any, n: Size, kernel: Size, stride: Size, dilation: Size) -> 
 def torch_padding(torch: Any, op: Windowed, x: Shape, value: float = 0.0) -> tuple[Any, list[Any]]:
     """(padding argument, layers to put before) with which a torch module pads as `op` does.
 
-    PyTorch's modules pad both sides alike, its pools by half of the kernel at most; anything else
-    becomes an explicit pad before them.
+    What PyTorch's modules cannot pad themselves becomes an explicit pad before them.
     """
     windows = op.windows(x)
-    if all(w.before == w.after and (op.weighted or 2 * w.before <= w.kernel) for w in windows):
+    if not op.uneven(x):
         return tuple(w.before for w in windows), []
     both = [(w.before, w.after) for w in windows]
     if op.ceil_mode:  # up to the end of the last window, for PyTorch would not know input from padding
