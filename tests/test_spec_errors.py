@@ -337,6 +337,8 @@ BOMBS = {
     "layers:\n  c: {a: , repeat: 40000}\n",
     "reuse of reuse": "input: 3x8x8\nlayers:\n  a0: relu\n"
     + "".join(f"  a{i + 1}: {{reuse: a{i}, repeat: 100}}\n" for i in range(9)),
+    "reuse of reuse of absent layers": "input: 3x8x8\nblocks: {a: {layers: {x: {relu: , if: false}}}}\n"
+    "layers:\n  a0: a\n" + "".join(f"  a{i + 1}: {{reuse: a{i}, repeat: 100}}\n" for i in range(9)),
     "10^10^10": "input: 3x8x8\nlayers: {a: {conv: 10 ** 10 ** 10}}",
     "multiplied to the end": "input: 3x8x8\nlayers: {a: {conv: " + " * ".join(["9 ** 19"] * 30) + "}}",
     "a long word for an op": "input: 3x8x8\nlayers: {a: " + "relu" * 100_000 + "}",

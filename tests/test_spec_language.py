@@ -265,6 +265,8 @@ layers:
   q: pair
   d: {relu: , from: q.u.1.conv}
   e: {relu: , from: q.u.0}
+  r: {reuse: q.u, from: p}
+  f: {relu: , from: r.1.conv}
 """)
     by_name = {node.name: node.inputs for node in graph}
     assert by_name["a"] == ("conv4.2.relu1",)
@@ -274,6 +276,7 @@ layers:
     assert by_name["q.back"] == ("q.u.0.conv",)
     assert by_name["d"] == ("q.u.1.conv",)
     assert by_name["e"] == ("q.u.0.relu1",)
+    assert by_name["f"] == ("r.1.conv",)
 
 
 REUSE = """
