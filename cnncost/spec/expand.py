@@ -208,11 +208,11 @@ class _Expansion:
         name = str(item.value)
         if name in names.layers:
             return names.layers[name]
-        first = name.split(".", 1)[0]
-        if first != name and first in names.layers and prefix + name in self.outputs:
+        if prefix + name in self.outputs:
             return self.outputs[prefix + name]
         self.unknown("takes", name, item, line, level)
-        inside = [n[len(prefix) :] for n in self.outputs if n.startswith(f"{prefix}{first}.")] if "." in name else []
+        outer, dot, _ = name.partition(".")
+        inside = [n[len(prefix) :] for n in self.outputs if n.startswith(f"{prefix}{outer}.")] if dot else []
         fail(f"takes unknown layer {spelled(name)}", item.at, did_you_mean(name, inside or names.layers), path)
 
     def unknown(self, verb: str, name: str, item: Item, line: Line, level: _Level) -> None:
