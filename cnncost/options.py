@@ -19,7 +19,6 @@ Pads = Union[Size, str, tuple[Any, ...]]
 Amounts = Union[Size, tuple[Any, ...]]
 Counts = Sizes
 Range = tuple[Union[int, None], ...]
-Signed = Size
 Index = int
 Rank = int
 SizesOrNone = Union[Size, None, tuple[Size, ...]]
@@ -129,8 +128,9 @@ class SizeKind(Kind):
         import numpy as np
 
         if value.dtype.kind == "f":
-            if not np.all(value == np.floor(value)):
-                raise self.wrong(float(value[value != np.floor(value)].flat[0]))
+            whole = np.isfinite(value) & (value == np.floor(value))
+            if not np.all(whole):
+                raise self.wrong(float(value[~whole].flat[0]))
         elif value.dtype.kind not in "iu":
             raise self.wrong(value)
         if self.least is not None and np.any(value < self.least):
@@ -279,7 +279,9 @@ class FactorKind(Kind):
 
     def schema(self) -> dict[str, Any]:
         number = {"type": "number", "exclusiveMinimum": 0}
-        return {"anyOf": [number, EXPRESSION, {"type": "array", "items": {"anyOf": [number, EXPRESSION]}}]}
+        return {
+            "anyOf": [number, EXPRESSION, {"type": "array", "items": {"anyOf": [number, EXPRESSION]}, "minItems": 1}]
+        }
 
 
 class ChoiceKind(Kind):
@@ -315,7 +317,6 @@ _OPTIONAL = SizeKind("a whole number of at least 1, or null", 1, optional=True)
 
 KINDS: dict[str, Kind] = {
     "Size": _SIZE,
-    "Signed": _SIGNED,
     "Index": _INDEX,
     "Rank": SizeKind("a whole number of at least 1", 1, structural=True),
     "OptionalSize": _OPTIONAL,
@@ -332,7 +333,10 @@ KINDS: dict[str, Kind] = {
     "Axes": ListOf(_INDEX, "a list of axis numbers"),
     "Target": ListOf(_SIGNED, "a list of sizes"),
     "Range": ListOf(SizeKind("a whole number, or null", None, optional=True), "[start, stop]"),
-    "Maps": ListOf(ListOf(_COUNT, "a list of input channels"), "a list with the input channels of each output channel"),
+    "Maps": ListOf(
+        ListOf(SizeKind("a channel number", 0, structural=True), "a list of input channels"),
+        "a list with the input channels of each output channel",
+    ),
     "Parts": ListOf(_SIZE, "a number of equal parts, or a list of sizes", or_single=True),
     "Flag": FlagKind(),
     "Real": RealKind(),
