@@ -406,7 +406,7 @@ blocks:
   tail: {layers: {conv: {conv: extra}}}
 layers:
   drop: null
-  fc: tail
+  fc: {tail: , if: true}
 """)
     assert [node.name for node in graph] == ["conv1", "relu1", "units.0.conv", "units.0.bn", "units.0.relu", "fc.conv"]
     assert graph.inputs == {"input": (1, 4, 16, 16)}

@@ -118,8 +118,10 @@ def _syntax_error(error: Any, text: str, file: str) -> SpecError:
     if "<block end>" in problem:
         message = "this does not line up with the lines above it"
         return SpecError(message, hint="indent all lines of a mapping alike, and close quotes and braces", where=place)
-    if "quoted scalar" in context:
+    if "quoted scalar" in context and "unexpected" in problem:
         return SpecError("a quote that is never closed", hint="close it, or remove it", where=opening)
+    if "expected the node content" in problem:
+        return SpecError("a value is missing here", hint="write it, and close all braces and brackets", where=place)
     if "cannot start any token" in problem:
         return SpecError(f"a value cannot begin with {before[-1:]}", hint="put it in quotes", where=place)
     return SpecError(f"not YAML: {problem}", hint="put text with special characters in quotes", where=place)
