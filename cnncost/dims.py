@@ -10,7 +10,7 @@ NumPy is imported only when an array is met: a report of one network never loads
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import gcd, prod
+from math import floor, gcd, prod
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from cnncost.errors import ShapeError
@@ -34,7 +34,7 @@ AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 def is_array(value: Any) -> bool:
     """True for a NumPy array; false for ints, floats, bools, strings, lists."""
-    return hasattr(value, "dtype") and hasattr(value, "ndim")
+    return hasattr(value, "ndim")
 
 
 def numel(shape: Shape) -> Size:
@@ -48,9 +48,10 @@ def require(ok: Any, message: str, *, hint: str | None = None, **values: Any) ->
     `message` and `hint` are format strings over `values`; for arrays they show the first design
     point that fails.
     """
-    if ok is True or (not is_array(ok) and ok):
-        return
-    if is_array(ok):
+    if not is_array(ok):
+        if ok:
+            return
+    else:
         import numpy as np
 
         if np.all(ok):
@@ -105,7 +106,7 @@ def scaled(n: Size, factor: float) -> Size:
         import numpy as np
 
         return np.floor(n * factor).astype(np.int64)
-    return int(n * factor // 1)
+    return floor(n * factor)
 
 
 def round_to(value: Any, divisor: int) -> Any:

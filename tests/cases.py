@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from cnncost.ops import Op, find
 
 
@@ -47,6 +49,7 @@ CONVOLUTIONS = [
     case("conv", IMAGE, out=5, kernel=(4, 3), padding="same", dilation=(1, 2)),
     case("conv", IMAGE, out=5, kernel=4, stride=3, padding="same_tf"),
     case("conv", IMAGE, out=5, kernel=(2, 3), stride=(5, 2), padding="same_tf", dilation=(1, 2)),
+    case("conv", IMAGE, out=5, kernel=(2, 1), stride=(3, 2), padding="same_tf"),
     case("conv", IMAGE, out=5, kernel=3, stride=2, padding="valid"),
     case("conv", IMAGE, out=5, kernel=3, padding=2, padding_mode="reflect"),
     case("conv", IMAGE, out=5, kernel=3, padding=((1, 2), (0, 3)), padding_mode="replicate"),
@@ -63,6 +66,7 @@ CONVOLUTIONS = [
     case("depthwise_conv", VOLUME, kernel=2, multiplier=2),
     case("transposed_conv", SIGNAL, out=5, kernel=4, stride=2, padding=1),
     case("transposed_conv", IMAGE, out=5),
+    case("transposed_conv", (2, 3, 1, 5), out=2),
     case("transposed_conv", IMAGE, out=6, kernel=4, stride=2, padding=1),
     case("transposed_conv", IMAGE, out=9, kernel=3, stride=2, padding=1, output_padding=1, groups=3),
     case(
@@ -79,6 +83,7 @@ CONVOLUTIONS = [
     case("partial_conv", SIGNAL, maps=((0, 2), (3,)), kernel=2),
     case("partial_conv", IMAGE, maps=((0,), (1, 5), (0, 2, 4), (5, 4)), kernel=3, stride=2, padding=1),
     case("partial_conv", IMAGE, maps=((3, 1), (2,)), kernel=(2, 3), dilation=2, padding=((0, 1), (1, 1)), bias=False),
+    case("partial_conv", (2, 5, 7, 4), maps=((0, 4), (3,))),
     case("partial_conv", VOLUME, maps=((0, 1), (1, 2, 3)), kernel=2),
 ]
 
@@ -244,6 +249,7 @@ JOINS = [
     case("split", IMAGE, parts=3, part=2, axis=2),
     case("split", (2, 7, 3), parts=3, part=2),
     case("split", IMAGE, parts=(1, 3, 2), part=1),
+    case("split", IMAGE, parts=(2, 4)),
     case("split", IMAGE, parts=(5, 3), part=1, axis=-1),
     case("slice", IMAGE, range=(1, 4)),
     case("slice", IMAGE, range=(-5, -2), axis=2),
@@ -367,7 +373,10 @@ REFUSED = [
     case("conv", IMAGE, out=5, kernel=3, stride=(2,)),
     case("conv", IMAGE, out=5, kernel=3, groups=4),
     case("conv", IMAGE, out=5, kernel=3, groups=3),
+    case("conv", (2, 5, 9), out=4, groups=2),
     case("conv", IMAGE, out=5, kernel=3, padding="same", stride=2),
+    case("conv", IMAGE, out=5, kernel=3, padding="same", stride=(1, 2)),
+    case("conv", IMAGE, out=5, kernel=3, padding="same", stride=np.array([1, 2])),
     case("conv", IMAGE, out=5, kernel=3, padding=(11, 1), padding_mode="reflect"),
     case("conv", IMAGE, out=5, kernel=3, padding=((1, 11), (1, 1)), padding_mode="reflect"),
     case("conv", IMAGE, out=5, kernel=3, padding=(12, 1), padding_mode="circular"),
@@ -471,6 +480,7 @@ REFUSED = [
     case("pad", IMAGE, amount=((-6, -5), (0, 0))),
     case("pad", IMAGE, amount=(11, 1), mode="reflect"),
     case("pad", IMAGE, amount=((1, 11), (1, 1)), mode="reflect"),
+    case("pad", IMAGE, amount=((11, 1), (1, 1)), mode="reflect"),
     case("pad", IMAGE, amount=(12, 1), mode="circular"),
     case("pad", IMAGE, amount=((1, 1), (1, 9)), mode="circular"),
     case("pad", VECTORS, amount=1),

@@ -62,6 +62,9 @@ class Expected(NamedTuple):
 WEIGHTED = {"conv", "depthwise_conv", "transposed_conv", "local_conv", "partial_conv", "linear"}
 """Ops whose outputs are weighted sums over learned weights: these are the neurons."""
 
+ARITY = {"add": (2, None), "multiply": (2, None), "maximum": (2, None), "concat": (1, None), "matmul": (2, 2)}
+"""The least and the most inputs of the ops that take more than one."""
+
 COMPOSED = {
     "local_conv": "windows are unfolded into a matrix, one product a place",
     "partial_conv": "one convolution an output channel, each of its own selection of the input",
@@ -121,8 +124,18 @@ def check_counts(case: Case, expected: Expected) -> None:
         {k: (v, want[k]) for k, v in cost._asdict().items() if v != want[k]}
     )
     assert all(type(n) is int for n in cost)
+    assert op.arity == ARITY.get(case.key, (1, 1))
+    check_windows(case, y)
     assert cost.params == facts.weights + facts.biases + facts.other_params
     assert cost.flops == 2 * facts.macs + sum(expected.operations.values())
+
+
+def check_windows(case: Case, y: tuple[int, ...]) -> None:
+    """The windows that slide over the input, one an axis, have as many places as the output; other ops have none."""
+    op = case.op()
+    slides = case.key.endswith(("conv", "_pool")) and not case.key.startswith(("transposed", "adaptive", "global"))
+    ceil_mode = bool(case.options.get("ceil_mode"))
+    assert tuple(w.places("", ceil_mode) for w in op.windows(*case.shapes)) == (y[2:] if slides else ())
 
 
 def check_refused(case: Case) -> None:

@@ -31,7 +31,8 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -252,13 +253,13 @@ def in_a_process(fault: Fault | None, expected: list[Any], show: bool = False) -
         if show:
             traceback.print_exc()
     finally:
-        sys.stdout.flush()
         os._exit(code)
 
 
 def examine(source: str, expected: list[Any]) -> None:
     """Run the laws, the nearest first."""
     import laws
+    import numpy as np
     from cases import CASES, REFUSED, TRAINING
     from laws import Expected, Facts, Seen
 
@@ -271,6 +272,7 @@ def examine(source: str, expected: list[Any]) -> None:
     def near(key: str) -> bool:
         return f"ops.{MENU[key][0]}" == source
 
+    np.seterr(all="raise")
     if source == "dims":
         sizes()
     order = sorted(range(len(CASES)), key=lambda n: not near(CASES[n].key))
@@ -308,7 +310,8 @@ def ask_pytorch(path: str) -> None:
     Path(path).write_bytes(pickle.dumps(plain))
 
 
-def main(argv: list[str] | None = None, out: Callable[[str], None] = print) -> int:
+def main(argv: list[str] | None = None) -> int:
+    out = partial(print, flush=True)  # what is still in a buffer, every process would print
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sample", type=int, help="plant only so many, drawn with a fixed seed")
     parser.add_argument("--only", help="plant only those whose line in --list contains this")
