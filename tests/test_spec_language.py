@@ -479,6 +479,7 @@ def test_set_scalars_lists_and_entries() -> None:
     assert facts(wide=5, flag=False) == (8, False, 5, 3, "relu", 3)
     assert facts(depths=[2, 2, (1,)], act="silu") == (8, True, 16, 4, "silu", 1)
     assert facts(**{"depths.0": 3}) == (8, True, 16, 5, "relu", 3)  # total follows
+    assert facts(**{"depths.0": np.int64(3)}) == (8, True, 16, 5, "relu", 3)
     assert facts(**{"depths.2.0": 1}) == (8, True, 16, 3, "relu", 1)
     assert facts(depths=[1, 1, [1]], **{"depths.1": 5}) == (8, True, 16, 6, "relu", 1)
 
