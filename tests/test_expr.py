@@ -215,6 +215,14 @@ def test_every_function_has_a_test() -> None:
     assert [name for name in FUNCTIONS if f"{name}(" not in source] == []
 
 
+def test_long_and_deep_expressions() -> None:
+    assert evaluate("+".join(["1"] * 50), SCOPE) == 50
+    with pytest.raises(SpecError, match="an expression of 501 characters"):
+        evaluate("1" + " " * 500, SCOPE)
+    with pytest.raises(SpecError, match="is nested too deep"):
+        evaluate("-" * 100 + "1", SCOPE)
+
+
 def test_floats_stay_finite() -> None:
     with pytest.raises(SpecError, match="is beyond 2"):
         evaluate("floor(1e308 * 10)", SCOPE)

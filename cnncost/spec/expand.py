@@ -15,6 +15,7 @@ from cnncost.spec.expr import holds
 from cnncost.spec.lines import Block, Line, OpCall, layer_line
 from cnncost.spec.marks import Item, plain
 from cnncost.spec.names import Names, input_shapes, parameter_values
+from cnncost.spec.spans import Span, Spans
 
 NESTED_AT_MOST = 40
 PATH_AT_MOST = 300
@@ -56,19 +57,6 @@ def expand(doc: Document, input: Any = None, batch: Any = 1, set: Mapping[str, A
     return Graph(name, builder.inputs, tuple(builder.nodes), doc.source.file, about)
 
 
-class _Span:
-    """What a line became: nodes and the paths inside it, as ranges, and what it took. Enough to run it again."""
-
-    __slots__ = ("inputs", "nodes", "paths")
-
-    def __init__(self, nodes: tuple[int, int], paths: tuple[int, int], inputs: Inputs) -> None:
-        self.nodes, self.paths, self.inputs = nodes, paths, inputs
-
-    @property
-    def size(self) -> int:
-        return self.paths[1] - self.paths[0]
-
-
 class _Expansion:
     """Walks the lines in order and grows the graph. A path is a layer's name behind those of its blocks."""
 
@@ -82,9 +70,7 @@ class _Expansion:
         }
         self.bound: dict[tuple[int, str], dict[str, Any]] = {}  # arguments by line and block
         self.calls: dict[tuple[Any, ...] | None, str] = {}  # path of the first of all equal block calls
-        self.outputs: dict[str, str] = {}  # path of a layer, block or repeat -> node of its output
-        self.paths: list[str] = []  # the keys of outputs, in order
-        self.spans: dict[str, _Span] = {}
+        self.spans = Spans()
         self.open: list[str] = []  # blocks being expanded
         self.steps = 0
 
@@ -96,32 +82,24 @@ class _Expansion:
             self.step(line, path)
             inputs = (above,) if line.sources is None else self.inputs(line, level, above)
             if line.condition is not None and not self.truth(line.condition, names, path):
-                above = inputs[0]
-                self.close(path, self.begin(), inputs)
+                start, above = len(self.builder.nodes), inputs[0]
+                self.spans[path] = Span(start, start, above, inputs)
             elif line.repeat is not None:
                 above = self.repeat(line, path, level, inputs)
             else:
                 above = self.once(line, path, level, inputs)
-            names.layers[line.name] = self.outputs[path] = above
-            self.paths.append(path)
+            names.layers[line.name] = above
         return above
 
-    def step(self, line: Line, path: str, steps: int = 1) -> None:
-        self.steps += steps
+    def step(self, line: Line, path: str) -> None:
+        """Count a line that is expanded."""
+        self.steps += 1
         if self.steps > STEPS_AT_MOST:
             fail(f"blocks and repeats expand to more than {STEPS_AT_MOST:,} lines", line.at, REPEAT_HINT, path)
 
-    def begin(self) -> tuple[int, int]:
-        return len(self.builder.nodes), len(self.paths)
-
-    def close(self, path: str, begin: tuple[int, int], inputs: Inputs) -> None:
-        """Note what has been added under a path since `begin`."""
-        node, inner = begin
-        self.spans[path] = _Span((node, len(self.builder.nodes)), (inner, len(self.paths)), inputs)
-
     def once(self, line: Line, path: str, level: _Level, inputs: Inputs) -> str:
         """Expand one layer, block or reuse a single time; returns the node of its output."""
-        begin = self.begin()
+        start = len(self.builder.nodes)
         if line.reuse is not None:
             out = self.again(line, path, level, inputs)
         else:
@@ -131,7 +109,7 @@ class _Expansion:
             else:
                 op = call.op or call.at_layer(level.names.evaluate, path)
                 out = self.builder.add(path, op, inputs, where=line.at).name
-        self.close(path, begin, inputs)
+        self.spans[path] = Span(start, len(self.builder.nodes), out, inputs)
         return out
 
     def repeat(self, line: Line, path: str, level: _Level, inputs: Inputs) -> str:
@@ -139,18 +117,16 @@ class _Expansion:
         assert line.repeat is not None
         names = level.names
         times = self.times(line.repeat, names, path)
-        begin, given = self.begin(), inputs
+        start, given = len(self.builder.nodes), inputs
         for i in range(times):
             self.step(line, path)
             inner = Names({**names.values, "i": i}, names.layers, names.shapes)
-            out = self.outputs[f"{path}.{i}"] = self.once(line, f"{path}.{i}", level._replace(names=inner), inputs)
-            inputs = (out, *inputs[1:])
-            self.paths.append(f"{path}.{i}")
-            made = len(self.builder.nodes) - begin[0]
-            if i == 0 and begin[0] + made * times > LAYERS_AT_MOST:
+            inputs = (self.once(line, f"{path}.{i}", level._replace(names=inner), inputs), *inputs[1:])
+            made = len(self.builder.nodes) - start
+            if i == 0 and start + made * times > LAYERS_AT_MOST:
                 message = f"repeat {times} makes more than {LAYERS_AT_MOST:,} layers"
                 fail(message, line.repeat.at, f"it repeats {made} layer{'s' * (made != 1)}", path)
-        self.close(path, begin, given)
+        self.spans[path] = Span(start, len(self.builder.nodes), inputs[0], given)
         return inputs[0]
 
     def times(self, item: Item, names: Names, path: str) -> int:
@@ -208,12 +184,14 @@ class _Expansion:
         name = str(item.value)
         if name in names.layers:
             return names.layers[name]
-        if prefix + name in self.outputs:
-            return self.outputs[prefix + name]
+        span = self.spans.get(prefix + name)
+        if span is not None:
+            return span.output
         self.unknown("takes", name, item, line, level)
         outer, dot, _ = name.partition(".")
-        inside = [n[len(prefix) :] for n in self.outputs if n.startswith(f"{prefix}{outer}.")] if dot else []
-        fail(f"takes unknown layer {spelled(name)}", item.at, did_you_mean(name, inside or names.layers), path)
+        inside = self.spans.inside(prefix + outer) if dot else []
+        known = [n[len(prefix) :] for n in inside] or names.layers
+        fail(f"takes unknown layer {spelled(name)}", item.at, did_you_mean(name, known), path)
 
     def unknown(self, verb: str, name: str, item: Item, line: Line, level: _Level) -> None:
         """Raise SpecError where a name that is not known yet is the line's own, or of a later one."""
@@ -261,7 +239,6 @@ class _Expansion:
         local = Names(self.arguments(line, block, names, inside, path), inside, names.shapes)
         same = self.same_call(block, local.values, inputs)
         if same in self.calls:
-            self.step(line, path, self.spans[self.calls[same]].size)
             return self.replay(self.calls[same], path, inputs, self.builder.add_copy)
         self.open.append(block.name)
         out = self.lines(_Level(self.inner[block.name], path + ".", local), inputs[0])
@@ -310,11 +287,12 @@ class _Expansion:
             fail(message, item.at, "name one earlier layer", path)
         name = str(item.value)
         whole = prefix + name
-        if whole not in self.spans:
+        span = self.spans.get(whole)
+        if span is None:
             self.unknown("reuses", name, item, line, level)
-            known = [p[len(prefix) :] for p in self.spans if p.startswith(prefix)]
+            known = [p[len(prefix) :] for p in self.spans.own if p.startswith(prefix)]
             fail(f"reuses unknown layer {spelled(name)}", item.at, did_you_mean(name, known), path)
-        before = self.spans[whole].inputs
+        before = span.inputs
         if len(before) != len(inputs):
             hint = f"it took {', '.join(before)} before"
             fail(f"{name} takes {len(before)} inputs, got {len(inputs)}", line.at, hint, path)
@@ -325,30 +303,20 @@ class _Expansion:
             again = self.builder.add(new, node.op, taken, where=line.at, shares=node.shares or node.name)
             self.same_parameters(node, again, name, item)
 
-        self.step(line, path, self.spans[whole].size)
         return self.replay(whole, path, inputs, add)
 
     def replay(self, source: str, path: str, inputs: Inputs, add: Add) -> str:
         """The layers under one path once more under another, on other inputs; returns the node of the output."""
-        span, cut = self.spans[source], len(source)
+        span, cut = self.spans.get(source), len(source)
+        assert span is not None
         renamed: dict[str, str] = dict(zip(span.inputs, inputs))
-        nodes, paths = self.begin()
-        for node in self.builder.nodes[slice(*span.nodes)]:
+        for node in self.builder.nodes[span.start : span.end]:
             new = path + node.name[cut:]
             shares = renamed.get(node.shares, node.shares) if node.shares else None
             add(node, new, tuple([renamed.get(n, n) for n in node.inputs]), shares)
             renamed[node.name] = new
-        nodes, paths = nodes - span.nodes[0], paths - span.paths[0]
-        for inner in self.paths[slice(*span.paths)]:
-            copy, old = renamed.get(inner) or path + inner[cut:], self.spans[inner]
-            self.outputs[copy] = renamed.get(self.outputs[inner], self.outputs[inner])
-            self.paths.append(copy)
-            self.spans[copy] = _Span(
-                (old.nodes[0] + nodes, old.nodes[1] + nodes),
-                (old.paths[0] + paths, old.paths[1] + paths),
-                tuple([renamed.get(n, n) for n in old.inputs]),
-            )
-        return renamed.get(self.outputs[source], self.outputs[source])
+        self.spans.copied(source, path)
+        return renamed.get(span.output, span.output)
 
     def same_parameters(self, first: Node, second: Node, name: str, item: Item) -> None:
         """Raise SpecError where parameters made for one input do not fit another."""
