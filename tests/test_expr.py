@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from cnncost.dims import round_to
 from cnncost.errors import SpecError
-from cnncost.spec.expr import FUNCTIONS, evaluate, holds
+from cnncost.spec.expr import evaluate, holds
+from cnncost.spec.functions import FUNCTIONS
 from cnncost.spec.names import Names
 
 MakeDivisible = Callable[[float, int], int]

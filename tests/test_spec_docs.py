@@ -14,7 +14,8 @@ from specs import net, wires
 import cnncost
 from cnncost.ops import MENU
 from cnncost.spec.document import ABOUT, COMMON, TOP
-from cnncost.spec.expr import FUNCTIONS, SIZES
+from cnncost.spec.expr import SIZES
+from cnncost.spec.functions import FUNCTIONS
 from cnncost.spec.schema import op_table
 
 FILE = Path(__file__).parent.parent / "docs" / "spec.md"

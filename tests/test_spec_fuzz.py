@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import cnncost
 from cnncost.ops import MENU, find
-from cnncost.spec.expr import FUNCTIONS
 from cnncost.spec.files import bundled_folder, bundled_names
+from cnncost.spec.functions import FUNCTIONS
 
 FILE = Path(tempfile.mkdtemp()) / "net.yaml"
 TEXTS = [(bundled_folder() / f"{name}.yaml").read_bytes() for name in bundled_names()]

@@ -188,9 +188,8 @@ class _Expansion:
         if span is not None:
             return span.output
         self.unknown("takes", name, item, line, level)
-        outer, dot, _ = name.partition(".")
-        inside = self.spans.inside(prefix + outer) if dot else []
-        known = [n[len(prefix) :] for n in inside] or names.layers
+        inside = [p[len(prefix) :] for p in self.spans.beside(prefix + name)] if "." in name else []
+        known = inside or names.layers
         fail(f"takes unknown layer {spelled(name)}", item.at, did_you_mean(name, known), path)
 
     def unknown(self, verb: str, name: str, item: Item, line: Line, level: _Level) -> None:
@@ -290,7 +289,8 @@ class _Expansion:
         span = self.spans.get(whole)
         if span is None:
             self.unknown("reuses", name, item, line, level)
-            known = [p[len(prefix) :] for p in self.spans.own if p.startswith(prefix)]
+            inside = [p[len(prefix) :] for p in self.spans.beside(whole)] if "." in name else []
+            known = inside or [n for n in level.lines if n in level.names.layers]
             fail(f"reuses unknown layer {spelled(name)}", item.at, did_you_mean(name, known), path)
         before = span.inputs
         if len(before) != len(inputs):

@@ -10,20 +10,19 @@ Names are declared parameters; `layer.channels`, `.length`, `.height`, `.width`,
 from __future__ import annotations
 
 import ast
-import math
 import operator
 import warnings
 from collections.abc import Callable
-from functools import lru_cache, reduce
+from functools import lru_cache
 from typing import Any, Protocol
 
-from cnncost.dims import AXES, Shape, ceil_div, is_array, larger, round_to, shown, smaller
+from cnncost.dims import AXES, Shape, is_array, shown
 from cnncost.errors import SpecError, did_you_mean
 from cnncost.options import spelled
+from cnncost.spec.functions import FUNCTIONS, LARGEST_RESULT, bounded, called_on_arrays, number
 
 LENGTH_AT_MOST = 500
 DEPTH_AT_MOST = 60
-LARGEST_RESULT = 2**63 - 1
 
 
 class Scope(Protocol):
@@ -76,18 +75,6 @@ def holds(text: str, scope: Scope) -> bool:
     return _truth(evaluate(text, scope))
 
 
-def _bounded(value: Any) -> Any:
-    if type(value) is int and not -LARGEST_RESULT <= value <= LARGEST_RESULT:
-        raise OverflowError
-    return value
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, (bool, str, list, tuple, type(None))):
-        raise SpecError(f"arithmetic on {spelled(value)}", hint="+ - * / work on numbers")
-    return value
-
-
 def _power(base: Any, exponent: Any) -> Any:
     if type(base) is int and type(exponent) is int and exponent > 64 and abs(base) > 1:
         raise OverflowError
@@ -115,67 +102,6 @@ _COMPARISON: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 
-
-def _floor(value: Any) -> Any:
-    if is_array(value):
-        return (value // 1).astype("int64")
-    return math.floor(value)
-
-
-def _ceil(value: Any) -> Any:
-    if is_array(value):
-        return (-(-value // 1)).astype("int64")
-    return math.ceil(value)
-
-
-def _pairwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    def over(*values: Any) -> Any:
-        if len(values) == 1 and isinstance(values[0], (list, tuple)):
-            values = tuple(values[0])
-        return reduce(function, values)
-
-    return over
-
-
-def _called_on_arrays(function: Callable[..., Any], values: list[Any]) -> Any:
-    """Entry by entry, with the errors that Python's numbers raise."""
-    import numpy as np
-
-    try:
-        with np.errstate(all="raise"):
-            return function(*values)
-    except FloatingPointError as e:
-        raise (ZeroDivisionError if "divide" in str(e) else OverflowError) from None
-
-
-def _length(values: Any) -> int:
-    return len(_entries(values))
-
-
-def _sum(values: Any) -> Any:
-    return reduce(lambda a, b: _bounded(a + b), map(_number, _entries(values)), 0)
-
-
-def _entries(values: Any) -> list[Any]:
-    """A list; an array is no list but a number, one for each design point."""
-    if not isinstance(values, (list, tuple)):
-        raise TypeError
-    return list(values)
-
-
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "abs": abs,
-    "ceil": _ceil,
-    "ceil_div": ceil_div,
-    "floor": _floor,
-    "len": _length,
-    "max": _pairwise(larger),
-    "min": _pairwise(smaller),
-    "round": lambda x: _floor(x + 0.5),
-    "round_to": round_to,
-    "sum": _sum,
-}
-"""Functions of the language. round rounds halves up; round_to(x, 8) is MobileNet's rule for channels."""
 
 LANGUAGE = (
     "there are numbers, names, + - * / // % **, comparisons, and/or/not, a if b else c, x[i], layer.channels, "
@@ -248,7 +174,7 @@ def _compile(node: ast.AST) -> Compiled:
 def _constant(value: Any) -> Compiled:
     if not isinstance(value, (bool, int, float, str)):
         raise SpecError(f"{spelled(value)} is not part of the expression language", hint=LANGUAGE)
-    _bounded(value)
+    bounded(value)
     return lambda scope: value
 
 
@@ -259,8 +185,8 @@ def _binary(node: ast.BinOp) -> Compiled:
     left, right = _compile(node.left), _compile(node.right)
 
     def binary(scope: Scope) -> Any:
-        a, b = _number(left(scope)), _number(right(scope))
-        return _over_arrays(function, a, b) if is_array(a) or is_array(b) else _bounded(function(a, b))
+        a, b = number(left(scope)), number(right(scope))
+        return _over_arrays(function, a, b) if is_array(a) or is_array(b) else bounded(function(a, b))
 
     return binary
 
@@ -287,9 +213,9 @@ def _unary(node: ast.UnaryOp) -> Compiled:
     if isinstance(node.op, ast.Not):
         return lambda scope: not _truth(operand(scope))
     if isinstance(node.op, ast.USub):
-        return lambda scope: -_number(operand(scope))
+        return lambda scope: -number(operand(scope))
     if isinstance(node.op, ast.UAdd):
-        return lambda scope: _number(operand(scope))
+        return lambda scope: number(operand(scope))
     raise SpecError(f"operator in {spelled(ast.unparse(node))} is not accepted", hint="use + - * / // % **")
 
 
@@ -356,8 +282,8 @@ def _call(node: ast.Call) -> Compiled:
         values = [a(scope) for a in arguments]
         try:
             if any(map(is_array, values)):
-                return _called_on_arrays(function, values)
-            return _bounded(function(*values))
+                return called_on_arrays(function, values)
+            return bounded(function(*values))
         except TypeError:
             raise SpecError(
                 f"{name}({', '.join(map(spelled, values))}) does not work", hint="check its arguments"

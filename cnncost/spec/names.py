@@ -10,7 +10,8 @@ from cnncost.dims import Shape, is_array
 from cnncost.errors import OptionError, SpecError, UsageError, did_you_mean
 from cnncost.options import KINDS, spelled
 from cnncost.spec.document import INPUT, Document, fail, kind_of_value, placed
-from cnncost.spec.expr import LARGEST_RESULT, evaluate
+from cnncost.spec.expr import evaluate
+from cnncost.spec.functions import LARGEST_RESULT
 from cnncost.spec.lines import NAME, parameter_name
 from cnncost.spec.marks import Item, plain
 

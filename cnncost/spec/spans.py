@@ -39,10 +39,14 @@ class Spans:
                 span = self._moved(span, copy)
         return span
 
-    def inside(self, path: str) -> list[str]:
-        """Paths of everything inside a block or repeat."""
-        original = self._original(path)[0]
-        return [path + inner[len(original) :] for inner in self.own if inner.startswith(f"{original}.")]
+    def beside(self, path: str) -> list[str]:
+        """Paths in the block that this one would be in, for hints."""
+        block, _, name = path.rpartition(".")
+        if not name or not block:
+            return []
+        original = self._original(block)[0]
+        found = [block + inner[len(original) :] for inner in self.own if inner.startswith(f"{original}.")]
+        return found or self.beside(block)
 
     def _original(self, path: str) -> tuple[str, list[str]]:
         """The path that was expanded line by line, and the copies on the way to it."""
