@@ -179,18 +179,17 @@ class Window(NamedTuple):
         where it is by a whole stride.
         """
         count = (ceil_div(self.room, self.stride) if ceil_mode else self.room // self.stride) + 1
-        if not (type(count) is int and count >= 1):
-            require(
-                count >= 1,
-                "a window of {reach} is larger than its input of {n} ({axis})",
-                hint="with {before} + {after} of padding the window reaches {reach}: use a larger input, more "
-                "padding, or a smaller kernel or dilation",
-                reach=self.reach,
-                n=self.n,
-                before=self.before,
-                after=self.after,
-                axis=axis,
-            )
+        require(
+            count >= 1,
+            "a window of {reach} is larger than its input of {n} ({axis})",
+            hint="with {before} + {after} of padding the window reaches {reach}: use a larger input, more "
+            "padding, or a smaller kernel or dilation",
+            reach=self.reach,
+            n=self.n,
+            before=self.before,
+            after=self.after,
+            axis=axis,
+        )
         if not ceil_mode:
             return count
         return count - ((count - 1) * self.stride >= self.n + self.before)

@@ -16,7 +16,7 @@ from cases import Case
 
 from cnncost.dims import is_array, numel
 from cnncost.errors import SpecError
-from cnncost.ops import find
+from cnncost.ops import MENU, find
 
 Extent = tuple[tuple[int, int], ...]
 
@@ -372,6 +372,7 @@ def check_options() -> None:
     """Options are given by place or by name; more than there are, or unknown ones, are the caller's mistake."""
     relu = find("relu")
     assert relu(True) == relu(inplace=True) != relu()
+    assert not any(find(key).options["inplace"].default for key in MENU if "inplace" in find(key).options)
     for values, named in (((True, True), {}), ((), {"slope": 1}), ((False,), {"inplaced": True})):
         try:
             relu(*values, **named)

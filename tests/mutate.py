@@ -83,7 +83,17 @@ NAMES = {
     "any": "all",
 }
 
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT = {
+    "ops.conv divides: 1 -> 0": "one group loses its shortcut past a check that it passes",
+    "ops.norm LRN: 1 -> 2": "k changes no count",
+    "ops.norm LRN: 1 -> 0": "k changes no count",
+    "ops.pointwise along: axis < 0 -> axis <= 0": "axis 0, the batch, is refused before and after",
+    "ops.pointwise along: 0 -> 1": "axis 0, the batch, is refused before and after",
+    "ops.reshape Flatten.span: 1 -> 0": "without an axis after the batch the next check refuses too",
+    "ops.reshape Upsample.shape: 2 -> 1": "only what the message shows",
+    "ops.reshape Upsample.area: 2 -> 3": "the size of the pool is taken from the output's shape",
+    "ops.reshape Upsample.area: 2 -> 1": "the size of the pool is taken from the output's shape",
+}
 """Faults that change no number, by what --list prints of them (without the line), and why."""
 
 
@@ -94,6 +104,8 @@ class Fault(NamedTuple):
     before: str
     after: str
     tree: ast.Module
+    place: tuple[Any, str, int | None]
+    node: ast.AST
 
     @property
     def key(self) -> str:
@@ -101,6 +113,13 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.source}:{self.line} {self.function}: {self.before} -> {self.after}"
+
+    def plant(self) -> ast.Module:
+        """The module with the fault in it: its one tree is changed, so call this in a process of its own."""
+        parent, field, index = self.place
+        old = getattr(parent, field)
+        setattr(parent, field, self.node if index is None else _replaced(old, index, self.node))
+        return ast.fix_missing_locations(self.tree)
 
 
 # ---- planting ---------------------------------------------------------------------------------
@@ -161,14 +180,14 @@ def _replaced(items: list[Any], at: int, *new: Any) -> list[Any]:
     return [*items[:at], *new, *items[at + 1 :]]
 
 
-def places(node: ast.AST, function: str = "") -> Iterator[tuple[ast.AST, str, list[Any]]]:
-    """(node, function it is in, [parent, field, index]) of every node where a fault may be planted."""
+def places(node: ast.AST, function: str = "") -> Iterator[tuple[ast.AST, str, tuple[Any, str, int | None]]]:
+    """(node, function it is in, (parent, field, index)) of every node where a fault may be planted."""
     for field, value in ast.iter_fields(node):
         for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
             if not isinstance(child, ast.AST) or _spared(node, field, index, child):
                 continue
             inside = f"{function}.{child.name}".strip(".") if hasattr(child, "name") else function
-            yield child, inside, [node, field, index]
+            yield child, inside, (node, field, index)
             yield from places(child, inside)
 
 
@@ -202,22 +221,14 @@ def faults() -> list[Fault]:
             for new in replacements(node):
                 before = ast.unparse(node if not isinstance(node, ast.If) else node.test)
                 after = ast.unparse(new if not isinstance(new, ast.If) else new.test)
-                changed = _planted(tree, parent, field, index, new)
-                found.append(Fault(source, node.lineno, function, before, after, changed))  # type: ignore[attr-defined]
+                line: int = node.lineno  # type: ignore[attr-defined]
+                found.append(Fault(source, line, function, before, after, tree, (parent, field, index), new))
     return found
 
 
 def _distinct(found: list[Fault]) -> list[Fault]:
     """Faults once each: a function may have the same line twice."""
     return list({(f.key, f.line): f for f in found}.values())
-
-
-def _planted(tree: ast.Module, parent: Any, field: str, index: int | None, new: ast.AST) -> ast.Module:
-    value = getattr(parent, field)
-    setattr(parent, field, new if index is None else _replaced(value, index, new))
-    changed = copy.deepcopy(tree)
-    setattr(parent, field, value)
-    return ast.fix_missing_locations(changed)
 
 
 # ---- running ----------------------------------------------------------------------------------
@@ -227,7 +238,7 @@ class Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports one module of the package with a fault in it."""
 
     def __init__(self, fault: Fault) -> None:
-        self.name, self.tree = f"cnncost.{fault.source}", fault.tree
+        self.name, self.tree = f"cnncost.{fault.source}", fault.plant()
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
         return importlib.util.spec_from_loader(fullname, self) if fullname == self.name else None

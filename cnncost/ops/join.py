@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 from cnncost.cost import Operations
@@ -20,9 +21,7 @@ class Join(Unlearned):
     inplace: Any
 
     def shape(self, *x: Shape) -> Shape:
-        y = x[0]
-        for other in x[1:]:
-            y = broadcast(y, other)
+        y = reduce(broadcast, x)
         if self.inplace:
             same = len(y) == len(x[0])
             for ok in (same, *(m == n for m, n in zip(y, x[0]))):
@@ -58,8 +57,6 @@ class Add(Join):
         return ()
 
     def module(self, torch: Any, *x: Shape) -> Any:
-        from functools import reduce
-
         step = torch.Tensor.add_ if self.inplace else torch.add
         return calls(torch, lambda *t: reduce(step, t))
 
@@ -78,8 +75,6 @@ class Multiply(Join):
         return self.keeps_pairs(y, *x)
 
     def module(self, torch: Any, *x: Shape) -> Any:
-        from functools import reduce
-
         step = torch.Tensor.mul_ if self.inplace else torch.mul
         return calls(torch, lambda *t: reduce(step, t))
 
@@ -98,8 +93,6 @@ class Maximum(Join):
         return self.keeps_pairs(y, *x)
 
     def module(self, torch: Any, *x: Shape) -> Any:
-        from functools import reduce
-
         return calls(torch, lambda *t: reduce(torch.maximum, t))
 
 
@@ -112,7 +105,7 @@ class Concat(Free):
 
     def shape(self, *x: Shape) -> Shape:
         index = along(self, x[0], self.axis)
-        for other in x[1:]:
+        for other in x:
             if len(other) != len(x[0]):
                 raise ShapeError(
                     f"concat of {shown(x[0])} and {shown(other)}: the numbers of axes differ",

@@ -172,12 +172,8 @@ class GELU(Activation):
         if self.approximate == "none":
             return Operations(exponentials=n, additions=n, multiplications=3 * n)
         inner = Tanh.each
-        return Operations(
-            additions=n * (inner.additions + 2),
-            multiplications=n * (inner.multiplications + 6),
-            divisions=n * inner.divisions,
-            exponentials=n * inner.exponentials,
-        )
+        each = inner._replace(additions=inner.additions + 2, multiplications=inner.multiplications + 6)
+        return Operations(*(n * count for count in each))
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.GELU(self.approximate)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from operator import eq
+from typing import TYPE_CHECKING, Any, Literal
 
 from cnncost.cost import Operations
 from cnncost.dims import AXES, Shape, Size, numel, require, scaled, shown
@@ -26,6 +27,9 @@ from cnncost.ops.keeping import Kept
 from cnncost.ops.pointwise import along
 from cnncost.options import Amounts, Axes, Factor, Flag, Index, OptionalSizes, Real, Target, spelled
 
+if TYPE_CHECKING:
+    from cnncost.ops.pool import AdaptiveAvgPool
+
 UpsampleMode = Literal["nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact"]
 PadMode = Literal["constant", "reflect", "replicate", "circular"]
 INTERPOLATING = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
@@ -48,7 +52,7 @@ class Flatten(View):
 
     def span(self, x: Shape) -> tuple[int, int]:
         """First and last axis, counted from 0."""
-        if len(x) == 1 and self.start == 1:
+        if len(x) == 1:
             raise ShapeError("flatten has nothing after the batch to work on")
         first, last = along(self, x, self.start), along(self, x, self.end)
         require(first <= last, "flatten from axis {a} to {b} goes backwards", a=self.start, b=self.end)
@@ -106,9 +110,7 @@ class Reshape(View):
 
     def sight(self, y: Shape, x: Shape) -> Sight:
         # Leading axes that keep their sizes keep their places.
-        kept = 1
-        while kept < min(len(x), len(y)) and x[kept] == y[kept]:
-            kept += 1
+        kept = [*map(eq, x, y), False].index(False)
         return (*unmoved(kept), *(None,) * (len(y) - kept))
 
     def module(self, torch: Any, x: Shape) -> Any:
@@ -211,22 +213,24 @@ class Upsample(Unlearned):
             require(size >= 1, "factor {f} leaves nothing of {n}", f=f, n=n)
         return (*x[:2], *sizes)
 
+    def area(self, y: Shape) -> AdaptiveAvgPool:
+        """The pool that mode area is."""
+        from cnncost.ops.pool import AdaptiveAvgPool
+
+        return AdaptiveAvgPool(y[2:])
+
     def operations(self, y: Shape, x: Shape) -> Operations:
         n = numel(y)
         if self.mode in ("nearest", "nearest-exact"):
             return Operations()
         if self.mode == "area":
-            from cnncost.ops.pool import AdaptiveAvgPool
-
-            return AdaptiveAvgPool(y[2:]).operations(y, x)
+            return self.area(y).operations(y, x)
         taps = (4 if self.mode == "bicubic" else 2) ** (len(x) - 2)
         return Operations(additions=n * (taps - 1), multiplications=n * taps)
 
     def sight(self, y: tuple[int, ...], x: tuple[int, ...]) -> Sight:
         if self.mode == "area":
-            from cnncost.ops.pool import AdaptiveAvgPool
-
-            return AdaptiveAvgPool(y[2:]).sight(y, x)
+            return self.area(y).sight(y, x)
         return (Along(1), *(self._along(axis, n, m) for axis, (n, m) in enumerate(zip(x[2:], y[2:]), 2)))
 
     def _along(self, axis: int, n: int, m: int) -> Along:
@@ -250,9 +254,7 @@ class Upsample(Unlearned):
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         if self.mode == "area":
-            from cnncost.ops.pool import AdaptiveAvgPool
-
-            return AdaptiveAvgPool(y[2:]).keeps(y, x)
+            return self.area(y).keeps(y, x)
         return ()
 
     def module(self, torch: Any, x: Shape) -> Any:
