@@ -188,14 +188,13 @@ NORMS = [
     case("scale", IMAGE, axis=-1, bias=True),
 ]
 
+IN_PLACE = [
+    "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "sigmoid", "hard_sigmoid",
+    "tanh", "hard_tanh", "silu", "hard_swish", "mish",
+]  # fmt: skip
+
 ACTIVATIONS = [
-    *(
-        case(key, IMAGE, inplace=inplace)
-        for key in (
-            "relu relu6 leaky_relu elu selu celu sigmoid hard_sigmoid tanh hard_tanh silu hard_swish mish".split()
-        )
-        for inplace in (False, True)
-    ),
+    *(case(key, IMAGE, inplace=inplace) for key in IN_PLACE for inplace in (False, True)),
     case("leaky_relu", SIGNAL, slope=0.2),
     case("elu", SIGNAL, alpha=0.7),
     case("celu", SIGNAL, alpha=0.7),

@@ -123,11 +123,15 @@ class Call(nn.Module):
 # ---- what is drawn ----------------------------------------------------------------------------
 
 
+GROUPS = st.sampled_from([1, 1, 2, 3, 4])
+CHANNELS = st.sampled_from([1, 2, 3, 4, 6, 8, 12])
+
+
 @st.composite
-def images(draw: Any, channels: Any = st.integers(1, 12)) -> tuple[int, ...]:
+def images(draw: Any) -> tuple[int, ...]:
     rank = draw(st.integers(1, 3))
     spatial = draw(st.lists(st.integers(1, 14 if rank < 3 else 7), min_size=rank, max_size=rank))
-    return (draw(st.integers(1, 4)), draw(channels), *spatial)
+    return (draw(st.integers(1, 4)), draw(CHANNELS), *spatial)
 
 
 def per_axis(draw: Any, rank: int, low: int, high: int) -> Any:
@@ -140,16 +144,12 @@ def spatial(x: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(range(2, len(x)))
 
 
-GROUPS = st.sampled_from([1, 1, 2, 3, 4])
-CHANNELS = st.sampled_from([1, 2, 3, 4, 6, 8, 12])
-
-
 @pytest.mark.filterwarnings("ignore:Using padding='same'")  # it copies; the count is the same
 @layers("convolutions")
 @given(st.data())
 def test_convolutions(data: Any) -> None:
     draw = data.draw
-    x = draw(images(CHANNELS))
+    x = draw(images())
     rank = len(x) - 2
     o = {
         "kernel": per_axis(draw, rank, 1, 4),
@@ -179,7 +179,7 @@ def test_convolutions(data: Any) -> None:
 @given(st.data())
 def test_transposed_convolutions(data: Any) -> None:
     draw = data.draw
-    x = draw(images(CHANNELS))
+    x = draw(images())
     rank = len(x) - 2
     o = {
         "out": draw(CHANNELS),
@@ -254,7 +254,7 @@ def test_products(data: Any) -> None:
 @given(st.data())
 def test_norms(data: Any) -> None:
     draw = data.draw
-    x = draw(images(CHANNELS))
+    x = draw(images())
     rank, affine, track = len(x) - 2, draw(st.booleans()), draw(st.booleans())
     o: dict[str, Any] = {"affine": affine}
     key = draw(st.sampled_from(["batch_norm", "instance_norm", "group_norm", "layer_norm", "lrn"]))

@@ -432,10 +432,8 @@ def cubic(t: float, a: float = -0.75) -> float:
 
 def taps_of(op: Any, o: int, n: int, m: int) -> list[tuple[int, float]]:
     """(input element, weight) of output element o along one axis, taps beyond the border moved onto it."""
-    if op.align_corners:
-        point = o * (n - 1) / (m - 1) if m > 1 else 0.0
-    else:
-        point = (o + 0.5) * n / m - 0.5
+    corners = o * (n - 1) / max(m - 1, 1)
+    point = corners if op.align_corners else (o + 0.5) * n / m - 0.5
     if op.mode == "bicubic":
         first = math.floor(point) - 1
         pairs = [(i, cubic(point - i)) for i in range(first, first + 4)]
