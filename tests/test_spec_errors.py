@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -377,10 +376,10 @@ def test_bomb(name: str, folder: Path) -> None:
     assert re.match(r"net\.yaml:\d+:\d+: ", said)
 
 
-def test_long_words_are_not_compared() -> None:
-    start = time.perf_counter()
-    assert did_you_mean("conv" * 10_000, ["conv1" * 1_000] * 50).startswith("known here")
-    assert time.perf_counter() - start < 0.5
+def test_long_words_and_lists_are_not_compared() -> None:
+    assert did_you_mean("convv", ["conv", "relu"]) == "did you mean conv?"
+    assert did_you_mean("conv" * 100, ["conv" * 100 + "1"]).startswith("known here")
+    assert did_you_mean("convv", [f"conv{i}" for i in range(5_000)]).startswith("known here")
 
 
 if __name__ == "__main__":
