@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from cases import Case
 
-from cnncost.dims import is_array, numel
+from cnncost.dims import is_array
 from cnncost.errors import SpecError
 from cnncost.ops import MENU, find
 
@@ -237,11 +237,11 @@ Held = dict[tuple[str, int, int], int]
 FLOAT32 = 4
 
 
-def check_keeps(case: Case, held: Held) -> None:
+def check_keeps(case: Case, held: Held, aliases: bool) -> None:
     """What training keeps is what PyTorch's autograd holds on to, by elements and by bytes.
 
-    An input or output is kept once or not at all. In place the output is the first input's storage,
-    and PyTorch cannot tell them apart.
+    aliases: the output is the first input's storage. Then what is said to be the output's is found
+    as the input's. An input or output is kept once or not at all.
     """
     op = case.op()
     y = op.shape(*case.shapes)
@@ -249,16 +249,19 @@ def check_keeps(case: Case, held: Held) -> None:
     for what, elements, index, itemsize in op.keeps(y, *case.shapes):
         assert type(elements) is int
         if elements:
-            overwritten = what == "output" and op.shares_storage
-            key = ("input" if overwritten else what, index, FLOAT32 if itemsize is None else itemsize)
+            key = ("input" if what == "output" and aliases else what, index, FLOAT32 if itemsize is None else itemsize)
             found[key] = found.get(key, 0) + elements
     assert found == held, f"{case}: PyTorch keeps {held}, not {found}"
+    assert op.shares_in_training == aliases
 
 
 # ---- ints and arrays --------------------------------------------------------------------------
 
 POINTS = 3
-SWEPT = {"Size", "Sizes", "Counts", "OptionalSize", "OptionalSizes", "SizesOrNone", "Pads", "Amounts", "Target", "Range", "Parts"}  # fmt: skip
+SWEPT = {
+    "Size", "Sizes", "Counts", "OptionalSize", "OptionalSizes", "SizesOrNone",
+    "Pads", "Amounts", "Target", "Range", "Parts",
+}  # fmt: skip
 """Kinds of option that may be an array with one entry a design point.
 
 All others are structure: they choose among formulas, and are the same at all points. Which axis,
@@ -362,10 +365,9 @@ def at(values: Any, i: int, j: int) -> tuple[int, ...]:
 
 
 def check_refused_arrays(case: Case) -> None:
-    """A design point that is refused alone is refused among others, with its own numbers in the message."""
-    assert all(type(n) is int for n in case.shapes[0])
-    arrays = Case(case.key, tuple(tuple(np.array([n, n]) for n in x) for x in case.shapes), case.options)
-    check_refused(arrays)
+    """What is refused alone is refused as a design point too."""
+    shapes = tuple(tuple(np.array([n, n]) for n in x) for x in case.shapes)
+    check_refused(Case(case.key, shapes, case.options))
 
 
 def check_options() -> None:
@@ -379,11 +381,3 @@ def check_options() -> None:
         except TypeError:
             continue
         raise AssertionError(f"relu takes {values} {named}")
-
-
-def check_all(case: Case, expected: Expected) -> None:
-    """Every law for one case."""
-    check_counts(case, expected)
-    check_sight(case, expected)
-    check_arrays(case)
-    assert numel(expected.facts.shape) == math.prod(expected.facts.shape)

@@ -291,7 +291,7 @@ def examine(source: str, expected: list[Any]) -> None:
         laws.check_counts(CASES[number], known(number))
         laws.check_sight(CASES[number], known(number))
     for case, answer in sorted(zip([*CASES, *TRAINING], expected), key=lambda pair: not near(pair[0].key)):
-        laws.check_keeps(case, answer[-1])
+        laws.check_keeps(case, *answer[-1])
     for case in sorted(REFUSED, key=lambda c: not near(c.key)):
         laws.check_refused(case)
     laws.check_options()

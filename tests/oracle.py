@@ -1,10 +1,12 @@
-"""What PyTorch says about a case: shapes, parameters, MACs, elements moved and positions seen are measured, never computed here."""
+"""What PyTorch says about a case: all of it is measured, nothing computed here."""
 
 from __future__ import annotations
 
 import logging
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from typing import Any
 
@@ -16,8 +18,8 @@ from laws import Expected, Facts, Held, Seen
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from cnncost.graph import Graph
 from cnncost.ops import Op
-
 
 NOTHING_MOVES = {"_unsafe_view", "detach", "empty", "new_empty"}
 """Operators that only make a tensor or rename one, though PyTorch does not call them views."""
@@ -62,16 +64,6 @@ def module_of(op: Op, shapes: Any, device: str = "meta") -> Any:
 
 def tensors(shapes: Any, device: str = "meta") -> list[torch.Tensor]:
     return [torch.empty(shape, device=device) for shape in shapes]
-
-
-def refuses(op: Op, shapes: Any) -> bool:
-    """True where PyTorch raises on building or running the module."""
-    try:
-        with torch.no_grad():
-            module_of(op, shapes)(*tensors(shapes))
-    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError):
-        return True
-    return False
 
 
 def macs(module: Any, inputs: list[torch.Tensor]) -> tuple[int, Any]:
@@ -218,8 +210,8 @@ def cut(case: Case) -> bool:
     return case.key == "l2_pool" and bool(case.options.get("ceil_mode"))
 
 
-def held(case: Case) -> Held:
-    """What autograd holds on to after a forward pass in training, in float32 on the CPU.
+def held(case: Case) -> tuple[Held, bool]:
+    """What autograd holds on to after a forward pass in training; and whether the output is the first input's storage.
 
     Elements are those of whole storages, for a view keeps all of its storage alive, and each storage
     counts once. Parameters and buffers are left out. Tensors of one element are in it; Python
@@ -227,15 +219,8 @@ def held(case: Case) -> Held:
     """
     torch.manual_seed(0)
     module = case.op().module(torch, *case.shapes).train()
-    # In place wants no leaves: every input is a copy of one.
-    inputs = [torch.rand(shape).requires_grad_().clone() for shape in case.shapes]
-    saved: list[torch.Tensor] = []
-
-    def pack(t: torch.Tensor) -> torch.Tensor:
-        saved.append(t.detach())
-        return t
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+    inputs = required(case.shapes)
+    with saving() as saved:
         out = module(*inputs)
     own = {storage(t) for t in [*module.parameters(), *module.buffers()]}
     named = {storage(out): ("output", 0), **{storage(t): ("input", i) for i, t in enumerate(inputs)}}
@@ -245,9 +230,40 @@ def held(case: Case) -> Held:
         if where not in own and elements:
             key = (*named.get(where, ("extra", 0)), t.element_size())
             found[key] = found.get(key, 0) + elements
-    return found
+    return found, storage(out) == storage(inputs[0])
+
+
+def held_by(graph: Graph) -> int:
+    """Bytes that autograd holds on to after a forward pass of a whole network in training."""
+    shapes, modules = graph.shapes, {}
+    values = dict(zip(graph.inputs, required(graph.inputs.values())))
+    with saving() as saved:
+        for node in graph:
+            module = node.op.module(torch, *(shapes[name] for name in node.inputs)).train()
+            modules[node.name] = module = modules[node.shares] if node.shares else module
+            values[node.name] = module(*(values[name] for name in node.inputs))
+    own = {storage(t) for m in modules.values() for t in [*m.parameters(), *m.buffers()]}
+    return sum({storage(t): t.untyped_storage().nbytes() for t in saved if storage(t) not in own}.values())
+
+
+def required(shapes: Any) -> list[torch.Tensor]:
+    """Inputs that require gradients: copies of leaves, for a leaf cannot be changed in place."""
+    return [torch.rand(shape).requires_grad_().clone() for shape in shapes]
+
+
+@contextmanager
+def saving() -> Iterator[list[torch.Tensor]]:
+    """Collects every tensor that autograd saves."""
+    saved: list[torch.Tensor] = []
+
+    def pack(t: torch.Tensor) -> torch.Tensor:
+        saved.append(t.detach())
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        yield saved
 
 
 def storage(t: torch.Tensor) -> int:
     """The address of a tensor's storage: views of one tensor share it."""
-    return t.untyped_storage().data_ptr()
+    return int(t.untyped_storage().data_ptr())

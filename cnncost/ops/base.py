@@ -179,6 +179,11 @@ class Op(ABC):
         """True where the output takes no storage of its own at inference: a view, or in place."""
         return self.view or getattr(self, "inplace", False)
 
+    @property
+    def shares_in_training(self) -> bool:
+        """The same in training, where dropout makes a tensor of its own."""
+        return self.shares_storage
+
     def read(self, y: Any, *x: Any) -> Size:
         """Elements read if each tensor moves once: all inputs, parameters and statistics."""
         if self.view:

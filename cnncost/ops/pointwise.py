@@ -506,6 +506,10 @@ class Dropout(Elementwise, Free):
             spatial_rank(self, x)
         return x
 
+    @property
+    def shares_in_training(self) -> bool:
+        return self.inplace or self.p == 0
+
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         """The factor of every element, or channel, 0 or 1 / (1 - p); for a p of 1 a single 0.
 
@@ -534,7 +538,12 @@ class StochasticDepth(Elementwise, Free):
     def check(self) -> None:
         probability(self)
 
+    @property
+    def shares_in_training(self) -> bool:
+        return self.p == 0
+
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        """The factor of every row, or the one of all."""
         rows = x[0] if self.mode == "row" else 1
         return (Kept("extra", rows * (self.p > 0)),)
 
