@@ -78,6 +78,7 @@ def test_macs_are_fvcores(case: Case) -> None:
 @pytest.mark.parametrize("case", REFUSED, ids=str)
 def test_refused(case: Case) -> None:
     laws.check_refused(case)
+    laws.check_refused_arrays(case)
 
 
 def test_every_reason_why_an_op_is_composed_is_needed() -> None:
