@@ -47,7 +47,8 @@ def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | None]:
         # Where sizes are 1 an input is broadcast: each output sees the one element there is.
         places = {along.axis: (axis, along) for axis, along in enumerate(node.op.sight(y, *x), 1) if along}
         seen = [
-            tuple(_through(state, places, shape, len(y)) for state in states[i]) for i, shape in zip(node.inputs, x)
+            tuple(_through(state, places, shape, len(y) if len(x) > 1 else 0) for state in states[i])
+            for i, shape in zip(node.inputs, x)
         ]
         states[node.name] = seen[0] if len(seen) == 1 else _joined(seen)
         fields[node.name] = _field(states[node.name])
@@ -55,7 +56,7 @@ def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | None]:
 
 
 def _through(state: _Axis, places: dict[int, Any], x: Shape, rank: int) -> _Axis:
-    """An image axis seen through a layer."""
+    """An image axis seen through a layer; `rank` is that of a join's output, 0 for other layers."""
     if state.axis is None:
         return state
     here = state.axis + rank - len(x) if len(x) < rank else state.axis  # broadcast aligns trailing axes
