@@ -228,3 +228,21 @@ def test_floats_stay_finite() -> None:
     with pytest.raises(SpecError, match="is beyond 2"):
         evaluate("floor(1e308 * 10)", SCOPE)
     assert math.isinf(evaluate("1e308 * 10", SCOPE))  # which no kind of option takes
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("depths.0", 3),
+        ("depths.1 + 1", 5),
+        ("table.1.0 * 2.5", 7 * 2.5),
+        ("2.5 * depths.0", 7.5),
+        ("1.5", 1.5),
+        ("1e1", 10.0),
+    ],
+)
+def test_entries_of_lists_by_a_dot(text: str, value: float) -> None:
+    """As --set writes them; braces in YAML take no brackets in a bare value."""
+    names = Names({"depths": [3, 4], "table": [[5, 6], [7, 8]]}, {}, {})
+    assert names.evaluate(text) == value
+    assert type(names.evaluate(text)) is type(value)

@@ -416,6 +416,21 @@ layers:
     assert [layer(graph, name).out for name in ("conv1", "fc.conv")] == [6, 12]
 
 
+def test_extends_changes_what_a_call_sets_without_naming_it() -> None:
+    base = cnncost.load("mobilenet_v2")
+    changed = net("""
+extends: mobilenet_v2
+layers:
+  stage2: {n: 1, c: 32}
+  classifier: {out: 10}
+""")
+    assert changed.nodes[-1].op.out == 10
+    # Two bottlenecks of 24 channels have become one of 32.
+    assert [n.name for n in changed if n.name.startswith("stage2.block.1")] == []
+    assert changed.shapes["stage2.block.0.project.bn"][1] == 32
+    assert base.shapes["stage2.block.1.project.bn"][1] == 24
+
+
 def test_extends_of_an_extension() -> None:
     net(BASE, "base")
     net("extends: base\nlayers: {drop: null, conv1: {kernel: 1}}\n", "middle")

@@ -221,8 +221,9 @@ def notes(report: Report) -> list[Any]:
 
 def _border(layer: LayerReport) -> str:
     """What of the input goes unseen: 1 row, 2 columns."""
+    counts: tuple[Any, ...] = layer.dropped
     nouns = {1: ("element",), 2: ("row", "column"), 3: ("slice", "row", "column")}[len(layer.dropped)]
-    return ", ".join(plural(n, noun) for n, noun in zip(layer.dropped, nouns) if n)
+    return ", ".join(plural(n, noun) for n, noun in zip(counts, nouns) if n)
 
 
 def _named(names: list[str]) -> str:

@@ -168,6 +168,9 @@ class _Expansion:
         if not isinstance(item.value, list):
             found = self.source(item, line, level)
             joins = line.op is not None and line.op.cls.arity != (1, 1)
+            if joins and found == above:
+                hint = f"one name means the layer above and that one; name two: {{{line.call}: [a, b]}}"
+                fail(f"{line.call} of {spelled(item.value)} with itself", item.at, hint, level.prefix + line.name)
             return (above, found) if joins else (found,)
         if not item.value:
             hint = "name layers, or leave it out for the layer above"

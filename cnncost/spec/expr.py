@@ -1,6 +1,6 @@
 """Arithmetic expressions of the spec language: parsed, never evaluated as Python.
 
-    2 * width        depths[0]        input.channels // 2        round_to(32 * width, 8)
+    2 * width        depths.0         input.channels // 2        round_to(32 * width, 8)
     2 if i == 0 else 1                stride != 1 or input.channels != out
 
 Names are declared parameters; `layer.channels`, `.length`, `.height`, `.width`, `.depth` and
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 import warnings
 from collections.abc import Callable
 from functools import lru_cache
@@ -35,6 +36,12 @@ class Scope(Protocol):
 
 Compiled = Callable[[Scope], Any]
 
+_ENTRY = re.compile(r"\b([A-Za-z_]\w*)((?:\.\d+)+)(?![\w.])")
+_SHAPE = re.compile(r"\d+(x\d+)+")
+_SIZE_OF = re.compile(
+    r"[\w+#-]+\.(" + "|".join(("channels", "size", *sorted({a for axes in AXES.values() for a in axes}))) + ")"
+)
+
 
 @lru_cache(4096)
 def compiled(text: str) -> Compiled:
@@ -44,11 +51,11 @@ def compiled(text: str) -> Compiled:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # what Python would only warn about is a slip here
-            tree = ast.parse(text.strip(), mode="eval").body
+            tree = ast.parse(_ENTRY.sub(_with_brackets, text.strip()), mode="eval").body
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         raise SpecError(
             f"cannot read {spelled(text)} as an expression" if text.strip() else "an empty expression",
-            hint="expressions are arithmetic over parameters, like 2 * width or input.channels // 2",
+            hint=_unreadable(text.strip()),
         ) from None
     level: list[ast.AST] = [tree]
     for _ in range(DEPTH_AT_MOST):
@@ -56,6 +63,20 @@ def compiled(text: str) -> Compiled:
         if not level:
             return _compile(tree)
     raise SpecError(f"expression {spelled(text)} is nested too deep", hint="use parameters for its parts")
+
+
+def _with_brackets(entry: re.Match[str]) -> str:
+    """depths.0 as depths[0]: braces in YAML take no brackets in a bare value, and --set writes it so too."""
+    return entry[1] + "".join(f"[{i}]" for i in entry[2][1:].split("."))
+
+
+def _unreadable(text: str) -> str:
+    """A hint for a text that is no expression."""
+    if _SHAPE.fullmatch(text):
+        return f"for a size an axis write a list: [{text.replace('x', ', ')}]"
+    if _SIZE_OF.search(text):
+        return "names of layers in expressions have letters, digits and _ only, and begin with no digit"
+    return "expressions are arithmetic over parameters, like 2 * width or input.channels // 2"
 
 
 def evaluate(text: str, scope: Scope) -> Any:

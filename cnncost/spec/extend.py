@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from cnncost.errors import did_you_mean
-from cnncost.ops import MENU
+from cnncost.ops import MENU, find
 from cnncost.options import spelled
 from cnncost.spec.document import COMMON, Document, fail, kind_of_value
 from cnncost.spec.marks import Item
 
+Calls = dict[str, Optional[Item]]
+"""What a layer may call: keys of ops with None, names of blocks with their definitions."""
+
 
 def merged(base: Document, own: Document) -> Document:
     """A document over the one that it extends. Raises SpecError."""
-    calls = {*MENU, *base.blocks, *own.blocks, "op", "reuse"}
+    blocks = {**base.blocks, **own.blocks}
+    calls = {**dict.fromkeys((*MENU, "op", "reuse")), **blocks}
     _declared_before(own.parameters, base.parameters)
     return Document(
         own.source,
@@ -33,7 +39,7 @@ def _declared_before(own: dict[str, Item], base: dict[str, Item]) -> None:
                 fail(f"the extended spec has no parameter {spelled(name)}", item.key_or_value_at, hint)
 
 
-def _layers(base: dict[str, Item], own: dict[str, Item], calls: set[str]) -> dict[str, Item]:
+def _layers(base: dict[str, Item], own: dict[str, Item], calls: Calls) -> dict[str, Item]:
     """Layers over layers: null removes; options without an op change single options; a layer with an op
     replaces the old one in its place; a new name comes last, or after the layer that `after` names.
     """
@@ -70,7 +76,7 @@ def _moved(layers: dict[str, Item], name: str, after: Item) -> dict[str, Item]:
     return {key: layers[key] for key in others}
 
 
-def _layer(base: Item, own: Item, calls: set[str]) -> Item:
+def _layer(base: Item, own: Item, calls: Calls) -> Item:
     """One layer over another."""
     if not isinstance(own.value, dict):
         return own
@@ -81,10 +87,31 @@ def _layer(base: Item, own: Item, calls: set[str]) -> Item:
         base = Item({base.value: Item(None, base.at, base.at)}, base.at, base.key_at)
     if not isinstance(base.value, dict):
         return base  # which is an error by itself
-    return Item({**base.value, **own.value}, base.at, base.key_at)
+    before, changes = dict(base.value), dict(own.value)
+    call = next((key for key in before if key in calls), None)
+    if call is not None and before[call].value is not None:
+        # What the call's own value sets is changed there, so that no option is given twice.
+        order = _order(call, calls[call])
+        value = before[call].value if isinstance(before[call].value, list) and call not in MENU else [before[call]]
+        for key in [key for key in order[: len(value)] if key in changes]:
+            value = [changes.pop(key) if i == order.index(key) else item for i, item in enumerate(value)]
+        alone = value[0].value if len(value) == 1 else value
+        before[call] = Item(alone, before[call].at, before[call].key_at)
+    return Item({**before, **changes}, base.at, base.key_at)
 
 
-def _blocks(base: dict[str, Item], own: dict[str, Item], calls: set[str]) -> dict[str, Item]:
+def _order(call: str, block: Item | None) -> list[str]:
+    """The options that a call's own value sets, in order: an op's main option, a block's parameters."""
+    if call in MENU:
+        return [main] if (main := find(call).main) else []
+    parameters = block.value.get("parameters") if block is not None and isinstance(block.value, dict) else None
+    if parameters is None:
+        return []
+    parts = parameters.value if isinstance(parameters.value, list) else [parameters]
+    return [name for part in parts for name in (part.value if isinstance(part.value, dict) else [str(part.value)])]
+
+
+def _blocks(base: dict[str, Item], own: dict[str, Item], calls: Calls) -> dict[str, Item]:
     """Blocks over blocks: their layers merge like the network's, everything else is replaced."""
     result = dict(base)
     for name, item in own.items():

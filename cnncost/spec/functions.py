@@ -49,6 +49,14 @@ def _pairwise(function: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     return over
 
 
+def _round_to(value: Any, divisor: Any) -> Any:
+    """dims.round_to, which would make any number below the divisor one divisor: also a width of 0 or -1."""
+    above = value > 0
+    if not (above.all() if is_array(above) else above):
+        raise SpecError(f"round_to of {spelled(value)}, which is not above 0", hint="check the parameters it uses")
+    return round_to(value, divisor)
+
+
 def _length(values: Any) -> int:
     return len(_entries(values))
 
@@ -84,7 +92,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "max": _pairwise(larger),
     "min": _pairwise(smaller),
     "round": lambda x: _floor(x + 0.5),
-    "round_to": round_to,
+    "round_to": _round_to,
     "sum": _sum,
 }
 """Functions of the language. round rounds halves up; round_to(x, 8) is MobileNet's rule for channels."""

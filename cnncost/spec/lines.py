@@ -42,9 +42,7 @@ class OpCall:
         self.built: dict[tuple[Any, ...], Op] = {}
         for key, option in options.items():
             if key not in cls.options:
-                hint = did_you_mean(key, [*cls.options, *COMMON])
-                if key == "after":
-                    hint = "after is for layers of a spec with `extends`; elsewhere the order of the lines counts"
+                hint = _option_hint(key, [*cls.options, *COMMON])
                 fail(f"{cls.key} has no option {spelled(key)}", option.at, hint, layer)
             kind = self._kind(key)
             if _has_expression(option.raw, kind.words):
@@ -76,6 +74,9 @@ class OpCall:
         except OptionError as e:
             fail(f"{key} {e.message}", option.at, e.hint, layer)
         except SpecError as e:
+            if isinstance(option.raw, str) and option.raw.isidentifier() and kind.words:
+                near = did_you_mean(option.raw, kind.words)
+                e.hint = near if near.startswith("did") else e.hint
             placed(e, option.at, layer)
 
     def _build(self, values: dict[str, Any], layer: str) -> Op:
@@ -86,6 +87,20 @@ class OpCall:
             if isinstance(word, str) and e.hint == self._kind(str(e.option)).example:
                 e.hint = f"{spelled(word)} is no number, and no parameter has that name"
             placed(e, self.options[e.option].at if e.option in self.options else self.at, layer)
+
+
+def _option_hint(key: str, known: Collection[str]) -> str:
+    """A hint for an unknown option: often a slip of YAML, not of the name."""
+    if key == "after":
+        return "after is for layers of a spec with `extends`; elsewhere the order of the lines counts"
+    word = key.split(" ", 1)[0]
+    if key.endswith((")", "]")):
+        return "put a value that has commas of its own in quotes, and a list in brackets"
+    if word in known and word != key:
+        return f"is a colon missing? {word}: {key[len(word) :].strip()}"
+    if key[:1].isdigit():
+        return "several values of one option are a list: [1, 2]"
+    return did_you_mean(key, known)
 
 
 def _has_expression(raw: Any, words: Collection[str]) -> bool:
@@ -175,7 +190,7 @@ class Block:
         return bound
 
     def _hint(self, key: str) -> str:
-        hint = did_you_mean(key, [*self.parameters, *COMMON])
+        hint = _option_hint(key, [*self.parameters, *COMMON])
         return hint if hint.startswith("did") else self.signature
 
 

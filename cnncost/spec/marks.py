@@ -104,6 +104,10 @@ def _syntax_error(error: Any, text: str, file: str) -> SpecError:
     if "\t" in before:
         tab = Where(file, end.line + 1, before.index("\t") + 1)
         return SpecError("a tab in the indentation", hint="indent with spaces", where=tab)
+    if "',' or" in problem and re.search(r"\w\[$", before):
+        word = re.split(r"[\s,:{]", before[:-1])[-1]
+        hint = f'write {word}.0 for an entry of a list, or put the value in quotes: "{word}[0]"'
+        return SpecError("a bracket in a bare value", hint=hint, where=place)
     if "',' or" in problem:
         pair, example = ("{}", "{conv: 64, kernel: 3}") if "mapping" in context else ("[]", "[1, 2]")
         message = f"this {pair[0]} has no {pair[1]}, or a comma is missing by line {place.line}"

@@ -39,9 +39,11 @@ class Names:
             return "i is known in a line with `repeat` only; hand it to a block as an argument"
         if name.lower() in ("yes", "no", "on", "off"):
             return "write true or false"
-        hint = did_you_mean(name, self.values)
+        flags = ("true", "false") if len(name) <= len("false") else ()
+        hint = did_you_mean(name, [*self.values, *flags])
         if hint.startswith("did"):
             return hint
+        hint = did_you_mean(name, self.values)
         return f"declare it under `parameters:`; {hint}" if self.values else "declare it under `parameters:`"
 
     def shape(self, name: str) -> Shape:
