@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
@@ -41,7 +42,7 @@ DEPTHS = {
 
 
 def text_of(name: str) -> str:
-    return (bundled_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+    return Path(bundled_folder(), f"{name}.yaml").read_text(encoding="utf-8")
 
 
 def layers_of(report: Report) -> dict[str, LayerReport]:

@@ -13,8 +13,8 @@ from cases import CASES, TRAINING, Case
 import cnncost
 from cnncost.graph import Graph
 from cnncost.ops import MENU, find
+from cnncost.ops.activation import Activation
 from cnncost.ops.base import Unlearned
-from cnncost.ops.pointwise import Activation
 
 ALL = [*CASES, *TRAINING]
 

@@ -18,7 +18,7 @@ from cnncost.spec.files import bundled_folder, bundled_names
 from cnncost.spec.functions import FUNCTIONS
 
 FILE = Path(tempfile.mkdtemp()) / "net.yaml"
-TEXTS = [(bundled_folder() / f"{name}.yaml").read_bytes() for name in bundled_names()]
+TEXTS = [Path(bundled_folder(), f"{name}.yaml").read_bytes() for name in bundled_names()]
 TOKEN = re.compile(rb"[\w.]+|\s+|[^\w\s]")
 TOKENS = sorted({token for text in TEXTS for token in TOKEN.findall(text)})
 OPTIONS = sorted({option for key in MENU for option in find(key).options})
@@ -130,6 +130,6 @@ def test_expressions(text: str) -> None:
 
 @pytest.mark.parametrize("name", bundled_names())
 def test_every_prefix_of_a_file(name: str) -> None:
-    text = (bundled_folder() / f"{name}.yaml").read_bytes()
+    text = Path(bundled_folder(), f"{name}.yaml").read_bytes()
     for end in range(0, len(text), len(text) // 100):
         survives(text[:end])

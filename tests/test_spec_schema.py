@@ -24,7 +24,7 @@ def test_it_is_a_schema() -> None:
 
 @pytest.mark.parametrize("name", bundled_names())
 def test_bundled_architectures(name: str) -> None:
-    assert faults((bundled_folder() / f"{name}.yaml").read_text(encoding="utf-8")) == []
+    assert faults(Path(bundled_folder(), f"{name}.yaml").read_text(encoding="utf-8")) == []
 
 
 def written(value: object) -> object:

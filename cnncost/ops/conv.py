@@ -7,20 +7,11 @@ from typing import Any, Literal
 from cnncost.cost import Operations
 from cnncost.dims import AXES, Shape, Size, Window, numel, require
 from cnncost.errors import ShapeError
-from cnncost.ops.base import (
-    Along,
-    Sight,
-    Windowed,
-    by_axis,
-    in_order,
-    layer,
-    one_per_axis,
-    pad_module,
-    require_room,
-    spatial_rank,
-    torch_padding,
-)
+from cnncost.ops.axes import by_axis, divides, one_per_axis, spatial_rank
+from cnncost.ops.base import Along, Sight, layer
 from cnncost.ops.keeping import INDICES, Kept
+from cnncost.ops.modules import in_order, pad_module
+from cnncost.ops.window import Windowed, require_room, torch_padding
 from cnncost.options import Counts, Flag, Maps, Pads, Sizes
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
@@ -101,20 +92,6 @@ class Convolving(Windowed):
         dilation = "" if self.dilation == 1 else f" d{by_axis(self.dilation)}"
         groups = "" if self.groups == 1 else f" g{self.groups}"
         return f"{self.key} {self.window_text(x)}{dilation}{groups}"
-
-
-def divides(groups: Size, channels: Size, which: str) -> None:
-    """Raise ShapeError unless `groups` divides `channels`."""
-    if type(groups) is int and groups == 1:
-        return
-    require(
-        channels % groups == 0,
-        "{groups} groups do not divide {channels} {which} channels",
-        groups=groups,
-        channels=channels,
-        which=which,
-        hint="choose a divisor of {channels}",
-    )
 
 
 @layer

@@ -8,9 +8,10 @@ from typing import Any
 from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, broadcast, ceil_div, numel, require, shown, smaller
 from cnncost.errors import ShapeError
-from cnncost.ops.base import Along, Free, Sight, Unlearned, all_but, calls, layer, unmoved
+from cnncost.ops.axes import along
+from cnncost.ops.base import Along, Free, Sight, Unlearned, all_but, layer, unmoved
 from cnncost.ops.keeping import Kept
-from cnncost.ops.pointwise import along
+from cnncost.ops.modules import calls
 from cnncost.options import Flag, Index, Parts, Range, spelled
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, broadcast, numel, require, shown
 from cnncost.errors import ShapeError
-from cnncost.ops.base import Op, Sight, Unlearned, calls, layer, unmoved
+from cnncost.ops.base import Op, Sight, Unlearned, layer, unmoved
 from cnncost.ops.keeping import Kept
+from cnncost.ops.modules import calls
 from cnncost.options import Flag
 
 

@@ -6,10 +6,9 @@ from typing import Any
 
 from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, numel, require
-from cnncost.ops.base import Along, Elementwise, Op, Sight, all_but, channels_of, layer, spatial_rank, unmoved
-from cnncost.ops.conv import divides
+from cnncost.ops.axes import along, channels_of, divides, spatial_rank
+from cnncost.ops.base import Along, Elementwise, Op, Sight, all_but, layer, unmoved
 from cnncost.ops.keeping import Kept
-from cnncost.ops.pointwise import along
 from cnncost.options import Flag, Index, Rank, Real
 
 

@@ -7,21 +7,11 @@ from typing import Any
 from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, common_divisor, numel, require
 from cnncost.errors import ShapeError
-from cnncost.ops.base import (
-    Along,
-    Sight,
-    Unlearned,
-    Windowed,
-    by_axis,
-    calls,
-    in_order,
-    layer,
-    one_per_axis,
-    pad_module,
-    spatial_rank,
-    torch_padding,
-)
+from cnncost.ops.axes import by_axis, one_per_axis, spatial_rank
+from cnncost.ops.base import Along, Sight, Unlearned, layer
 from cnncost.ops.keeping import INDICES, Kept
+from cnncost.ops.modules import calls, in_order, pad_module
+from cnncost.ops.window import Windowed, torch_padding
 from cnncost.options import Flag, OptionalSize, OptionalSizes, Pads, Real, Sizes, SizesOrNone
 
 

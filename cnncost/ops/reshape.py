@@ -8,23 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from cnncost.cost import Operations
 from cnncost.dims import AXES, Shape, Size, numel, require, scaled, shown
 from cnncost.errors import ShapeError
-from cnncost.ops.base import (
-    Along,
-    Free,
-    Sight,
-    Unlearned,
-    calls,
-    channels_of,
-    layer,
-    one_per_axis,
-    pad_module,
-    require_room,
-    spatial_rank,
-    unmoved,
-)
-from cnncost.ops.conv import divides
+from cnncost.ops.axes import along, channels_of, divides, one_per_axis, spatial_rank
+from cnncost.ops.base import Along, Free, Sight, Unlearned, layer, unmoved
 from cnncost.ops.keeping import Kept
-from cnncost.ops.pointwise import along
+from cnncost.ops.modules import calls, pad_module
+from cnncost.ops.window import require_room
 from cnncost.options import Amounts, Axes, Factor, Flag, Index, OptionalSizes, Real, Target, spelled
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from cnncost.spec.document import read_document
@@ -12,7 +13,7 @@ def catalogue() -> list[dict[str, Any]]:
     """name (what `report` takes), title, year, family, about and file of every bundled architecture, sorted by name."""
     entries = []
     for name in bundled_names():
-        about = read_document(open_spec(str(bundled_folder() / f"{name}.yaml"))).about
+        about = read_document(open_spec(os.path.join(bundled_folder(), f"{name}.yaml"))).about
         entries.append(
             {
                 "name": name,

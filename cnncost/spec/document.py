@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 from cnncost.errors import SpecError, UsageError, Where, did_you_mean
@@ -96,7 +96,7 @@ def read_document(source: Source, chain: tuple[str, ...] = ()) -> Document:
     from cnncost.spec.extend import merged
 
     base = _base_document(top["extends"], source, chain)
-    about.setdefault("name", Path(source.file).stem)
+    about.setdefault("name", os.path.splitext(os.path.basename(source.file))[0])
     about.setdefault("about", None)
     return merged(base, Document(source, about, top.get("input"), parameters, blocks, layers, at))
 
@@ -124,13 +124,13 @@ def _base_document(item: Item, source: Source, chain: tuple[str, ...]) -> Docume
         hint = "write `extends: resnet50`, or a path from this file's folder"
         fail(f"extends must name a file or a bundled network, got {kind_of_value(item.value)}", item.at, hint)
     try:
-        base = open_spec(item.value, source.path.parent if source.path else Path())
+        base = open_spec(item.value, os.path.dirname(source.path) if source.path else "")
     except UsageError as e:
         fail(f"extends {e.message}", item.at, e.hint)
     chain = (*chain, _identity(source))
     if _identity(base) in chain:
         circle = [*chain[chain.index(_identity(base)) :], _identity(base)]
-        names = " -> ".join(Path(p).name for p in circle)
+        names = " -> ".join(os.path.basename(p) for p in circle)
         fail(f"extends in a circle: {names}", item.at, "give the file another name than the network it extends")
     if len(chain) >= EXTENDS_AT_MOST:
         fail(f"extends a chain of more than {EXTENDS_AT_MOST} files", item.at, "extend an earlier one of them")
@@ -138,4 +138,4 @@ def _base_document(item: Item, source: Source, chain: tuple[str, ...]) -> Docume
 
 
 def _identity(source: Source) -> str:
-    return str(source.path.resolve() if source.path else source.file)
+    return os.path.realpath(source.path) if source.path else source.file

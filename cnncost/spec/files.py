@@ -1,4 +1,7 @@
-"""Where specs come from: a path, standard input, or the bundled architectures."""
+"""Where specs come from: a path, standard input, or the bundled architectures.
+
+Paths are strings: pathlib would add a twentieth to the start-up of the command line.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import os
 import stat
 import sys
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 from cnncost.errors import SpecError, UsageError, Where, did_you_mean
@@ -21,27 +23,27 @@ class Source(NamedTuple):
 
     text: str
     file: str
-    path: Path | None
+    path: str | None
     bundled: bool
 
 
 @cache
-def bundled_folder() -> Path:
+def bundled_folder() -> str:
     """architectures/: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).parent.parent
-    inside = package / "architectures"
-    return inside if inside.is_dir() else package.parent / "architectures"
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    inside = os.path.join(package, "architectures")
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(package), "architectures")
 
 
 def bundled_names() -> list[str]:
     """Names of the bundled architectures, sorted."""
-    return sorted(p.stem for p in bundled_folder().glob("*.yaml"))
+    return sorted(name[: -len(".yaml")] for name in os.listdir(bundled_folder()) if name.endswith(".yaml"))
 
 
-def open_spec(spec: str, beside: Path | None = None) -> Source:
+def open_spec(spec: str, beside: str | None = None) -> Source:
     """Read a spec by path or bundled name; `-` is standard input.
 
-    A file in the current folder (or `beside`, for extends) comes first; a bare name that is no
+    A file in the current folder (or in `beside`, for extends) comes first; a bare name that is no
     file, with or without .yaml, is a bundled architecture. Raises UsageError, and SpecError for what
     is not text.
     """
@@ -52,7 +54,7 @@ def open_spec(spec: str, beside: Path | None = None) -> Source:
         found = _found(spec, beside)
         if found is not None:
             return found
-        if spec and (beside or Path()).joinpath(spec).is_dir():
+        if spec and os.path.isdir(os.path.join(beside or "", spec)):
             raise UsageError(f"{shown} is a directory", hint="give a file, or the name of a bundled architecture")
     except OSError as e:
         raise UsageError(f"{shown}: {e.strerror or e}", hint="give a file that can be read") from None
@@ -65,31 +67,31 @@ def open_spec(spec: str, beside: Path | None = None) -> Source:
     raise UsageError(f"{shown}: no such file{bundled}", hint=hint)
 
 
-def _found(spec: str, beside: Path | None) -> Source | None:
-    path = beside / spec if beside else Path(spec)
-    if path.is_file() or _is_pipe(path):
-        return Source(_read(path, str(path)), str(path), path, False)
-    if beside and spec:
-        path = path.with_name(path.name + ".yaml")
-        if path.is_file():
-            return Source(_read(path, str(path)), str(path), path, False)
+def _found(spec: str, beside: str | None) -> Source | None:
+    path = os.path.join(beside or "", spec)
+    if os.path.isfile(path) or _is_pipe(path):
+        return Source(_read(path, path), path, path, False)
+    if beside is not None and spec and os.path.isfile(path := f"{path}.yaml"):
+        return Source(_read(path, path), path, path, False)
     bundled = _bundled(spec)
-    return Source(_read(bundled, bundled.name), bundled.name, bundled, True) if bundled else None
+    return (
+        Source(_read(bundled, os.path.basename(bundled)), os.path.basename(bundled), bundled, True) if bundled else None
+    )
 
 
-def _is_pipe(path: Path) -> bool:
-    return path.exists() and stat.S_ISFIFO(path.stat().st_mode)
+def _is_pipe(path: str) -> bool:
+    return os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
 
 
-def _bundled(spec: str) -> Path | None:
+def _bundled(spec: str) -> str | None:
     name = spec
     for suffix in SUFFIXES:
         name = name.removesuffix(suffix)
-    path = bundled_folder() / f"{name}.yaml"
-    return path if name and Path(name).name == name and path.is_file() else None
+    path = os.path.join(bundled_folder(), f"{name}.yaml")
+    return path if name and os.path.basename(name) == name and os.path.isfile(path) else None
 
 
-def _read(path: Path, name: str) -> str:
+def _read(path: str, name: str) -> str:
     with open(path, "rb") as f:
         return _decoded(f.read(BYTES_AT_MOST + 1), name)
 
