@@ -68,6 +68,11 @@ class OptionError(SpecError):
     option: str | None = None
 
 
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: 1 size, 3 sizes."""
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
 def did_you_mean(word: str, known: Iterable[str], synonyms: dict[str, str] | None = None) -> str:
     """A hint for an unknown name: the nearest known one, else the list of what there is."""
     known = list(known)

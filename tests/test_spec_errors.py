@@ -288,6 +288,23 @@ GIVEN: list[tuple[dict[str, Any], str]] = [
         "the spec has the inputs input, and no input is given\nhint: give each by name: input=3x224x224",
     ),
     (
+        {"input": "1x3x224x224"},
+        "input 1x3x224x224 has 4 sizes, and the spec's input 3x32x32 has 3\n"
+        "hint: leave the batch out: it is given by itself (--batch)",
+    ),
+    (
+        {"input": 2 * (3,)},
+        "input 3x3 has 2 sizes, and the spec's input 3x32x32 has 3\nhint: give a size for each of 3x32x32",
+    ),
+    (
+        {"input": "9"},
+        "input 9 has 1 size, and the spec's input 3x32x32 has 3\nhint: give a size for each of 3x32x32",
+    ),
+    (
+        {"input": (3, np.array([8, 9]))},
+        "input [3, [8 9]] has 2 sizes, and the spec's input 3x32x32 has 3\nhint: give a size for each of 3x32x32",
+    ),
+    (
         {"input": "1x1x1"},
         "base.yaml:4:38: layer a.conv: a window of 3 is larger than its input of 1 (height)\n"
         f"hint: with 0 + 0 of padding the window reaches 3: {WINDOW}",
@@ -309,6 +326,15 @@ def test_arguments(given: dict[str, Any], expected: str, folder: Path) -> None:
 def test_a_spec_without_parameters_says_so(folder: Path) -> None:
     Path("net.yaml").write_text("input: 3x8x8\nlayers: {a: relu}\n")
     assert message("net.yaml", set={"width": 2}) == "no parameter width to set\nhint: net.yaml declares none"
+
+
+def test_inputs_with_other_axes_than_the_spec_has(folder: Path) -> None:
+    Path("net.yaml").write_text("input: {a: 3x8x8, b: [n, 2 * n]}\nparameters: {n: 4}\nlayers: {c: relu}\n")
+    assert len(cnncost.load("net.yaml", input={"a": "1x2x3", "b": "5x6"})) == 1
+    assert message("net.yaml", input={"a": "1x2x3", "b": "5x6x7"}) == (
+        "input b 5x6x7 has 3 sizes, and the spec's input [n, 2 * n] has 2\n"
+        "hint: leave the batch out: it is given by itself (--batch)"
+    )
 
 
 def doubling(depth: int, leaf: str) -> str:

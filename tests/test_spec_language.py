@@ -467,7 +467,8 @@ def test_input_and_batch_overrides() -> None:
         graph = net(text, input=size, batch=np.int64(2))
         assert graph.nodes[-1].shape == (2, 4, 9, 7)
         assert all(type(n) is int for n in graph.nodes[-1].shape)
-    assert net("layers: {a: relu}\n", input="3x4x5").nodes[-1].shape == (1, 3, 4, 5)
+    for size in ("7", "3x4x5", "3x4x5x6"):  # the spec declares none
+        assert len(net("layers: {a: relu}\n", input=size).nodes[-1].shape) == 2 + size.count("x")
 
 
 SET = """

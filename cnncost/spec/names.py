@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cnncost.dims import Shape, is_array
-from cnncost.errors import OptionError, SpecError, UsageError, did_you_mean
+from cnncost.dims import Shape, is_array, shown
+from cnncost.errors import OptionError, SpecError, UsageError, counted, did_you_mean
 from cnncost.options import KINDS, spelled
 from cnncost.spec.document import INPUT, Document, fail, kind_of_value, placed
 from cnncost.spec.expr import evaluate
@@ -154,7 +154,24 @@ def input_shapes(doc: Document, given: Any, names: Names) -> dict[str, Shape]:
         hint = f"give each by name: {', '.join(f'{n}=3x224x224' for n in several)}"
         got = ", ".join(map(str, given)) or "no input"
         raise UsageError(f"the spec has the inputs {', '.join(several)}, and {spelled(got)} is given", hint=hint)
-    return {name: parse_shape(given[name]) for name in several}
+    shapes = {name: parse_shape(given[name]) for name in several}
+    for name, item in declared.items():
+        _same_axes(f"input {name}" if len(several) > 1 else "input", shapes[name], item)
+    return shapes
+
+
+def _same_axes(what: str, given: Shape, item: Item) -> None:
+    """Raise UsageError where an input has other axes than the spec's: layers would slide over others, unnoticed."""
+    sizes = declared = plain(item)
+    if not isinstance(sizes, list):
+        sizes = str(declared).split("x") if _SHAPE.fullmatch(str(declared)) else given
+    if len(given) == len(sizes):
+        return
+    hint = "leave the batch out: it is given by itself (--batch)"
+    if len(given) != len(sizes) + 1:
+        hint = f"give a size for each of {spelled(declared)}"
+    has = f"{spelled(shown(given))} has {counted(len(given), 'size')}"
+    raise UsageError(f"{what} {has}, and the spec's input {spelled(declared)} has {len(sizes)}", hint=hint)
 
 
 def _declared(item: Item) -> dict[str, Item]:
