@@ -96,7 +96,7 @@ def common_divisor(a: Size, b: Size) -> Size:
     if is_array(a) or is_array(b):
         import numpy as np
 
-        return np.gcd(a, b)
+        return np.gcd(np.asarray(a, np.int64), np.asarray(b, np.int64))
     return gcd(a, b)
 
 
@@ -126,13 +126,17 @@ def round_to(value: Any, divisor: int) -> Any:
 
 
 def broadcast(a: Shape, b: Shape) -> Shape:
-    """The shape of an element-wise operation on two tensors; trailing axes are aligned.
+    """The shape of an element-wise operation on two tensors, axis by axis.
 
-    Raises ShapeError where two sizes differ and neither is 1.
+    Raises ShapeError where two sizes differ and neither is 1, or the numbers of axes differ: NumPy
+    and PyTorch then align the last axes, and so the batch of one tensor with another axis.
     """
-    rank = max(len(a), len(b))
-    a_full, b_full = (1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b
-    for m, n in zip(a_full, b_full):
+    if len(a) != len(b):
+        raise ShapeError(
+            f"shapes {shown(a)} and {shown(b)} do not join: they have {len(a)} and {len(b)} axes",
+            hint="give both the same axes, batch first: keep: true on global pools, or reshape",
+        )
+    for m, n in zip(a, b):
         require(
             (m == n) | (m == 1) | (n == 1),
             "shapes {a} and {b} do not join",
@@ -141,7 +145,7 @@ def broadcast(a: Shape, b: Shape) -> Shape:
             hint="each pair of sizes must be equal, or one of them 1; check `from`",
         )
     # One of the two is 1 wherever they differ, so the larger is the result.
-    return tuple(larger(m, n) for m, n in zip(a_full, b_full))
+    return tuple(larger(m, n) for m, n in zip(a, b))
 
 
 def shown(shape: Iterable[Any]) -> Any:

@@ -168,12 +168,11 @@ def predicted(case: Case, y: tuple[int, ...], position: tuple[int, ...]) -> list
     """
     sight = case.op().sight(y, *case.shapes)
     assert len(sight) == len(y) - 1
-    return [_of_input(sight, len(y) if len(case.shapes) > 1 else 0, x, position) for x in case.shapes]
+    return [_of_input(sight, x, position) for x in case.shapes]
 
 
-def _of_input(sight: Any, rank: int, x: tuple[int, ...], position: tuple[int, ...]) -> Extent | None:
-    shift = max(rank - len(x), 0)  # a broadcast input may have fewer axes; the last ones are aligned
-    looks = {along.axis - shift: (along, o) for along, o in zip(sight, position) if along is not None}
+def _of_input(sight: Any, x: tuple[int, ...], position: tuple[int, ...]) -> Extent | None:
+    looks = {along.axis: (along, o) for along, o in zip(sight, position) if along is not None}
     extent = []
     for axis, n in list(enumerate(x))[1:]:
         low, high = 0, n - 1
@@ -296,11 +295,8 @@ def shape_sweeps(case: Case) -> list[list[tuple[tuple[int, ...], ...]]]:
     """Input shapes at each point: all sizes above 1 grow together, or those of the last axes, or the batch alone."""
 
     def grown(first: int, last: int) -> list[tuple[tuple[int, ...], ...]]:
-        rank = max(map(len, case.shapes))
-
         def grow(x: tuple[int, ...], point: int) -> tuple[int, ...]:
-            shift = rank - len(x)
-            return tuple(n * (1 + point) if n > 1 and first <= a + shift < last else n for a, n in enumerate(x))
+            return tuple(n * (1 + point) if n > 1 and first <= a < last else n for a, n in enumerate(x))
 
         return [tuple(grow(x, point) for x in case.shapes) for point in range(POINTS)]
 

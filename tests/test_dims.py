@@ -90,9 +90,13 @@ def test_round_to_is_the_nearest_multiple_and_never_a_tenth_less() -> None:
         same_for_arrays(lambda v, d=divisor: round_to(v, d), wide, exact=lambda v, d=divisor: nearest(v, d))
 
 
-def test_broadcast_is_numpys() -> None:
+def test_broadcast_is_numpys_of_tensors_with_the_same_axes() -> None:
     shapes = [s for rank in range(4) for s in product((1, 2, 3), repeat=rank)]
     for a, b in product(shapes, shapes):
+        if len(a) != len(b):
+            with pytest.raises(ShapeError, match=f"they have {len(a)} and {len(b)} axes"):
+                broadcast(a, b)
+            continue
         try:
             want = np.broadcast_shapes(a, b)
         except ValueError:

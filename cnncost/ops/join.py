@@ -16,7 +16,7 @@ from cnncost.options import Flag, Index, Parts, Range, spelled
 
 
 class Join(Unlearned):
-    """Shared by the element-wise joins. Shapes are broadcast as in PyTorch: sizes equal, or one of them 1."""
+    """Shared by the element-wise joins. Shapes have the same axes, their sizes equal or one of them 1."""
 
     arity = (2, None)
     inplace: Any
@@ -24,9 +24,10 @@ class Join(Unlearned):
     def shape(self, *x: Shape) -> Shape:
         y = reduce(broadcast, x)
         if self.inplace:
-            same = len(y) == len(x[0])
-            for ok in (same, *(m == n for m, n in zip(y, x[0]))):
-                require(ok, "in place, the result {y} must have the first input's shape {x}", y=shown(y), x=shown(x[0]))
+            for m, n in zip(y, x[0]):
+                require(
+                    m == n, "in place, the result {y} must have the first input's shape {x}", y=shown(y), x=shown(x[0])
+                )
         return y
 
     def sight(self, y: Shape, *x: Shape) -> Sight:

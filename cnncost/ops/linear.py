@@ -54,7 +54,7 @@ class Linear(Op):
 
 @layer
 class MatMul(Unlearned):
-    """Matrix product of two inputs, ... x m x k by ... x k x n; leading axes are broadcast. (torch.matmul)
+    """Matrix product of two inputs, N x ... x m x k by N x ... x k x n. (torch.matmul)
 
     Attention is two of them: queries by keys, and the softmax of that by values.
     """
@@ -62,8 +62,11 @@ class MatMul(Unlearned):
     key, main, arity = "matmul", None, (2, 2)
 
     def shape(self, a: Shape, b: Shape) -> Shape:
-        if len(a) < 2 or len(b) < 2:
-            raise ShapeError(f"matmul needs matrices and got {shown(a)} by {shown(b)}")
+        if len(a) != len(b) or len(a) < 3:
+            raise ShapeError(
+                f"matmul takes two inputs of equal axes, batch x rows x columns or more, got {shown(a)} by {shown(b)}",
+                hint="reshape one of them",
+            )
         require(
             a[-1] == b[-2],
             "matmul of {a} by {b}: {k} columns meet {rows} rows",
@@ -87,13 +90,13 @@ class MatMul(Unlearned):
     def keeps(self, y: Shape, a: Shape, b: Shape) -> tuple[Kept, ...]:
         """Both inputs; of one that PyTorch must copy to make its leading axes one, the copy.
 
-        It copies where some leading axes are broadcast and some are not; and the second input where
-        one matrix meets many of several rows and columns along one axis, which then become one.
+        It copies where some leading axes are broadcast and some are not; and, where the batch is the
+        only one of them, the second input if one matrix meets many of several rows and columns.
         """
         all_a, all_b, leading = numel(a[:-2]), numel(b[:-2]), numel(y[:-2])
         copied_a: Size = (all_a != 1) * (all_a != leading)
         copied_b: Size = (all_b != 1) * (all_b != leading)
-        if len(a) == 2 or len(a) == len(b) == 3:
+        if len(a) == 3:
             copied_b = (all_a == 1) * (all_b != 1) * (b[-2] != 1) * (b[-1] != 1)
         return (
             Kept("input", numel(a) * (1 - copied_a), 0),
