@@ -273,3 +273,30 @@ def test_a_graph_over_arrays_gives_at_each_point_what_that_point_gives() -> None
             for name, value in report.total._asdict().items():
                 assert numpy.broadcast_to(value, (3, 4))[i, j] == getattr(point.total, name), name
     assert type(report.total.params) is int  # it depends on neither, and stays a number
+
+
+def test_counts_beyond_int64_are_refused_not_wrapped(tmp_path) -> None:
+    text = """
+input: 64x512x512
+parameters: {width: 64}
+layers:
+  a: {conv: width, kernel: 7, padding: 3}
+  b: {conv: width, kernel: 7, padding: 3}
+"""
+    path = spec(tmp_path, text)
+    widths = numpy.array([64, 200_000])
+    assert cnncost.analyze(path, set={"width": 200_000}, batch=256).total.macs > 2**63
+    with pytest.raises(cnncost.UsageError, match=r"a count passes 2\^63"):
+        cnncost.analyze(path, set={"width": widths}, batch=256)
+    assert cnncost.analyze(path, set={"width": widths}).total.macs.max() < 2**63
+
+
+def test_strict_holds_at_every_design_point() -> None:
+    with pytest.raises(cnncost.ShapeError, match=r"\(230 \+ 0 \+ 0 - 11\) / 4"):
+        cnncost.analyze("alexnet", input=(3, numpy.array([227, 230]), 227), strict=True)
+    cnncost.analyze("alexnet", input=(3, numpy.array([227, 291]), 227), strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["float16", torch.float16, numpy.dtype("float16")])
+def test_dtypes_by_other_names(dtype) -> None:
+    assert cnncost.analyze("lenet5", dtype=dtype).dtype == "fp16"

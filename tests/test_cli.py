@@ -63,6 +63,10 @@ def tiny(folder: Path) -> Path:
         ("help-list.txt", "list --help"),
         ("help-schema.txt", "schema --help"),
         ("help-completion.txt", "completion --help"),
+        ("help-ops.txt", "ops --help"),
+        ("ops.txt", "ops"),
+        ("ops-conv.txt", "ops conv"),
+        ("report-alexnet-by-field.txt", "report alexnet --sort receptive_field --columns name,receptive_field,output"),
     ],
 )
 def test_whole_output(tiny, run, golden, name, arguments, monkeypatch) -> None:
@@ -253,6 +257,90 @@ def test_a_file_is_never_overwritten_without_force(folder, run) -> None:
     assert os.listdir(folder) == ["a.json"]
 
 
+def test_a_report_never_replaces_the_spec_it_reads(tiny, run) -> None:
+    Path("net").write_text(TINY)
+    for spec, output in (("tiny.yaml", "tiny.yaml"), ("tiny.yaml", "other.yml"), ("net", "net"), ("net", "./net")):
+        result = run("report", spec, "-o", output, "--force", "--format", "table")
+        assert result.code == 2
+        assert "would lose the spec" in result.err
+    assert tiny.read_text() == Path("net").read_text() == TINY
+
+
+def test_links_are_written_through_and_permissions_kept(folder, run) -> None:
+    Path("real.json").write_text("old")
+    Path("real.json").chmod(0o600)
+    Path("link.json").symlink_to("real.json")
+    Path("dangling.json").symlink_to("nowhere.json")
+    assert run("report", "lenet5", "-o", "link.json").code == 2
+    assert run("report", "lenet5", "-o", "link.json", "--force").code == 0
+    assert Path("link.json").is_symlink()
+    assert json.loads(Path("real.json").read_text())["name"] == "LeNet-5"
+    assert Path("real.json").stat().st_mode & 0o777 == 0o600
+    assert run("report", "lenet5", "-o", "dangling.json").code == 0
+    assert Path("dangling.json").is_symlink()
+    assert Path("nowhere.json").exists()
+
+
+def test_a_failed_write_leaves_nothing(folder, run, monkeypatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.link", full)
+    result = run("report", "lenet5", "-o", "a.json")
+    assert (result.code, result.err) == (2, "error: a.json: No space left on device\nhint: nothing was written\n")
+    assert os.listdir(folder) == []
+
+
+def test_devices_and_pipes_need_no_force_and_never_hang(folder, run) -> None:
+    assert run("report", "lenet5", "-o", "/dev/null").code == 0
+    assert run("report", "lenet5", "-o", "-").out == run("report", "lenet5").out
+    os.mkfifo("pipe")
+    assert run("report", "lenet5", "-o", "pipe", "--force").code == 2
+
+
+@pytest.mark.parametrize("arguments", ["report alexnet >&-", "report - <&-", "report alexnet > /dev/full"])
+def test_closed_and_full_standard_streams(folder, arguments) -> None:
+    command = f"{sys.executable} -m cnncost {arguments}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: standard ")
+    assert "Traceback" not in result.stderr
+
+
+def test_no_command_shows_the_help(run) -> None:
+    result = run()
+    assert result.code == 2
+    assert result.err.startswith("Usage: cnncost")
+
+
+def test_names_cannot_steer_the_terminal(folder, run) -> None:
+    Path("net.yaml").write_text('name: "\\u202Eevil\\u0007\\u001b]0;x\\u0007"\ninput: 3x8x8\nlayers: {a: relu}\n')
+    for format_ in ("table", "markdown"):
+        out = run("report", "net.yaml", "--format", format_).out
+        assert out.replace("\n", "").isprintable()
+        assert "\\u202eevil" in out
+
+
+def test_rows_sort_by_what_cells_mean(run) -> None:
+    def column(name: str, *options: str) -> list[str]:
+        out = run("report", "alexnet", "--format", "csv", "--columns", name, "--sort", name, *options).out
+        return [cell for row in list(csv.reader(io.StringIO(out)))[1:] for cell in row]
+
+    fields = [int(n) for n in column("receptive_field")]
+    assert fields == sorted(fields, reverse=True)
+    elements = [eval(shape.replace("x", "*")) for shape in column("output")]
+    assert elements == sorted(elements, reverse=True)
+    assert column("kind") == sorted(column("kind"))
+
+
+def test_completion_of_columns(monkeypatch) -> None:
+    line = "cnncost report alexnet --columns name,rec"
+    env = {**os.environ, "_CNNCOST_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": "4"}
+    code = "import sys; sys.argv = ['cnncost']; from cnncost.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, check=False)
+    assert result.stdout == "plain,name,receptive_field\n"
+
+
 # ---- bad input ---------------------------------------------------------------------------------
 
 WRONG = {
@@ -272,10 +360,8 @@ WRONG = {
     "report alexnet --batch 0": None,
     "report alexnet --batch -3": None,
     "report alexnet --columns name,mac": "error: unknown column mac\nhint: did you mean macs?\n",
-    "report alexnet --sort mac": "error: unknown column mac\nhint: did you mean macs?\n",
-    "report alexnet --sort macs,params": (
-        "error: --sort macs,params: one column\nhint: cnncost report --list-columns names them\n"
-    ),
+    "report alexnet --sort mac": None,
+    "report alexnet --sort macs,params": None,
     "report alexnet --set widht=2": "error: no parameter widht to set\nhint: known here: classes\n",
     "report alexnet --set classes": (
         "error: --set classes: no name=value\nhint: write --set width=0.5 or --set depths.2=36\n"
@@ -283,7 +369,19 @@ WRONG = {
     "report alexnet --input 3x22": None,
     "report alexnet --input 3xax9": None,
     "report alexnet --input a=3x9x9": None,
-    "report alexnet -o .": "error: .: is a directory\nhint: give a file name\n",
+    "report alexnet -o .": "error: . is no file name\nhint: give the name of a file to write\n",
+    "report alexnet -o new/": None,
+    "report alexnet -o report.xlsx": None,
+    "report alexnet -o alexnet.yaml": None,
+    "report alexnet --depth 2": None,
+    "report alexnet --force": None,
+    "report alexnet --format json --columns macs": None,
+    "report alexnet --format csv --units M": None,
+    "report alexnet --columns ,": None,
+    "report alexnet --dtype fp12": None,
+    "report alexnet -i a=3x9x9 -i a=3x8x8": None,
+    "ops conv2d": "error: unknown op conv2d\nhint: did you mean conv?\n",
+    "alexnet": "error: unknown command alexnet\nhint: write cnncost report alexnet\n",
     "report alexnet -o no/such/folder.json": None,
     "report alexnet --format xml": None,
     "schema specs": None,
@@ -313,7 +411,7 @@ def test_a_fault_of_our_own_says_so(run, monkeypatch) -> None:
     def broken(*_: object) -> None:
         raise AssertionError("planted")
 
-    monkeypatch.setattr("cnncost.analysis.report.analyze", broken)
+    monkeypatch.setattr("cnncost.cli.commands.report.analyze", broken)
     result = run("report", "alexnet")
     assert result.code == 70
     assert result.err.startswith("error: cnncost failed on this input (AssertionError: planted)\nhint: this is a fault")

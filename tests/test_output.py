@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy
 import pytest
 
 import cnncost
 from cnncost.analysis.columns import COLUMNS, DEFAULT, chosen
+from cnncost.analysis.fold import ranked, top
 from cnncost.errors import UsageError
 from cnncost.output.tables import Paper, report_table, shortened
 from cnncost.output.units import Unit, bar, percent, plural, readable_bytes, unit_for
@@ -91,5 +95,45 @@ def test_every_column_has_a_value_or_a_dash_for_every_layer() -> None:
     for layer in cnncost.analyze("resnet50").layers:
         for column in COLUMNS.values():
             value = column.value(layer)
-            kind = {"text": str, "count": int, "bytes": int, "share": int, "number": float}[column.kind]
+            kinds = {"text": str, "count": int, "bytes": int, "share": int, "number": float}
+            kind = kinds.get(column.kind, tuple)
             assert value is None or type(value) is kind, column.name
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_too_many_columns_become_several_tables_of_the_width(width) -> None:
+    report = cnncost.analyze("alexnet")
+    text = report_table(report, report.layers, chosen("all"), paper=Paper(width))
+    assert max(map(len, text.splitlines())) <= max(width, 45)
+    assert text.count("conv1 ") > 3
+    for column in COLUMNS.values():
+        assert column.header.split(" (")[0] in text or column.kind == "share"
+
+
+def test_reports_show_themselves() -> None:
+    report = cnncost.analyze("lenet5")
+    assert str(report) == report_table(report, report.layers, chosen(None))
+    assert json.loads(report.to_json())["name"] == "LeNet-5"
+    assert "| C1 | conv 5x5 | 6x28x28 |" in report.to_markdown()
+    assert report["C1"] is report.layers[0]
+    with pytest.raises(KeyError):
+        report["C9"]
+
+
+def test_a_report_over_arrays_is_data_only() -> None:
+    report = cnncost.analyze("lenet5", batch=numpy.array([1, 2]))
+    assert report.swept
+    assert len(report.rows()) == len(report.layers)
+    assert report._repr_html_() is None
+    assert str(report) == repr(report)
+    for show in (cnncost.Report.to_json, cnncost.Report.to_markdown):
+        with pytest.raises(UsageError, match="over arrays"):
+            show(report)
+
+
+def test_the_bar_is_scaled_to_the_rows_that_are_listed() -> None:
+    report = cnncost.analyze("resnet50")
+    rows = top(ranked(report.layers, lambda row: row.macs), 3)
+    lines = report_table(report, rows, chosen(None)).splitlines()
+    assert lines[4].endswith("█" * 16)
+    assert "█" not in next(line for line in lines if line.startswith("(the others)"))

@@ -9,6 +9,8 @@ from cnncost.analysis.report import LayerReport, Report
 from cnncost.cost import total
 
 BY = ("layer", "block", "op")
+OTHERS = "(the others)"
+"""Name of the row of all that `top` leaves out."""
 
 
 def fold(report: Report, by: str = "layer", depth: int = 1) -> list[LayerReport]:
@@ -22,41 +24,41 @@ def fold(report: Report, by: str = "layer", depth: int = 1) -> list[LayerReport]
     for row in report.layers:
         groups.setdefault(key(row), []).append(row)
     return [
-        rows[0]._replace(name=name) if len(rows) == 1 else together(name, rows, by == "op")
+        rows[0]._replace(name=name) if len(rows) == 1 else together(name, rows, in_order=by == "block")
         for name, rows in groups.items()
     ]
 
 
-def together(name: str, rows: list[LayerReport], mixed: bool = False) -> LayerReport:
-    """One row for several: costs added; shape and field are the last one's, if they belong in order."""
+def together(name: str, rows: list[LayerReport], in_order: bool) -> LayerReport:
+    """One row for several: costs added. Rows in order end in a shape, see a field and take inputs; others do not."""
     last, inside = rows[-1], {row.name for row in rows}
-    outer = dict.fromkeys(i for row in rows for i in row.inputs if i not in inside)
+    ops = {row.op for row in rows}
     return last._replace(
         name=name,
-        op=last.op if len({row.op for row in rows}) == 1 else "block",
+        op=ops.pop() if len(ops) == 1 else "block" if in_order else "mixed",
         kind=f"{len(rows)} layers",
-        inputs=() if mixed else tuple(outer),
-        output_shape=() if mixed else last.output_shape,
+        inputs=tuple(dict.fromkeys(i for row in rows for i in row.inputs if i not in inside)) if in_order else (),
+        output_shape=last.output_shape if in_order else (),
         cost=total(row.cost for row in rows),
         dropped=(),
         uneven=(),
-        receptive_field=None if mixed else last.receptive_field,
+        receptive_field=last.receptive_field if in_order else None,
         shares=None,
-        where=rows[0].where,
+        where=None,
     )
 
 
-def ranked(rows: Iterable[LayerReport], value: Callable[[LayerReport], Any]) -> list[LayerReport]:
+def ranked(rows: Iterable[LayerReport], rank: Callable[[LayerReport], Any]) -> list[LayerReport]:
     """Rows by a value, largest first, texts from A; rows without a value last, equals in order."""
     rows = list(rows)
-    present = [row for row in rows if value(row) is not None]
-    text = any(isinstance(value(row), str) for row in present)
-    present.sort(key=value, reverse=not text)
-    return present + [row for row in rows if value(row) is None]
+    present = [row for row in rows if rank(row) is not None]
+    numbers = all(isinstance(rank(row), (int, float)) for row in present)
+    present.sort(key=rank, reverse=numbers)
+    return present + [row for row in rows if rank(row) is None]
 
 
 def top(rows: list[LayerReport], count: int) -> list[LayerReport]:
     """The first `count` rows, and the rest as one, so that the sums stay the network's."""
     if len(rows) <= count + 1:
         return rows
-    return [*rows[:count], together("(the others)", rows[count:], mixed=True)]
+    return [*rows[:count], together(OTHERS, rows[count:], in_order=False)]

@@ -8,12 +8,16 @@ from typing import Any, NamedTuple
 
 from cnncost.analysis.receptive import ReceptiveField, receptive_fields
 from cnncost.cost import Cost, total
-from cnncost.dims import AXES, Shape, Size, is_array
+from cnncost.dims import AXES, Shape, Size, is_array, require
 from cnncost.errors import ShapeError, UsageError, Where, did_you_mean
 from cnncost.graph import Graph, Node
 
 DTYPES = {"fp64": 8, "fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2, "fp8": 1, "int8": 1}
 """Bytes of one element."""
+LARGEST_COUNT = 2.0**62
+"""Counts over arrays end here: int64 with a bit to spare for what floating point rounds."""
+DTYPE_NAMES = {"float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "half": "fp16"}
+"""What NumPy and PyTorch call some of them."""
 
 CONVENTIONS = (
     "MACs: multiply-accumulates of convolutions, linear layers and matrix products; taps on padding count.",
@@ -74,7 +78,8 @@ class LayerReport(NamedTuple):
     @property
     def intensity(self) -> Any:
         """FLOPs per byte moved; None where nothing moves."""
-        return self.flops / self.moved_bytes if self.moved_bytes else None
+        moved = self.moved_bytes
+        return None if not is_array(moved) and moved == 0 else self.flops / moved
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,11 +108,33 @@ class Report:
         figures = f"params={self.total.params}, macs={self.total.macs}, flops={self.total.flops}"
         return f"<Report of {self.name}: {len(self.layers)} layers, batch={self.batch}, {figures}>"
 
+    def __str__(self) -> str:
+        """The report as `cnncost report` prints it into a pipe; over arrays, repr()."""
+        if self.swept:
+            return repr(self)
+        from cnncost.analysis.columns import chosen
+        from cnncost.output.tables import report_table
+
+        return report_table(self, self.layers, chosen(None))
+
+    def __getitem__(self, name: str) -> LayerReport:
+        """A layer by name. Raises KeyError."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    @property
+    def swept(self) -> bool:
+        """Whether counts are arrays, with an entry a design point."""
+        return any(map(is_array, self.total))
+
     @property
     def per_image(self) -> dict[str, Any]:
-        """The figures that grow with the batch, for one image."""
+        """The figures that grow with the batch, for one image; rounded down where some work is done once a batch."""
+        totals = self.totals
         grows = ("macs", "flops", "neurons", "elements_written", "activation_bytes")
-        return {name: self.totals[name] // self.batch for name in grows}
+        return {name: totals[name] // self.batch for name in grows}
 
     @property
     def totals(self) -> dict[str, Any]:
@@ -140,10 +167,24 @@ class Report:
 
         return [row(layer) for layer in self.layers]
 
-    def _repr_html_(self) -> str:
+    def to_json(self) -> str:
+        """The JSON report, a public format: `cnncost schema report`. Raises UsageError over arrays."""
+        from cnncost.output.records import to_json
+
+        return to_json(self)
+
+    def to_markdown(self) -> str:
+        """The report's usual columns for a document. Raises UsageError over arrays."""
+        from cnncost.analysis.columns import chosen
+        from cnncost.output.records import to_markdown
+
+        return to_markdown(self, self.layers, chosen(None))
+
+    def _repr_html_(self) -> str | None:
+        """The table for a notebook; over arrays nothing, and the notebook shows repr()."""
         from cnncost.output.notebook import html_table
 
-        return html_table(self)
+        return None if self.swept else html_table(self)
 
 
 def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False) -> Report:
@@ -155,22 +196,26 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False) -> Report:
     A graph whose sizes are arrays gives arrays of counts; receptive fields and borders are those of
     one network, and left out then.
     """
-    if dtype not in DTYPES:
-        raise UsageError(f"unknown dtype {dtype}", hint=did_you_mean(dtype, DTYPES))
+    dtype = DTYPE_NAMES.get(str(dtype).removeprefix("torch."), dtype)
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise UsageError(f"unknown dtype {dtype}", hint=did_you_mean(str(dtype), DTYPES))
     shapes, size = graph.shapes, DTYPES[dtype]
     swept = any(is_array(n) for shape in shapes.values() for n in shape)
     fields = {} if swept else receptive_fields(graph)
+    if swept:
+        _countable(graph)
     known: dict[Any, tuple[Any, ...]] = {}  # equal layers are priced once; arrays have no hash
     layers = []
     for node in graph.nodes:
         x = tuple(shapes[i] for i in node.inputs)
         key = (id(node.op), id(node) if swept else x)
         if key not in known:
-            borders = ((), ()) if swept else _borders(node, x)
+            borders = _borders(node, x)
             known[key] = (node.op.cost(node.shape, *x), node.op.describe(*x), *borders)
         cost, kind, dropped, uneven = known[key]
-        if strict and uneven:
-            raise _uneven(node, x, uneven[0])
+        if strict:
+            for axis in uneven:
+                _fits(node, x, axis)
         if node.shares:
             cost = cost._replace(weights=0, biases=0, other_params=0, buffers=0)
         layers.append(
@@ -217,17 +262,40 @@ def _borders(node: Node, x: tuple[Shape, ...]) -> tuple[tuple[Size, ...], tuple[
     if not windows:
         return (), ()
     dropped = tuple(w.dropped(places) for w, places in zip(windows, node.shape[2:]))
-    uneven = tuple(axis for axis, w in zip(AXES[len(windows)], windows) if w.leftover())
-    return dropped, uneven
+    left: Any = ((axis, w.leftover()) for axis, w in zip(AXES[len(windows)], windows))
+    return dropped, tuple(axis for axis, n in left if bool(n.any() if is_array(n) else n))
 
 
-def _uneven(node: Node, x: tuple[Shape, ...], axis: str) -> ShapeError:
+def _fits(node: Node, x: tuple[Shape, ...], axis: str) -> None:
+    """Raise ShapeError unless the window fits evenly along an axis, at every design point."""
     windows = node.op.windows(*x)
     w = windows[AXES[len(windows)].index(axis)]
-    return ShapeError(
-        f"({w.n} + {w.before} + {w.after} - {w.reach}) / {w.stride} + 1 is not whole ({axis}): "
-        "the window does not fit evenly",
-        hint=f"{w.leftover()} of the padded input is left over; without --strict it is dropped, as PyTorch does",
-        where=node.where,
-        layer=node.name,
-    )
+    try:
+        require(
+            w.leftover() == 0,
+            "({n} + {before} + {after} - {reach}) / {stride} + 1 is not whole ({axis}): the window does not fit evenly",
+            hint="{left} of the padded input is left over; without --strict it is dropped, as PyTorch does",
+            reach=w.reach,
+            left=w.leftover(),
+            axis=axis,
+            **{name: getattr(w, name) for name in ("n", "before", "after", "stride")},
+        )
+    except ShapeError as e:
+        e.where, e.layer = node.where, node.name
+        raise
+
+
+def _countable(graph: Graph) -> None:
+    """Raise UsageError where a count passes 2^63 at some design point: int64 would wrap without a word.
+
+    The counts are taken once more in floating point, where they only lose digits.
+    """
+    import numpy as np
+
+    shapes = {name: tuple(np.asarray(n, float) for n in shape) for name, shape in graph.shapes.items()}
+    flops = sum(node.op.cost(shapes[node.name], *(shapes[i] for i in node.inputs)).flops for node in graph.nodes)
+    if np.max(flops) >= LARGEST_COUNT:
+        raise UsageError(
+            f"a count passes 2^63 at the largest design point ({np.max(flops):.2g} FLOPs)",
+            hint="analyze such points one by one: single numbers have no limit",
+        )

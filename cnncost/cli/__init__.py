@@ -18,6 +18,7 @@ from cnncost.errors import CnncostError, UsageError, did_you_mean
 COMMANDS = {
     "report": "What a network costs, layer by layer and in total.",
     "list": "The bundled architectures.",
+    "ops": "The layers of the language, or one of them with its options.",
     "schema": "JSON Schema of the spec language, or of the JSON report.",
     "completion": "A script that completes commands, options and networks in your shell.",
 }
@@ -40,8 +41,10 @@ class Commands(click.Group):
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0] not in COMMANDS:
+            from cnncost.spec.files import bundled_names
+
             near = did_you_mean(args[0], COMMANDS)
-            if os.path.exists(args[0]) or args[0].endswith((".yaml", ".yml")):
+            if os.path.isfile(args[0]) or args[0].endswith((".yaml", ".yml")) or args[0] in bundled_names():
                 near = f"write cnncost report {args[0]}"
             raise UsageError(f"unknown command {args[0]}", hint=near)
         return super().resolve_command(ctx, args)
@@ -72,7 +75,8 @@ def main(argv: list[str] | None = None) -> NoReturn:
     arguments = [a for a in arguments if a != "--debug"]
     try:
         code = cli.main(arguments, prog_name="cnncost", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader of the pipe has seen enough. Python would complain again when it closes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -92,6 +96,9 @@ def _complain(error: Exception) -> int:
     if isinstance(error, CnncostError):
         _say(f"error: {error}")
         return BAD_INPUT
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        _say(error.format_message())
+        return BAD_INPUT
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "cnncost"
         _say(f"error: {error.format_message()}\nhint: {command} --help")
@@ -100,7 +107,7 @@ def _complain(error: Exception) -> int:
         _say(f"error: {error.format_message()}")
         return BAD_INPUT
     if isinstance(error, OSError):
-        _say(f"error: {error.filename or ''}: {error.strerror or error}")
+        _say(f"error: {error.filename or 'standard output'}: {error.strerror or error}")
         return BAD_INPUT
     _say(
         f"error: cnncost failed on this input ({type(error).__name__}: {error})\n"

@@ -29,6 +29,22 @@ class SpecParam(click.ParamType):  # type: ignore[type-arg]  # generic only in t
         return [*names, CompletionItem(incomplete, type="file")]
 
 
+class ColumnParam(click.ParamType):  # type: ignore[type-arg]
+    """One or more columns by name, which it completes."""
+
+    name = "column"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        from cnncost.analysis.columns import COLUMNS
+
+        before, comma, last = incomplete.rpartition(",")
+        plus = "+" if last.startswith("+") else ""
+        known = (f"{before}{comma}{plus}{name}" for name in COLUMNS if name.startswith(last.lstrip("+")))
+        return [CompletionItem(name) for name in known]
+
+
 def parse_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     """--set name=value pairs; values are read as in a spec. Raises UsageError."""
     from cnncost.spec.marks import plain, read
@@ -50,6 +66,9 @@ def parse_inputs(values: tuple[str, ...]) -> Any:
     if any(equals for _, equals, _ in named):
         if not all(equals for _, equals, _ in named):
             raise UsageError("--input: some with a name and some without", hint="write --input left=3x64x64 for each")
+        names = [name for name, _, _ in named]
+        if len(set(names)) < len(names):
+            raise UsageError(f"--input {names[-1]} given twice", hint="give each input once")
         return {name: shape for name, _, shape in named}
     if len(values) > 1:
         raise UsageError("--input given twice", hint="for several inputs write --input name=3x224x224 for each")
@@ -66,41 +85,78 @@ def load_graph(spec: str, inputs: tuple[str, ...], batch: int, settings: tuple[s
 def paper() -> Paper:
     """How standard output wants its tables: a terminal has a width and colour, a pipe neither.
 
-    NO_COLOR (no-color.org) makes a terminal plain, and then nothing is cut to its width either.
+    NO_COLOR (no-color.org) makes a terminal plain, and then no name is cut to fit it either.
     """
     from cnncost.output.tables import Paper
 
+    if sys.stdout is None:
+        raise UsageError("standard output is closed", hint="write to a file with -o FILE")
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     unicode = encoding.startswith("utf")
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+    if not sys.stdout.isatty():
         return Paper(unicode=unicode)
     from shutil import get_terminal_size
 
-    return Paper(get_terminal_size().columns, colour=True, unicode=unicode)
+    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+    return Paper(get_terminal_size().columns, colour=not plain, unicode=unicode, cut=not plain)
 
 
-def deliver(text: str, output: str | None, force: bool) -> None:
-    """Print, or write a file: whole or not at all, and never over another one without force."""
-    if output is None:
+def deliver(text: str, output: str | None, force: bool, spec: str | None = None) -> None:
+    """Print, or write a file: whole or not at all, never over another one without force, never over the spec."""
+    if output is None or output == "-":
+        if sys.stdout is None:
+            raise UsageError("standard output is closed", hint="write to a file with -o FILE")
         click.echo(text, nl=False)
         return
-    from pathlib import Path
+    path = os.path.realpath(output)  # what a link points to, not the link
+    if not output or output.endswith(os.sep) or os.path.isdir(path):
+        raise UsageError(f"{output or repr('')} is no file name", hint="give the name of a file to write")
+    if output.lower().endswith((".yaml", ".yml")) or (spec and os.path.exists(spec) and _same(spec, path)):
+        raise UsageError(f"{output}: a report over a spec would lose the spec", hint="give another name: report.txt")
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            _to_device(text, path)
+        elif os.path.lexists(path) and not force:
+            raise UsageError(f"{output}: exists already", hint="--force replaces it")
+        else:
+            _to_file(text, path, force)
+    except (OSError, UnicodeError) as e:
+        reason = e.strerror if isinstance(e, OSError) else e
+        raise UsageError(f"{output}: {reason or e}", hint="nothing was written") from None
+
+
+def _same(spec: str, path: str) -> bool:
+    return os.path.exists(path) and os.path.samefile(spec, path)
+
+
+def _to_device(text: str, path: str) -> None:
+    """Write to what is no regular file: a device, or a pipe that somebody reads."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # a pipe without a reader fails, and does not hang
+    os.set_blocking(descriptor, True)
+    with open(descriptor, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+def _to_file(text: str, path: str, force: bool) -> None:
+    """Write beside the file, then put it in its place at once, with the permissions of the old one."""
     from tempfile import NamedTemporaryFile
 
-    path = Path(output)
-    if path.is_dir():
-        raise UsageError(f"{output}: is a directory", hint="give a file name")
-    if path.exists() and not force:
-        raise UsageError(f"{output}: exists already", hint="--force replaces it")
-    try:
-        if path.exists() and not path.is_file():  # a device or pipe: nothing to replace
-            path.write_text(text, encoding="utf-8")
-            return
-        with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, prefix=".cnncost-", delete=False) as f:
-            f.write(text)
+    if os.path.exists(path):
+        mode = os.stat(path).st_mode & 0o7777
+    else:
         mask = os.umask(0)
         os.umask(mask)
-        os.chmod(f.name, 0o666 & ~mask)
-        os.replace(f.name, path)
-    except OSError as e:
-        raise UsageError(f"{output}: {e.strerror or e}", hint="nothing was written") from None
+        mode = 0o666 & ~mask
+    with NamedTemporaryFile("w", encoding="utf-8", dir=os.path.dirname(path), prefix=".cnncost-", delete=False) as f:
+        try:
+            f.write(text)
+            f.flush()
+            os.chmod(f.name, mode)
+            if force:
+                os.replace(f.name, path)
+            else:
+                os.link(f.name, path)  # fails where a file has appeared meanwhile
+                os.unlink(f.name)
+        except BaseException:
+            os.unlink(f.name)
+            raise

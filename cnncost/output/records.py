@@ -9,7 +9,8 @@ from typing import Any
 
 from cnncost.analysis.columns import Column
 from cnncost.analysis.report import CONVENTIONS, LayerReport, Report
-from cnncost.output.units import percent, unit_for
+from cnncost.output.grid import cell, draw, one_point
+from cnncost.output.units import plural
 
 SCHEMA_VERSION = 1
 """Grows when a key changes its meaning or goes; new keys do not change it."""
@@ -23,7 +24,7 @@ def layer_record(layer: LayerReport) -> dict[str, Any]:
         "op": layer.op,
         "kind": layer.kind,
         "inputs": list(layer.inputs),
-        "output_shape": list(layer.output_shape),
+        "output_shape": list(layer.output_shape) or None,
         "params": cost.params,
         "weights": cost.weights,
         "biases": cost.biases,
@@ -55,6 +56,7 @@ def record(report: Report, rows: Sequence[LayerReport] | None = None) -> dict[st
     """The JSON report as Python values; `rows` where they are folded or cut."""
     from cnncost import __version__
 
+    one_point(report)
     first = next(iter(report.inputs.values()))
     return {
         "schema": SCHEMA_VERSION,
@@ -88,30 +90,40 @@ def to_csv(rows: Sequence[LayerReport], columns: Sequence[Column]) -> str:
     kept = [column for column in columns if column.kind != "share"]
     writer.writerow([column.name for column in kept])
     for layer in rows:
-        writer.writerow(["" if (v := column.value(layer)) is None else v for column in kept])
+        writer.writerow([_plain(column, layer) for column in kept])
     return out.getvalue()
 
 
-def to_markdown(report: Report, rows: Sequence[LayerReport], columns: Sequence[Column], units: str) -> str:
-    """A table for documents, with a heading, totals and conventions."""
-    from cnncost.output.tables import cell, heading
+def _plain(column: Column, layer: LayerReport) -> Any:
+    """A value for programs: numbers as they are, everything else as in tables, nothing as nothing."""
+    value = column.value(layer)
+    if column.adds_up or column.kind == "number":
+        return "" if value is None else value
+    text = cell(value, column)
+    return "" if text == "-" else text
 
-    lines = ["**" + str(heading(report)).replace("\n", "**\n\n", 1), ""]
-    cells: list[list[str]] = []
-    for column in columns:
-        values = [column.value(layer) for layer in rows]
-        if column.kind == "share":
-            cells.append([column.header, "---:", *(percent(v, report.total.macs) for v in values), ""])
-            continue
-        adds = column.kind in ("count", "bytes")
-        whole = column.value(report.layers[-1]._replace(cost=report.total)) if adds else None
-        unit = unit_for([*values, whole], column.kind == "bytes", units) if adds else None
-        header = column.header + (f" ({unit.name})" if unit and unit.name else "")
-        foot = "**total**" if column.name == "name" else f"**{cell(whole, column, unit)}**" if adds else ""
-        rule = "---" if column.kind == "text" else "---:"
-        cells.append([header, rule, *(cell(v, column, unit) for v in values), foot])
-    lines += ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in zip(*cells)]
+
+def to_markdown(report: Report, rows: Sequence[LayerReport], columns: Sequence[Column], units: str = "exact") -> str:
+    """A table for documents, with a heading, totals and conventions."""
+    from cnncost.output.tables import heading
+
+    title, source = str(heading(report)).split("\n")
+    cells = []
+    for c in draw(report, rows, columns, units):
+        share = c.about.kind == "share"
+        cells.append([c.header, "---:" if c.right or share else "---", *c.lines, f"**{c.foot}**" if c.foot else ""])
     t = report.totals
-    lines += ["", f"{t['params']:,} params, {t['macs']:,} MACs, {t['flops']:,} FLOPs, {t['layers']} layers deep.", ""]
-    lines += [f"- {line}" for line in CONVENTIONS]
-    return "\n".join(lines) + "\n"
+    return "\n".join(
+        [
+            f"**{title}**",
+            "",
+            source,
+            "",
+            *("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in zip(*cells)),
+            "",
+            f"{t['params']:,} params, {t['macs']:,} MACs, {t['flops']:,} FLOPs, {plural(t['layers'], 'layer')} deep.",
+            "",
+            *(f"- {line}" for line in CONVENTIONS),
+            "",
+        ]
+    )

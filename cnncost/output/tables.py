@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from io import StringIO
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cnncost.analysis.columns import Column
+from cnncost.analysis.fold import OTHERS
 from cnncost.analysis.report import CONVENTIONS, LayerReport, Report
-from cnncost.output.units import Unit, bar, percent, plural, readable_bytes, shape, unit_for
+from cnncost.output.grid import Drawn, draw, one_point
+from cnncost.output.units import an_image, bar, plural, printable, readable_bytes, shape
 
 BAR_AT_MOST = 16
 UNLIMITED = 100_000
 GAP = 2
-NAME_AT_LEAST, KIND_AT_LEAST = 14, 10
+NAME_AT_LEAST, KIND_AT_LEAST, NAME_AT_MOST = 14, 10, 80
 STYLES = {"name": "cyan", "share": "green"}
 NAMED_AT_MOST = 4
 """Layers that a note names before it says how many more there are."""
 
 
 class Paper:
-    """What a table is printed on: width in characters (None: as wide as it gets), colour, block character."""
+    """What a table is printed on: width in characters (None: as wide as it gets), colour, block character.
 
-    def __init__(self, width: int | None = None, colour: bool = False, unicode: bool = True) -> None:
-        self.width, self.colour, self.unicode = width, colour, unicode
+    cut: whether names may be shortened and bars left out to fit the width.
+    """
+
+    def __init__(self, width: int | None = None, colour: bool = False, unicode: bool = True, cut: bool = True) -> None:
+        self.width, self.colour, self.unicode, self.cut = width, colour, unicode, cut
 
     def print(self, *parts: Any) -> str:
         """Renderables as one text, without blanks at the ends of lines."""
@@ -57,104 +62,90 @@ def report_table(
 ) -> str:
     """The whole report: what was read, a row a layer, totals, notes, conventions."""
     paper = paper or Paper()
-    return paper.print(
-        heading(report),
-        "",
-        _table(report, rows, columns, units, paper),
-        "",
-        *_totals(report),
-        "",
-        *notes(report),
-        *footer(),
-    )
+    tables = [part for table in _tables(report, rows, columns, units, paper) for part in (table, "")]
+    return paper.print(heading(report), "", *tables, *_totals(report), "", *notes(report), *footer())
 
 
 def heading(report: Report) -> Text:
     """Name, variant and year; input, batch, dtype and source."""
+    one_point(report)
     about = report.about
     year = f" ({about['year']})" if about.get("year") else ""
-    first = Text(f"{report.name}{year}", style="bold")
+    first = Text(f"{printable(report.name, NAME_AT_MOST)}{year}", style="bold")
     if about.get("about"):
-        first.append(f": {about['about']}", style="not bold")
+        first.append(f": {printable(str(about['about']))}", style="not bold")
     inputs = ", ".join(
         shape(s[1:]) if len(report.inputs) == 1 else f"{name} {shape(s[1:])}" for name, s in report.inputs.items()
     )
-    source = f"{report.source}{' (bundled)' if about.get('bundled') else ''}"
-    second = f"input {inputs}, batch {report.batch}, {report.dtype}; from {source}"
+    source = f"{printable(str(report.source))}{' (bundled)' if about.get('bundled') else ''}"
+    second = f"input {inputs}, batch {report.batch:,}, {report.dtype}; from {source}"
     return Text("\n").join([first, Text(second, style="dim")])
 
 
-def cell(value: Any, column: Column, unit: Unit | None) -> str:
-    """One value as text; a dash where there is none."""
-    if value is None or value == "":
-        return "-"
-    if unit is not None:
-        return unit.show(value)
-    return f"{value:,.2f}" if column.kind == "number" else str(value)
+def _tables(
+    report: Report, rows: Sequence[LayerReport], columns: Sequence[Column], units: str, paper: Paper
+) -> list[Table]:
+    """The rows as one table; as several under each other, with the names again, where the columns are too wide."""
+    drawn = draw(report, rows, columns, units)
+    shares = [0 if row.name == OTHERS else row.macs for row in rows]
+    room = _room(drawn, paper)
+    if room < 0 and paper.cut:
+        drawn = [column for column in drawn if column.about.kind != "share"]
+        _shorten(drawn, _room(drawn, paper), paper)
+    for column in drawn:
+        if column.about.kind == "share" and room > 1:
+            bars = (bar(v, max(shares), min(room - 1, BAR_AT_MOST), "█" if paper.unicode else "#") for v in shares)
+            column.lines = [f"{line:>6} {drawn_bar}".rstrip() for line, drawn_bar in zip(column.lines, bars)]
+    return [_table(group, paper) for group in _groups(drawn, paper)]
 
 
-def _table(report: Report, rows: Sequence[LayerReport], columns: Sequence[Column], units: str, paper: Paper) -> Table:
-    drawn = [_draw(report, rows, column, units) for column in columns]
-    _fit(drawn, [column.value(row) for column in columns if column.kind == "share" for row in rows], paper)
+def _room(drawn: list[Drawn], paper: Paper) -> int:
+    """Characters left beside the columns; below 0 where they are too wide."""
+    if paper.width is None:
+        return UNLIMITED
+    return paper.width - sum(column.width + GAP for column in drawn) + GAP
+
+
+def _shorten(drawn: list[Drawn], room: int, paper: Paper) -> None:
+    """Shorten names and kinds where that makes the columns fit; numbers are never cut."""
+    least = {"name": NAME_AT_LEAST, "kind": KIND_AT_LEAST}
+    spare = {c.about.name: max(0, c.width - least[c.about.name]) for c in drawn if c.about.name in least}
+    if room >= 0 or sum(spare.values()) < -room:
+        return
+    for column in drawn:
+        if column.about.name in spare and room < 0:
+            width = column.width - min(spare[column.about.name], -room)
+            room += column.width - width
+            column.lines = [shortened(line, width, paper.unicode) for line in column.lines]
+
+
+def _groups(drawn: list[Drawn], paper: Paper) -> list[list[Drawn]]:
+    """Columns in groups that fit the width, each beginning with the first column."""
+    if _room(drawn, paper) >= 0 or not paper.cut or len(drawn) < 3:
+        return [drawn]
+    first, groups = drawn[0], [[drawn[0]]]
+    for column in drawn[1:]:
+        if len(groups[-1]) > 1 and _room([*groups[-1], column], paper) < 0:
+            groups.append([first])
+        groups[-1].append(column)
+    return groups
+
+
+def _table(drawn: list[Drawn], paper: Paper) -> Table:
     table = Table(box=None, pad_edge=False, show_footer=True, header_style="bold", footer_style="bold")
-    wide = sum(column.width + GAP for column in drawn) - GAP
-    if paper.width and wide > paper.width:
-        table.width = wide  # the terminal breaks the lines: better than to cut numbers
+    if _room(drawn, paper) < 0:
+        table.width = sum(column.width + GAP for column in drawn) - GAP
     texts: list[Text] = []
     for column in drawn:
-        right = column.about.kind not in ("text", "share")
-        table.add_column(column.header, column.foot, justify="right" if right else "left", no_wrap=True)
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.header, column.foot, justify=justify, no_wrap=True)
         text = Text("\n".join(column.lines), style=STYLES.get(column.about.name, ""))
-        if paper.colour and right:
+        if paper.colour and column.right:
             text.highlight_regex(r"(?m)^(0|-)$", "dim")
         texts.append(text)
     # All rows are one row of many lines: rich renders a column at once, several times faster.
     table.add_row(*texts)
     return table
-
-
-class _Drawn:
-    """A column as text, and how wide that is."""
-
-    def __init__(self, about: Column, header: str, lines: list[str], foot: str) -> None:
-        self.about, self.header, self.lines, self.foot = about, header, lines, foot
-
-    @property
-    def width(self) -> int:
-        return max(map(len, (self.header, self.foot, *self.lines)))
-
-
-def _draw(report: Report, rows: Sequence[LayerReport], column: Column, units: str) -> _Drawn:
-    values = [column.value(row) for row in rows]
-    if column.kind == "share":
-        return _Drawn(column, column.header, [f"{percent(v, report.total.macs):>6}" if v else "" for v in values], "")
-    whole = _whole(report, column)
-    unit = unit_for([*values, whole], column.kind == "bytes", units) if column.kind in ("count", "bytes") else None
-    name = f" ({unit.name})" if unit and unit.name else ""
-    foot = "total" if column.name == "name" else "" if whole is None else cell(whole, column, unit)
-    return _Drawn(column, column.header + name, [cell(value, column, unit) for value in values], foot)
-
-
-def _fit(drawn: list[_Drawn], shares: list[Any], paper: Paper) -> None:
-    """Give the bar what room there is; where there is none, leave out the shares, then shorten names.
-
-    Numbers are never cut.
-    """
-    room = UNLIMITED if paper.width is None else paper.width - sum(c.width + GAP for c in drawn) + GAP
-    largest = max(shares, default=0)
-    for column in [c for c in drawn if c.about.kind == "share"]:
-        if room < 0:
-            room += column.width + GAP
-            drawn.remove(column)
-        elif room > 1:
-            bars = (bar(v, largest, min(room - 1, BAR_AT_MOST), "█" if paper.unicode else "#") for v in shares)
-            column.lines = [f"{line} {drawn_bar}".rstrip() for line, drawn_bar in zip(column.lines, bars)]
-    for name, least in (("name", NAME_AT_LEAST), ("kind", KIND_AT_LEAST)):
-        for column in drawn:
-            if room < 0 and column.about.name == name and column.width > least:
-                width = max(least, column.width + room)
-                room += column.width - width
-                column.lines = [shortened(line, width, paper.unicode) for line in column.lines]
 
 
 def shortened(text: str, width: int, unicode: bool = True) -> str:
@@ -164,14 +155,6 @@ def shortened(text: str, width: int, unicode: bool = True) -> str:
     dots = "…" if unicode else "..."
     head = (width - len(dots)) // 2
     return text[:head] + dots + text[len(text) - (width - len(dots) - head) :]
-
-
-def _whole(report: Report, column: Column) -> Any:
-    """What a column adds up to, for those that add up."""
-    if column.kind not in ("count", "bytes") or not report.layers:
-        return None
-    everything = report.layers[-1]._replace(cost=report.total)
-    return column.value(everything)
 
 
 def _totals(report: Report) -> list[Any]:
@@ -186,13 +169,13 @@ def _totals(report: Report) -> list[Any]:
     grid.add_column("", style="dim")
 
     def line(label: str, value: int, note: str, once: bool = False) -> None:
-        figures = [f"{value if once else value // batch:,}"] + ([f"{value:,}"] if batch > 1 else [])
+        figures = [f"{value:,}" if once else an_image(value, batch)] + ([f"{value:,}"] if batch > 1 else [])
         grid.add_row(label, *figures, note)
 
     other = f" + {t['other_params']:,} other" if t["other_params"] else ""
     line("params", t["params"], f"{t['weights']:,} weights + {t['biases']:,} biases{other}", once=True)
     line("MACs", t["macs"], "multiply-accumulates")
-    line("FLOPs", t["flops"], f"2 x MACs + {report.total.operations // batch:,} other operations an image")
+    line("FLOPs", t["flops"], f"2 x MACs + {an_image(report.total.operations, batch)} other operations an image")
     line("neurons", t["neurons"], f"outputs of layers with weights, {plural(report.depth, 'layer')} deep")
     line("parameter bytes", t["weight_bytes"], f"{readable_bytes(t['weight_bytes'])}, {dtype}", once=True)
     line(
@@ -208,7 +191,7 @@ def notes(report: Report) -> list[Any]:
     lines = []
     dropped = [f"{layer.name} ({_border(layer)})" for layer in report.layers if any(layer.dropped)]
     if dropped:
-        lines.append(f"Strides drop border pixels in {_named(dropped)}. --strict makes it an error.")
+        lines.append(f"Strides drop border pixels in {_named(dropped)}. --strict refuses windows that do not fit.")
     shared = [f"{layer.name} (of {layer.shares})" for layer in report.layers if layer.shares]
     if shared:
         lines.append(f"Parameters are reused, and counted once, in {_named(shared)}.")
@@ -228,7 +211,7 @@ def _border(layer: LayerReport) -> str:
 
 def _named(names: list[str]) -> str:
     more = len(names) - NAMED_AT_MOST
-    return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+    return printable(", ".join(names[:NAMED_AT_MOST])) + (f" and {more} more" if more > 0 else "")
 
 
 def footer() -> list[Any]:

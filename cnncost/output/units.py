@@ -57,7 +57,24 @@ def shape(sizes: Iterable[Any]) -> str:
     return "x".join(map(str, sizes))
 
 
-def bar(part: float, largest: float, width: int, block: str = "█") -> str:
+def per_axis(values: Iterable[float]) -> str:
+    """Numbers an axis: 3x5, or 483 where all are equal."""
+    text = [f"{value:g}" for value in values]
+    return text[0] if len(set(text)) == 1 else "x".join(text)
+
+
+def an_image(value: Any, batch: int) -> str:
+    """An image's part of a batch's count; what a layer does once a batch may leave no whole number."""
+    return f"{value // batch:,}" if value % batch == 0 else f"~{value / batch:,.0f}"
+
+
+def printable(text: str, most: int = 500) -> str:
+    """Text from a spec, safe to print: control and direction characters are escaped, and length has an end."""
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def bar(part: Any, largest: Any, width: int, block: str = "█") -> str:
     """A bar as long as the part is large; the largest fills the width."""
     return block * round(width * part / largest) if largest else ""
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Callable
+from typing import Any
 
 import click
 
-from cnncost.cli.common import SpecParam, deliver, load_graph, paper
-from cnncost.errors import UsageError
-
-if TYPE_CHECKING:
-    from cnncost.analysis.report import LayerReport, Report
+from cnncost.analysis.columns import COLUMNS, DEFAULT, Column, chosen
+from cnncost.analysis.fold import BY, fold, ranked
+from cnncost.analysis.fold import top as first
+from cnncost.analysis.report import DTYPES, LayerReport, Report, analyze
+from cnncost.cli.common import ColumnParam, SpecParam, deliver, load_graph, paper
+from cnncost.errors import UsageError, did_you_mean
+from cnncost.output.units import CHOICES
 
 FORMATS = ("table", "json", "csv", "markdown")
-SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown"}
-BY = ("layer", "block", "op")
-UNITS = ("exact", "auto", "K", "M", "G")
-DTYPES = ("fp64", "fp32", "tf32", "fp16", "bf16", "fp8", "int8")
+SUFFIXES = {"json": "json", "csv": "csv", "md": "markdown", "markdown": "markdown", "txt": "table"}
 
 EXAMPLES = """\b
 Examples:
@@ -33,8 +34,6 @@ def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> No
     """Print the columns and what they show."""
     if not value:
         return
-    from cnncost.analysis.columns import COLUMNS, DEFAULT
-
     for column in COLUMNS.values():
         click.echo(f"{column.name:17}{column.about}{'  (default)' if column.name in DEFAULT else ''}")
     ctx.exit()
@@ -42,18 +41,38 @@ def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
 @click.command("report", epilog=EXAMPLES)
 @click.argument("spec", type=SpecParam())
-@click.option("--input", "-i", "inputs", multiple=True, metavar="CxHxW", help="Input shape without the batch.")
+@click.option(
+    "--input",
+    "-i",
+    "inputs",
+    multiple=True,
+    metavar="CxHxW",
+    help="Input shape without the batch; name=CxHxW for each of several.",
+)
 @click.option("--batch", "-b", type=int, default=1, help="Images in a batch.  [1]")
-@click.option("--dtype", type=click.Choice(DTYPES), default="fp32", help="What an element takes, for bytes.  [fp32]")
-@click.option("--set", "-s", "settings", multiple=True, metavar="NAME=VALUE", help="Value of a declared parameter.")
+@click.option(
+    "--dtype", type=click.Choice(tuple(DTYPES)), default="fp32", help="What an element takes, for bytes.  [fp32]"
+)
+@click.option(
+    "--set",
+    "-s",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Value of a declared parameter; repeat for more.",
+)
 @click.option("--by", type=click.Choice(BY), default="layer", help="A row a layer, a block or a kind of op.  [layer]")
-@click.option("--depth", type=click.IntRange(1), default=1, help="With --by block: parts of the path that count.  [1]")
-@click.option("--sort", metavar="COLUMN", help="Rows by a column, largest first.")
+@click.option(
+    "--depth", type=click.IntRange(1), metavar="N", help="With --by block: parts of the path that count.  [1]"
+)
+@click.option("--sort", type=ColumnParam(), metavar="COLUMN", help="Rows by a column, largest first.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Only the first N rows, and the others as one.")
-@click.option("--columns", metavar="LIST", help="Columns by name, comma-separated; +name adds one; or all.")
+@click.option(
+    "--columns", type=ColumnParam(), metavar="LIST", help="Columns by name, comma-separated; +name adds one; or all."
+)
 @click.option("--list-columns", is_flag=True, is_eager=True, expose_value=False, callback=_columns_help,
               help="Name all columns and what they show.")  # fmt: skip
-@click.option("--units", type=click.Choice(UNITS), default="exact", help="Unit of the numbers in tables.  [exact]")
+@click.option("--units", type=click.Choice(CHOICES), default="exact", help="Unit of the numbers in tables.  [exact]")
 @click.option("--strict", is_flag=True, help="A window that does not fit evenly is an error.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="What to write.  [table, or by -o's suffix]")
 @click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal.")
@@ -65,7 +84,7 @@ def command(
     dtype: str,
     settings: tuple[str, ...],
     by: str,
-    depth: int,
+    depth: int | None,
     sort: str | None,
     top: int | None,
     columns: str | None,
@@ -79,40 +98,62 @@ def command(
 
     SPEC is a YAML file, the name of a bundled architecture (cnncost list), or - for standard input.
     """
-    from cnncost.analysis.report import analyze
-
+    chosen_format = format_ or _format_of(output)
+    _no_effect(by, depth, columns, units, chosen_format, output, force)
+    shown = chosen(columns)
+    key = _ranking(sort)
     report = analyze(load_graph(spec, inputs, batch, settings), dtype, strict)
-    rows = None
-    if by != "layer" or sort or top:
-        from cnncost.analysis.columns import chosen as known
-        from cnncost.analysis.fold import fold, ranked
-        from cnncost.analysis.fold import top as first
+    rows = fold(report, by, depth or 1)
+    rows = ranked(rows, key) if key else rows
+    rows = first(rows, top) if top else rows
+    if by != "layer":
+        shown = [column._replace(header=by) if column.name == "name" else column for column in shown]
+    deliver(_text(report, rows, shown, units, chosen_format, output), output, force, spec)
 
-        rows = fold(report, by, depth)
-        if sort:
-            if "," in sort:
-                raise UsageError(f"--sort {sort}: one column", hint="cnncost report --list-columns names them")
-            rows = ranked(rows, known(sort)[-1].value)
-        rows = first(rows, top) if top else rows
-    chosen_format = format_ or next((f for s, f in SUFFIXES.items() if output and output.endswith(s)), "table")
-    deliver(_text(report, rows, columns, units, chosen_format, output), output, force)
+
+def _format_of(output: str | None) -> str:
+    """What -o's suffix asks for. Raises UsageError for one that is no format."""
+    suffix = os.path.splitext(output or "")[1].lower().lstrip(".")
+    if output in (None, "-", os.devnull) or not suffix:
+        return "table"
+    if suffix not in SUFFIXES:
+        known = ", ".join(f".{s}" for s in SUFFIXES)
+        raise UsageError(f"-o {output}: no format has the suffix .{suffix}", hint=f"use {known}, or give --format")
+    return SUFFIXES[suffix]
+
+
+def _no_effect(
+    by: str, depth: int | None, columns: str | None, units: str, format_: str, output: str | None, force: bool
+) -> None:
+    """Raise UsageError for an option that would have no effect: who gave it expects one."""
+    if depth is not None and by != "block":
+        raise UsageError("--depth has no effect here", hint="it goes with --by block")
+    if format_ == "json" and columns is not None:
+        raise UsageError("--columns has no effect on JSON", hint="JSON has all of them; choose with --format csv")
+    if format_ in ("json", "csv") and units != "exact":
+        raise UsageError(f"--units has no effect on {format_}", hint="programs get whole numbers")
+    if force and output is None:
+        raise UsageError("--force has no effect here", hint="it goes with -o FILE")
+
+
+def _ranking(sort: str | None) -> Callable[[LayerReport], Any] | None:
+    if sort is None:
+        return None
+    if sort not in COLUMNS:
+        raise UsageError(f"--sort {sort}: no such column", hint=did_you_mean(sort, COLUMNS))
+    return COLUMNS[sort].rank
 
 
 def _text(
-    report: Report, rows: list[LayerReport] | None, columns: str | None, units: str, format_: str, output: str | None
+    report: Report, rows: list[LayerReport], columns: list[Column], units: str, format_: str, output: str | None
 ) -> str:
     """The report in a format."""
-    if format_ == "json":
-        from cnncost.output.records import to_json
-
-        return to_json(report, rows)
-    from cnncost.analysis.columns import chosen
-
-    shown, rows = chosen(columns), list(report.layers) if rows is None else rows
     if format_ == "table":
         from cnncost.output.tables import Paper, report_table
 
-        return report_table(report, rows, shown, units, Paper() if output else paper())
-    from cnncost.output.records import to_csv, to_markdown
+        return report_table(report, rows, columns, units, Paper() if output and output != "-" else paper())
+    from cnncost.output.records import to_csv, to_json, to_markdown
 
-    return to_csv(rows, shown) if format_ == "csv" else to_markdown(report, rows, shown, units)
+    if format_ == "json":
+        return to_json(report, rows)
+    return to_csv(rows, columns) if format_ == "csv" else to_markdown(report, rows, columns, units)
