@@ -207,6 +207,12 @@ def test_json_follows_its_schema_and_adds_up(run, name) -> None:
     assert report["per_image"]["macs"] * 3 == report["totals"]["macs"]
 
 
+def test_the_schema_of_the_report_names_every_figure() -> None:
+    from cnncost.output.schema import COUNTS
+
+    assert list(cnncost.analyze("lenet5").totals) == [*COUNTS, "layers"]
+
+
 def test_json_of_the_public_format_has_the_promised_keys(run) -> None:
     report = json.loads(run("report", "alexnet", "--format", "json").out)
     assert report["schema"] == 1

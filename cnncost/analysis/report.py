@@ -29,6 +29,25 @@ CONVENTIONS = (
 """What the numbers mean, in the words of every output. docs/conventions.md has them op by op."""
 
 
+def figures(cost: Cost, element_bytes: int) -> dict[str, Any]:
+    """A cost by the names of the JSON report, with its sums and bytes."""
+    counts = cost._asdict()
+    read, written, activations, neurons = (counts.pop(name) for name in ("read", "written", "activations", "neurons"))
+    macs = {"macs": counts.pop("macs"), "flops": cost.flops}
+    params = {name: counts.pop(name) for name in ("weights", "biases", "other_params", "buffers")}
+    return {
+        "params": cost.params,
+        **params,
+        **macs,
+        **counts,  # other operations by kind
+        "neurons": neurons,
+        "elements_read": read,
+        "elements_written": written,
+        "activation_bytes": activations * element_bytes,
+        "weight_bytes": cost.params * element_bytes,
+    }
+
+
 class LayerReport(NamedTuple):
     """One layer's cost. Counts are for the whole batch.
 
@@ -139,27 +158,7 @@ class Report:
     @property
     def totals(self) -> dict[str, Any]:
         """The figures of the whole network for the whole batch, by the names of the JSON report."""
-        t, size = self.total, self.element_bytes
-        return {
-            "params": t.params,
-            "weights": t.weights,
-            "biases": t.biases,
-            "other_params": t.other_params,
-            "buffers": t.buffers,
-            "macs": t.macs,
-            "flops": t.flops,
-            "additions": t.additions,
-            "multiplications": t.multiplications,
-            "comparisons": t.comparisons,
-            "divisions": t.divisions,
-            "exponentials": t.exponentials,
-            "neurons": t.neurons,
-            "elements_read": t.read,
-            "elements_written": t.written,
-            "activation_bytes": t.activations * size,
-            "weight_bytes": t.params * size,
-            "layers": self.depth,
-        }
+        return {**figures(self.total, self.element_bytes), "layers": self.depth}
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dict a layer, ready for pandas.DataFrame."""

@@ -8,7 +8,7 @@ from io import StringIO
 from typing import Any
 
 from cnncost.analysis.columns import Column
-from cnncost.analysis.report import CONVENTIONS, LayerReport, Report
+from cnncost.analysis.report import CONVENTIONS, LayerReport, Report, figures
 from cnncost.output.grid import cell, draw, one_point
 from cnncost.output.units import plural
 
@@ -18,30 +18,14 @@ SCHEMA_VERSION = 1
 
 def layer_record(layer: LayerReport) -> dict[str, Any]:
     """One layer of the JSON report."""
-    field, cost = layer.receptive_field, layer.cost
+    field = layer.receptive_field
     return {
         "name": layer.name,
         "op": layer.op,
         "kind": layer.kind,
         "inputs": list(layer.inputs),
         "output_shape": list(layer.output_shape) or None,
-        "params": cost.params,
-        "weights": cost.weights,
-        "biases": cost.biases,
-        "other_params": cost.other_params,
-        "buffers": cost.buffers,
-        "macs": cost.macs,
-        "flops": cost.flops,
-        "additions": cost.additions,
-        "multiplications": cost.multiplications,
-        "comparisons": cost.comparisons,
-        "divisions": cost.divisions,
-        "exponentials": cost.exponentials,
-        "neurons": cost.neurons,
-        "elements_read": cost.read,
-        "elements_written": cost.written,
-        "activation_bytes": layer.activation_bytes,
-        "weight_bytes": layer.weight_bytes,
+        **figures(layer.cost, layer.element_bytes),
         "intensity": layer.intensity,
         "receptive_field": list(field.size) if field else None,
         "receptive_field_stride": list(field.stride) if field else None,
