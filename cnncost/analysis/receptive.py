@@ -1,9 +1,9 @@
 """Receptive fields: which input pixels an output depends on, from the ops' sights.
 
-For each image axis, the field of output 0 is the interval lo ... hi of pixel numbers (padding has
-numbers below 0 or beyond the last), and that of output j is the same interval moved by j x stride.
-A layer with window `reach`, step s and padding p before maps (lo, hi, stride) to
-(lo - p x stride, hi + (reach - 1 - p) x stride, s x stride). (Araujo et al. 2019)
+Along each image axis output j depends on pixels from lo + j x step to hi + j x step, and on no
+others; padding has numbers below 0 or beyond the last. An output of a layer whose window starts
+`before` its place, ends `after` it and moves by `stride` then depends on pixels from
+lo - before x step + j x stride x step to hi + after x step + j x stride x step. (Araujo et al. 2019)
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cnncost.dims import Shape
-from cnncost.graph import Graph
+from cnncost.graph import Graph, Node
 
 
 class ReceptiveField(NamedTuple):
     """Per spatial axis of the input: pixels seen by one output, distance between the fields of
-    neighbouring outputs (None where there is one output, or distances differ), and the middle of
-    the first output's field, in pixels from 0 (None likewise)."""
+    neighbouring outputs, and the middle of the first output's field, in pixels from 0.
+
+    Where all of an axis has been seen, or distances differ, stride and centre are None; where they
+    differ, the size is at least that of every output's field.
+    """
 
     size: tuple[int, ...]
     stride: tuple[Any, ...]
@@ -25,87 +28,138 @@ class ReceptiveField(NamedTuple):
 
 
 class _Axis(NamedTuple):
-    """What a tensor knows about one image axis of n pixels; axis is None once all of it is seen."""
+    """What a tensor has seen of one image axis of n pixels.
 
-    n: Any
+    axis: the tensor's axis that runs along it, None once every output has seen all of it. lo, hi,
+    step: the bounds of the module's docstring. uniform: whether fields are exactly `step` apart.
+    """
+
+    n: int
     axis: int | None
-    lo: Any
-    hi: Any
+    lo: Any = 0
+    hi: Any = 0
+    step: Any = 1
+    uniform: bool = True
+
+
+_Seen = tuple[_Axis, ...] | None
+"""What a tensor has seen of an image, an entry each axis: () where it depends on none, None on several."""
+
+
+class _Move(NamedTuple):
+    """Where a layer takes an axis, and its window there, counted from the place that it stands for."""
+
+    axis: int
     stride: Any
+    before: Any
+    after: Any
+
+
+_Moves = dict[int, _Move | None]
+"""The axes of an input that do not stay as they are; None for those that end, each output seeing all."""
 
 
 def receptive_fields(graph: Graph) -> dict[str, ReceptiveField | None]:
-    """The receptive field of every layer by name; None for inputs without spatial axes."""
-    states: dict[str, tuple[_Axis, ...]] = {}
-    shapes = dict(graph.inputs)
-    for name, shape in graph.inputs.items():
-        states[name] = tuple(_Axis(n, axis, 0, 0, 1) for axis, n in enumerate(shape[2:], 2))
-    fields: dict[str, ReceptiveField | None] = {}
+    """The receptive field of every layer by name.
+
+    None for layers that depend on no input with spatial axes, or on several of different sizes.
+    """
+    shapes = graph.shapes
+    seen: dict[str, _Seen] = {
+        name: tuple([_Axis(n, axis) for axis, n in enumerate(shape[2:], 2)]) for name, shape in graph.inputs.items()
+    }
+    known: dict[Any, tuple[_Moves, ...]] = {}  # equal layers share an op
     for node in graph.nodes:
-        x = [shapes[i] for i in node.inputs]
-        y = shapes[node.name] = node.shape
-        # Where sizes are 1 an input is broadcast: each output sees the one element there is.
-        places = {along.axis: (axis, along) for axis, along in enumerate(node.op.sight(y, *x), 1) if along}
-        seen = [
-            tuple(_through(state, places, shape, len(y) if len(x) > 1 else 0) for state in states[i])
-            for i, shape in zip(node.inputs, x)
-        ]
-        states[node.name] = seen[0] if len(seen) == 1 else _joined(seen)
-        fields[node.name] = _field(states[node.name])
-    return fields
+        x = tuple([shapes[i] for i in node.inputs])
+        key = (id(node.op), x)
+        moves = known.get(key)
+        if moves is None:
+            moves = known[key] = _moves(node, x)
+        inputs = [_through(seen[i], m) for i, m in zip(node.inputs, moves)]
+        seen[node.name] = inputs[0] if len(inputs) == 1 else _joined(inputs, node.shape)
+    distinct = {id(s): s for s in seen.values()}  # most layers have the field of the layer above
+    fields = {i: _field(s) for i, s in distinct.items()}
+    return {node.name: fields[id(seen[node.name])] for node in graph.nodes}
 
 
-def _through(state: _Axis, places: dict[int, Any], x: Shape, rank: int) -> _Axis:
-    """An image axis seen through a layer; `rank` is that of a join's output, 0 for other layers."""
-    if state.axis is None:
-        return state
-    here = state.axis + rank - len(x) if len(x) < rank else state.axis  # broadcast aligns trailing axes
-    axis, along = places.get(here, (None, None))
-    if along is None:
-        n = x[state.axis]
-        return _Axis(state.n, None, state.lo, state.hi + (n - 1) * (state.stride or 0), None)
-    step = state.stride
-    if step is None:
-        return state._replace(axis=axis)
-    lo, hi = state.lo - along.before * step, state.hi + (along.reach - 1 - along.before) * step
-    return _Axis(state.n, axis, lo, hi, step * along.stride if x[state.axis] > 1 else 0)
+def _moves(node: Node, x: tuple[Shape, ...]) -> tuple[_Moves, ...]:
+    """What a layer does to the axes of each of its inputs."""
+    y = node.shape
+    sight = node.op.sight(y, *x)
+    moves = []
+    for shape in x:
+        missing = len(y) - len(shape) if len(x) > 1 else 0  # broadcast aligns trailing axes
+        changed: dict[int, _Move | None] = dict.fromkeys(range(1, len(shape)))
+        for to, along in enumerate(sight, 1):
+            if along is None:
+                continue
+            axis, reach, stride, before = along
+            axis -= missing
+            if axis < 1 or shape[axis] == 1 < y[to]:  # of one place all outputs see the same
+                continue
+            if (to, reach, stride, before) == (axis, 1, 1, 0):
+                del changed[axis]
+            else:
+                changed[axis] = _Move(to, stride, before, reach - 1 - before)
+        moves.append(changed)
+    return tuple(moves)
 
 
-def _joined(seen: list[tuple[_Axis, ...]]) -> tuple[_Axis, ...]:
-    """The union of what several inputs see. Constant inputs (stride 0 or None) have no say in the stride."""
-    ranks = {len(s) for s in seen if s}
-    if len(ranks) != 1:
-        return ()
-    joined = []
-    for axes in zip(*(s for s in seen if s)):
-        placed = [a for a in axes if a.axis is not None]
-        strides = {a.stride for a in placed if a.stride}
-        stride = strides.pop() if len(strides) == 1 else None if strides else 0
-        joined.append(
-            _Axis(
-                axes[0].n, placed[0].axis if placed else None, min(a.lo for a in axes), max(a.hi for a in axes), stride
-            )
-        )
-    return tuple(joined)
+def _through(seen: _Seen, moves: _Moves) -> _Seen:
+    """What the outputs of a layer see through one of its inputs."""
+    if not seen:
+        return seen
+    for a in seen:
+        if a.axis in moves:
+            return tuple([_moved(a, moves) for a in seen])
+    return seen
 
 
-def _field(state: tuple[_Axis, ...]) -> ReceptiveField | None:
-    if not state:
+def _moved(a: _Axis, moves: _Moves) -> _Axis:
+    if a.axis is None or a.axis not in moves:
+        return a
+    move = moves[a.axis]
+    if move is None:
+        return _whole(a.n)
+    axis, stride, before, after = move
+    return _Axis(a.n, axis, a.lo - before * a.step, a.hi + after * a.step, a.step * stride, a.uniform)
+
+
+def _whole(n: int) -> _Axis:
+    return _Axis(n, None, 0, n - 1, 0, False)
+
+
+def _joined(inputs: list[_Seen], shape: Shape) -> _Seen:
+    """What a layer of several inputs sees: pixels that any of them sees."""
+    if None in inputs:
         return None
-    sizes: list[int] = []
-    strides: list[Any] = []
-    centres: list[float | None] = []
-    for a in state:
-        if a.axis is None:  # it has seen every position: no more than the image is there
-            lo, hi = max(a.lo, 0), min(a.hi, a.n - 1)
-            strides.append(None)
-            centres.append(None)
-        else:
-            lo, hi = a.lo, a.hi
-            strides.append(_exact(a.stride) if a.stride else None)
-            centres.append(float(lo + hi) / 2 if a.stride else None)
-        sizes.append(int(hi - lo) + 1)
-    return ReceptiveField(tuple(sizes), tuple(strides), tuple(centres))
+    images = [seen for seen in inputs if seen]
+    if len(images) < 2:
+        return images[0] if images else ()
+    if len({tuple([a.n for a in seen]) for seen in images}) > 1:  # the same number is another place in each
+        return None
+    return tuple([_union(axes, shape) for axes in zip(*images)])
+
+
+def _union(axes: tuple[_Axis, ...], shape: Shape) -> _Axis:
+    n, axis, *_ = axes[0]
+    if axis is None or len({a.axis for a in axes}) > 1:  # one has seen it all, or it lies across, as in x + x^T
+        return _whole(n)
+    # Of different steps the largest is kept: in it the outputs of smaller ones fall behind.
+    step, last = max([a.step for a in axes]), shape[axis] - 1
+    lo = min([a.lo - last * (step - a.step) for a in axes])
+    hi = max([a.hi for a in axes])
+    return _Axis(n, axis, lo, hi, step, all(a.uniform and a.step == step for a in axes))
+
+
+def _field(seen: _Seen) -> ReceptiveField | None:
+    if not seen:
+        return None
+    return ReceptiveField(
+        tuple([int(a.hi - a.lo) + 1 for a in seen]),
+        tuple([_exact(a.step) if a.uniform else None for a in seen]),
+        tuple([float(a.lo + a.hi) / 2 if a.uniform else None for a in seen]),
+    )
 
 
 def _exact(value: Any) -> Any:

@@ -97,9 +97,11 @@ class Reshape(View):
         return (x[0], *(elements // known if i in unknown else n for i, n in enumerate(self.to)))
 
     def sight(self, y: Shape, x: Shape) -> Sight:
-        # Leading axes that keep their sizes keep their places.
-        kept = [*map(eq, x, y), False].index(False)
-        return (*unmoved(kept), *(None,) * (len(y) - kept))
+        # Elements keep their order, so leading and trailing axes that keep their sizes keep their places.
+        first = [*map(eq, x, y), False].index(False)
+        last = [*map(eq, x[first:][::-1], y[first:][::-1]), False].index(False)
+        after = (Along(axis) for axis in range(len(x) - last, len(x)))
+        return (*unmoved(first), *(None,) * (len(y) - first - last), *after)
 
     def module(self, torch: Any, x: Shape) -> Any:
         sizes = self.shape(x)[1:]
