@@ -37,6 +37,14 @@ def is_array(value: Any) -> bool:
     return hasattr(value, "ndim")
 
 
+def entering(value: Any) -> Any:
+    """What looks like an array (also a pandas Series, a tensor) as one of NumPy's; a single number as Python's."""
+    import numpy as np
+
+    array = np.asarray(value)
+    return array.item() if array.ndim == 0 else array
+
+
 def numel(shape: Shape) -> Size:
     """Number of elements of a tensor of this shape."""
     return prod(shape)

@@ -7,11 +7,12 @@ reader of specs, the JSON Schema and the checks in `Op.__post_init__` all follow
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, Union, get_args
 
-from cnncost.dims import LARGEST, Size, is_array
+from cnncost.dims import LARGEST, Size, entering, is_array
 from cnncost.errors import OptionError, did_you_mean
 
 Sizes = Union[Size, tuple[Size, ...]]
@@ -49,10 +50,31 @@ def spelled(value: Any) -> str:
     elif isinstance(value, int) and abs(value) > 10**30:
         text = f"a number of {len(str(abs(value))) if abs(value) < 10**4000 else 'over 4000'} digits"
     else:
-        text = str(value)
-        if not text.isprintable():
-            text = repr(text)[1:-1]
+        text = printable(str(value))
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def printable(text: str) -> str:
+    """Text that can be shown on one line: other characters escaped, bytes of file names that are no UTF-8 as \\xff."""
+    if text.isprintable():
+        return text
+    return re.sub(r"\\udc([89a-f][0-9a-f])", r"\\x\1", repr(text)[1:-1])
+
+
+def quoted(value: Any) -> str:
+    """A value as spelled, but text in quotes where it could be taken for a number or a flag."""
+    if isinstance(value, str) and (not value.isidentifier() or value.lower() in ("true", "false", "null")):
+        return f'"{spelled(value)}"'
+    return spelled(value)
+
+
+class TooLargeError(OptionError):
+    """A whole number beyond what any layer needs."""
+
+    def __init__(self, value: int, least: int | None) -> None:
+        most = f"at most {LARGEST}" if least is not None else f"from -{LARGEST} to {LARGEST}"
+        hint = "look for a slip in the number, or in what it is computed from"
+        super().__init__(f"must be {most}, got {spelled(value)}", hint=hint)
 
 
 class Kind:
@@ -85,7 +107,11 @@ class Kind:
         return None if error.hint == SizeKind.example else error.hint
 
     def wrong(self, value: Any, hint: str | None = None) -> OptionError:
-        return OptionError(f"must be {self.noun}, got {spelled(value)}", hint=hint or self.example)
+        return OptionError(f"must be {self.noun}, got {quoted(value)}", hint=hint or self.example)
+
+    def wrong_in(self, value: Any, error: OptionError) -> OptionError:
+        """The error of an entry as one of the whole value; a size that is too large is told as such."""
+        return error if isinstance(error, TooLargeError) else self.wrong(value, self.hint_of(error))
 
 
 WHOLE_HINT = "write a whole number, or round: floor(...), ceil(...), round_to(..., 8)"
@@ -108,8 +134,8 @@ class SizeKind(Kind):
     def check(self, value: Any) -> Any:
         if value is None and self.optional:
             return None
-        if is_array(value) and value.ndim == 0:
-            value = value.item()
+        if is_array(value):
+            value = entering(value)
         if is_array(value) and not self.structural:
             return self._check_array(value)
         if isinstance(value, float) and value.is_integer():
@@ -121,12 +147,14 @@ class SizeKind(Kind):
         if self.least is not None and value < self.least:
             raise self.wrong(value)
         if abs(value) > LARGEST:
-            raise self.wrong(value, f"sizes up to {LARGEST} are accepted")
+            raise TooLargeError(value, self.least)
         return value
 
     def _check_array(self, value: Any) -> Any:
         import numpy as np
 
+        if not value.size:
+            raise self.wrong([])
         if value.dtype.kind == "f":
             whole = np.isfinite(value) & (value == np.floor(value))
             if not np.all(whole):
@@ -136,7 +164,7 @@ class SizeKind(Kind):
         if self.least is not None and np.any(value < self.least):
             raise self.wrong(int(value.min()))
         if np.any((value > LARGEST) | (value < -LARGEST)):
-            raise self.wrong(max(int(value.max()), int(value.min()), key=abs), f"sizes up to {LARGEST} are accepted")
+            raise TooLargeError(max(int(value.max()), int(value.min()), key=abs), self.least)
         return value.astype(np.int64)
 
     def schema(self) -> dict[str, Any]:
@@ -164,7 +192,7 @@ class PerAxis(Kind):
         try:
             return self.each.check(value)
         except OptionError as e:
-            raise self.wrong(value, self.hint_of(e)) from None
+            raise self.wrong_in(value, e) from None
 
     def schema(self) -> dict[str, Any]:
         each = self.each.schema()
@@ -192,7 +220,7 @@ class PadsKind(Kind):
         try:
             return self.number.check(item)
         except OptionError as e:
-            raise self.wrong(whole, self.hint_of(e)) from None
+            raise self.wrong_in(whole, e) from None
 
     def _side(self, item: Any, whole: Any) -> Any:
         if not isinstance(item, (list, tuple)):
@@ -223,7 +251,7 @@ class ListOf(Kind):
         try:
             return tuple(self.each.check(item) for item in value)
         except OptionError as e:
-            raise self.wrong(value, self.hint_of(e)) from None
+            raise self.wrong_in(value, e) from None
 
     def schema(self) -> dict[str, Any]:
         each = self.each.schema()

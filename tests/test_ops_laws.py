@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import re
 from functools import cache
 
 import laws
 import oracle
 import pytest
 import textbook
+import yaml
 from cases import CASES, REFUSED, Case
 
-from cnncost.ops import MENU, SYNONYMS, Op, find
+from cnncost.ops import COMPOSED, MENU, SYNONYMS, Op, find
 
 FVCORE = [
     c
@@ -36,6 +38,20 @@ def test_the_menu_is_every_op() -> None:
 def test_every_synonym_names_an_op_and_is_none() -> None:
     assert set(SYNONYMS.values()) <= set(MENU)
     assert not set(SYNONYMS) & set(MENU)
+
+
+def test_the_example_of_an_op_is_a_layer() -> None:
+    for key in MENU:
+        call = yaml.safe_load(find(key).example())
+        options = {str(find(key).main): call[key]} if isinstance(call, dict) else {}
+        assert find(key)(**options).key == key
+
+
+def test_what_is_no_op_is_made_of_ops() -> None:
+    for word, text in COMPOSED.items():
+        assert word not in MENU
+        assert word not in SYNONYMS
+        assert sum(key in re.split(r"\W+", text) for key in MENU) >= 2
 
 
 def test_every_op_and_every_option_has_a_case() -> None:

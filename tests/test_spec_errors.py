@@ -6,6 +6,7 @@ The table is tests/bad_specs.txt: a name, a spec, and after `=>` what cnncost sa
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -70,6 +71,7 @@ def test_no_text(name: str, folder: Path) -> None:
 
 
 BUNDLED = "cnncost list shows the bundled architectures"
+FILE = "give a file, or the name of a bundled architecture"
 NO_FILE = "no such file, and no bundled architecture of that name"
 
 
@@ -83,7 +85,18 @@ NO_FILE = "no such file, and no bundled architecture of that name"
         ("", f"'': {NO_FILE}\nhint: {BUNDLED}"),
         ("a\0b", f"a\\x00b: {NO_FILE}\nhint: {BUNDLED}"),
         ("x" * 5000, f"{'x' * 57}...: {NO_FILE}\nhint: {BUNDLED}"),
-        ("sub", "sub is a directory\nhint: give a file, or the name of a bundled architecture"),
+        ("sub", f"sub is a directory\nhint: {FILE}"),
+        ("/dev/null", f"/dev/null is not a regular file\nhint: {FILE}"),
+        ("/dev/zero", f"/dev/zero is not a regular file\nhint: {FILE}"),
+        ("pipe", f"pipe is a named pipe\nhint: {FILE}"),
+        ("round", f"round is reached through too many symbolic links\nhint: {FILE}"),
+        ("nowhere", f"nowhere: {NO_FILE}\nhint: {BUNDLED}"),
+        ("a\udcff\t", f"a\\xff\\t: {NO_FILE}\nhint: {BUNDLED}"),
+        (
+            "input: 3x8x8\nlayers: {a: relu}\n",
+            "input: 3x8x8\\nlayers: {a: relu}\\n: no such file\n"
+            "hint: give a path, or - for standard input; not the text of a spec",
+        ),
         ("big.yaml", "big.yaml: larger than 4 MiB\nhint: is this an architecture file?"),
     ],
     ids=lambda value: value[:12],
@@ -91,6 +104,9 @@ NO_FILE = "no such file, and no bundled architecture of that name"
 def test_no_file(spec: str, expected: str, folder: Path) -> None:
     Path("sub").mkdir()
     Path("big.yaml").write_text("# words\n" * 2**20)
+    Path("round").symlink_to("round")
+    Path("nowhere").symlink_to("gone")
+    os.mkfifo("pipe")
     assert message(spec) == expected
 
 
@@ -232,6 +248,7 @@ def test_a_long_chain_of_extends(folder: Path) -> None:
 SHAPE = "hint: write channels x height x width, without the batch: 3x224x224"
 WHOLE = "must be a whole number of at least 1, got"
 KIND = "hint: give a value of the same kind: a number, a list, a word, true or false"
+POINTS = "hint: give arrays of one length, or of shapes that broadcast: (n, 1) and (m,)"
 GIVEN: list[tuple[dict[str, Any], str]] = [
     ({"set": {"widht": 3}}, "no parameter widht to set\nhint: did you mean width?"),
     ({"set": {"i": 3}}, "no parameter i to set\nhint: known here: width, depths, act"),
@@ -310,10 +327,32 @@ GIVEN: list[tuple[dict[str, Any], str]] = [
         f"hint: with 0 + 0 of padding the window reaches 3: {WINDOW}",
     ),
     ({"batch": 0}, f"batch {WHOLE} 0\nhint: give the number of images, like 32"),
-    ({"batch": "2"}, f"batch {WHOLE} 2\nhint: give the number of images, like 32"),
+    ({"batch": "2"}, f'batch {WHOLE} "2"\nhint: give the number of images, like 32'),
     ({"batch": None}, f"batch {WHOLE} nothing\nhint: give the number of images, like 32"),
     ({"batch": 1.5}, f"batch {WHOLE} 1.5\nhint: give the number of images, like 32"),
-    ({"batch": 10**12}, f"batch {WHOLE} 1000000000000\nhint: give the number of images, like 32"),
+    (
+        {"batch": 10**12},
+        "batch must be at most 2147483647, got 1000000000000\nhint: give the number of images, like 32",
+    ),
+    ({"batch": np.array([])}, f"batch {WHOLE} []\nhint: give the number of images, like 32"),
+    ({"input": "3x9999999999x2"}, f"each size of an input must be at most 2147483647, got 9999999999\n{SHAPE}"),
+    ({"set": {"width": "8"}}, f'cannot set width to "8": it is 8 in the spec\n{KIND}'),
+    ({"set": {"depths[2]": 3}}, "depths has no entry 2\nhint: its entries are 0 to 1"),
+    ({"set": {"depths[0][1]": 3}}, "cannot set entry 1 of depths.0: it is 3, not a list\nhint: set depths.0 itself"),
+    ({"set": "width=3"}, 'set must be a mapping, got the text width=3\nhint: write set={"width": 0.5}'),
+    ({"set": [("width", 3)]}, 'set must be a mapping, got a list\nhint: write set={"width": 0.5}'),
+    ({"set": []}, 'set must be a mapping, got an empty list\nhint: write set={"width": 0.5}'),
+    (
+        {"batch": np.array([1, 2, 3]), "set": {"width": np.array([8, 9])}},
+        f"width has 2 design points, and what is given before it 3\n{POINTS}",
+    ),
+    (
+        {
+            "input": {"input": (3, np.array([8, 9]), 8)},
+            "set": {"depths": [1, np.array([[8], [9], [10]])], "width": np.zeros(4)},
+        },
+        f"width has 4 design points, and what is given before it 3x2\n{POINTS}",
+    ),
 ]
 
 
@@ -321,6 +360,22 @@ GIVEN: list[tuple[dict[str, Any], str]] = [
 def test_arguments(given: dict[str, Any], expected: str, folder: Path) -> None:
     Path("base.yaml").write_text(BASE)
     assert message("base.yaml", **given) == expected
+
+
+@pytest.mark.parametrize(
+    ("spec", "what"), [({"layers": {}}, "a mapping"), (None, "nothing"), (3, "3")], ids=["mapping", "None", "number"]
+)
+def test_no_path(spec: Any, what: str) -> None:
+    hint = "give a path, the name of a bundled architecture, or - for standard input"
+    assert message(spec) == f"a spec is a file, got {what}\nhint: {hint}"
+
+
+def test_a_fault_in_a_file_whose_name_is_no_text(folder: Path) -> None:
+    try:
+        Path("a\udcff.yaml").write_text("input: 3x8x8\nlayers: {a: magic}\n")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    assert message("a\udcff.yaml").startswith("a\\xff.yaml:2:13: ")
 
 
 def test_a_spec_without_parameters_says_so(folder: Path) -> None:
@@ -368,6 +423,7 @@ BOMBS = {
     "multiplied to the end": "input: 3x8x8\nlayers: {a: {conv: " + " * ".join(["9 ** 19"] * 30) + "}}",
     "a long word for an op": "input: 3x8x8\nlayers: {a: " + "relu" * 100_000 + "}",
     "200,000 values": "input: 3x8x8\nlayers: {a: {conv: [" + "1, " * 250_000 + "1]}}",
+    "60,000 layers in a row": "input: 3x8x8\nlayers:\n" + "".join(f"  a{i}: relu\n" for i in range(60_000)),
     "a fault at the end of a long file": "input: 3x8x8\nlayers:\n"
     + "".join(f"  a{i}: {{conv: 8, kernel: 3}}\n" for i in range(1_500))
     + "  a: {",
@@ -409,7 +465,6 @@ def test_long_words_and_lists_are_not_compared() -> None:
 
 
 if __name__ == "__main__":
-    import os
     import tempfile
 
     bad_specs = table()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import cnncost
-from cnncost.errors import SpecError
+from cnncost.errors import SpecError, UsageError
 from cnncost.spec import marks
 from cnncost.spec.files import bundled_names
 
@@ -70,12 +70,44 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     assert cnncost.load("-").name == "Mine"
 
 
-def test_a_pipe(folder: Path) -> None:
-    os.mkfifo("pipe")
-    writer = threading.Thread(target=Path("pipe").write_text, args=(SPEC,))
-    writer.start()
-    assert len(cnncost.load("pipe")) == 1
-    writer.join()
+@pytest.mark.parametrize("folder_of_pipes", ["/dev/fd", "/proc/self/fd"])
+def test_a_pipe_that_is_open(folder_of_pipes: str) -> None:
+    """As a shell makes it of <(...)."""
+    if not os.path.isdir(folder_of_pipes):
+        pytest.skip(f"there is no {folder_of_pipes} here")
+    end, other = os.pipe()
+    os.write(other, SPEC.encode())
+    os.close(other)
+    assert len(cnncost.load(f"{folder_of_pipes}/{end}")) == 1
+    os.close(end)
+
+
+@pytest.mark.parametrize("piped", [True, False])
+def test_dev_stdin(piped: bool, folder: Path) -> None:
+    Path("net.yaml").write_text(SPEC)
+    program = """import cnncost; print(len(cnncost.load("/dev/stdin")))"""
+    command = f"{sys.executable} -c '{program}'"
+    environment = {**os.environ, "PYTHONPATH": str(Path(cnncost.__file__).parent.parent)}
+    shell = f"cat net.yaml | {command}" if piped else f"{command} < net.yaml"
+    run = subprocess.run(shell, shell=True, capture_output=True, text=True, env=environment, check=False)
+    assert (run.stdout, run.stderr) == ("1\n", "")
+
+
+def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match="standard input is closed"):
+        cnncost.load("-")
+
+
+def test_letters_with_accents_are_the_same_however_they_are_written(folder: Path) -> None:
+    one, two = "é", "e\u0301"
+    text = (
+        f"input: 3x8x8\nparameters: {{w{one}: 4}}\nlayers:\n  {two}: {{conv: w{two}}}\n  b: {{add: [{one}, {two}]}}\n"
+    )
+    Path("net.yaml").write_text(text, encoding="utf-8")
+    graph = cnncost.load("net.yaml", set={f"w{two}": 5})
+    assert graph.nodes[1].inputs == (one, one)
+    assert graph.shapes[one] == (1, 5, 8, 8)
 
 
 def test_byte_order_mark_and_windows_lines(folder: Path) -> None:

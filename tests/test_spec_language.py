@@ -496,6 +496,8 @@ def test_set_scalars_lists_and_entries() -> None:
     assert facts(depths=[2, 2, (1,)], act="silu") == (8, True, 16, 4, "silu", 1)
     assert facts(**{"depths.0": 3}) == (8, True, 16, 5, "relu", 3)  # total follows
     assert facts(**{"depths.0": np.int64(3)}) == (8, True, 16, 5, "relu", 3)
+    assert facts(**{"depths[0]": 3}) == facts(**{"depths.0": 3})
+    assert facts(**{"depths[2][0]": 1}) == facts(**{"depths[2].0": 1}) == facts(**{"depths.2.0": 1})
     assert facts(**{"depths.2.0": 1}) == (8, True, 16, 3, "relu", 1)
     assert facts(depths=[1, 1, [1]], **{"depths.1": 5}) == (8, True, 16, 6, "relu", 1)
 
@@ -552,6 +554,18 @@ def test_arrays_of_design_points_load_as_each_point_does(points: list[tuple[int,
             assert tuple(np.broadcast_to(n, len(points))[k] for n in many.output_shape) == one.output_shape
             assert [np.broadcast_to(n, len(points))[k] for n in many.cost] == list(one.cost)
         assert all(type(n) is int for n in single.total)
+
+
+def test_what_pandas_and_pytorch_call_an_array() -> None:
+    import pandas as pd
+    import torch
+
+    text = "input: 3x9x9\nparameters: {width: 4}\nlayers: {a: {conv: width}}\n"
+    for values in (pd.Series([4, 5], index=[7, 3]), torch.tensor([4, 5])):
+        graph = net(text, batch=values, set={"width": values}, input=(3, values, 9))
+        for sizes in (graph.nodes[0].shape[:3], graph.inputs["input"][:1]):
+            assert [(type(n), n.tolist()) for n in sizes] == [(np.ndarray, [4, 5])] * len(sizes)
+    assert net(text, set={"width": np.float32(6)}).nodes[0].shape == (1, 6, 9, 9)
 
 
 @given(st.lists(st.tuples(st.integers(7, 50), st.integers(7, 50)), min_size=1, max_size=5))

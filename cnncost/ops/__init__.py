@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 
 from cnncost.errors import SpecError, did_you_mean
 from cnncost.ops.base import Op
+from cnncost.options import spelled
 
 MENU = {
     "conv": ("conv", "Conv"),
@@ -131,14 +133,39 @@ SYNONYMS = {
 """What other frameworks call these ops: for hints only, never accepted in their place."""
 
 
+COMPOSED = {
+    "attention": "attention is linear, matmul, softmax and matmul again",
+    "self_attention": "attention is linear, matmul, softmax and matmul again",
+    "multihead_attention": "attention is linear, matmul, softmax and matmul again",
+    "multiheadattention": "attention is linear, matmul, softmax and matmul again",
+    "separable_conv": "a separable convolution is a depthwise_conv and a conv of kernel 1",
+    "separableconv2d": "a separable convolution is a depthwise_conv and a conv of kernel 1",
+    "global_pool": "did you mean global_avg_pool or global_max_pool?",
+    "squeeze_excitation": "squeeze-and-excitation is global_avg_pool, two convs, a sigmoid and multiply",
+    "se": "squeeze-and-excitation is global_avg_pool, two convs, a sigmoid and multiply",
+}
+"""What is no single op here, and how to write it."""
+
+
+def unknown_op_hint(word: str, blocks: Iterable[str] = ()) -> str:
+    """A hint for a word that is neither an op nor one of the blocks."""
+    if word.lower() in COMPOSED:
+        return COMPOSED[word.lower()]
+    blocks = list(blocks)
+    hint = did_you_mean(word, [*blocks, *MENU], SYNONYMS)
+    if hint.startswith("did"):
+        return hint
+    return "cnncost ops lists them" + (f"; blocks here: {spelled(', '.join(blocks))}" if blocks else "")
+
+
 @cache
 def find(key: str) -> type[Op]:
     """The op class of a key of the language. Raises SpecError for an unknown key."""
     if key not in MENU:
-        raise SpecError(f"unknown op {key}", hint=did_you_mean(key, MENU, SYNONYMS))
+        raise SpecError(f"unknown op {key}", hint=unknown_op_hint(key))
     module, name = MENU[key]
     op: type[Op] = getattr(import_module(f"cnncost.ops.{module}"), name)
     return op
 
 
-__all__ = ["MENU", "SYNONYMS", "Op", "find"]
+__all__ = ["MENU", "SYNONYMS", "Op", "find", "unknown_op_hint"]

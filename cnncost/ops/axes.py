@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnncost.dims import Shape, Size, require, shown
-from cnncost.errors import ShapeError
+from cnncost.errors import ShapeError, counted
 from cnncost.ops.base import Op
 from cnncost.options import spelled
 
@@ -37,8 +37,11 @@ def one_per_axis(value: Any, rank: int, option: str) -> tuple[Any, ...]:
         return (value,) * rank
     if len(value) != rank:
         raise ShapeError(
-            f"{option} {spelled(value)} has {len(value)} entries and the input has {rank} spatial axes",
-            hint=f"give one number for all axes, or {rank}",
+            f"{option} {spelled(value)} has {counted(len(value), 'entry', 'entries')} "
+            f"and the input has {counted(rank, 'spatial axis', 'spatial axes')}",
+            hint=f"for before and after write [{spelled(value)}]"
+            if rank == 1 and len(value) == 2 and option in ("padding", "amount")
+            else f"give one number for all axes, or {rank}",
         )
     return value
 
@@ -68,7 +71,7 @@ def divides(groups: Size, channels: Size, which: str) -> None:
         return
     require(
         channels % groups == 0,
-        "{groups} groups do not divide {channels} {which} channels",
+        "groups {groups} does not divide the {which} channels, {channels}",
         groups=groups,
         channels=channels,
         which=which,

@@ -26,7 +26,23 @@ else:
 
 
 T = TypeVar("T")
-SPATIAL_AT_MOST = 3
+EXAMPLES = {
+    "out": "64",
+    "kernel": "3",
+    "maps": "[[0, 1], [1, 2]]",
+    "size": "7",
+    "groups": "2",
+    "pieces": "2",
+    "p": "0.1",
+    "parts": "2",
+    "range": "[0, 16]",
+    "to": "[16, -1]",
+    "order": "[0, 2, 1]",
+    "amount": "1",
+    "block": "2",
+    "factor": "2",
+}
+"""A value for each main option that must be given."""
 
 
 @dataclass_transform(frozen_default=True)
@@ -95,12 +111,19 @@ class Op(ABC):
                 except OptionError as e:
                     raise self.fault(name, f"{name} {e.message}", e.hint) from None
             elif field.default is MISSING:
-                raise self.fault(None, f"{cls.key} needs {name}", f"write it as {{{cls.key}: ..., {name}: ...}}")
+                call = cls.example() if name == cls.main else f"{{{cls.key}: ..., {name}: ...}}"
+                raise self.fault(None, f"{cls.key} needs {name}", f"write {call}")
             else:
                 own[name] = field.default
         if given or len(values) > len(own):
             raise TypeError(f"{cls.__name__} takes {', '.join(own)}; got {', '.join(given) or values}")
         self.check()
+
+    @classmethod
+    def example(cls) -> str:
+        """How a layer calls the op, for hints: {conv: 64}, or the bare key where that is enough."""
+        needed = cls.main is not None and cls.options[cls.main].default in (MISSING, None)
+        return f"{{{cls.key}: {EXAMPLES[str(cls.main)]}}}" if needed else cls.key
 
     def fault(self, option: str | None, message: str, hint: str | None = None) -> OptionError:
         """An error about one option."""

@@ -103,4 +103,4 @@ class StochasticDepth(Elementwise, Free):
 def probability(op: Any) -> None:
     """Refuse a p that is no probability."""
     if not 0 <= op.p <= 1:
-        raise op.fault("p", f"p is a probability, from 0 to 1, got {op.p}")
+        raise op.fault("p", f"p is a probability, from 0 to 1, got {op.p}", "0.2 drops a fifth")

@@ -19,14 +19,23 @@ def load(spec: Any, *, input: Any = None, batch: Any = 1, set: Mapping[str, Any]
     Raises SpecError with file, line and column for a fault in the spec, ShapeError where a layer
     cannot take its input, UsageError for a bad argument.
     """
+    import os
+
     from cnncost.errors import OptionError, UsageError
     from cnncost.options import KINDS
-    from cnncost.spec.document import read_document
+    from cnncost.spec.document import kind_of_value, read_document
     from cnncost.spec.expand import expand
     from cnncost.spec.files import open_spec
+    from cnncost.spec.names import same_points
 
     try:
         batch = KINDS["Size"].check(batch)
     except OptionError as e:
         raise UsageError(f"batch {e.message}", hint="give the number of images, like 32") from None
-    return expand(read_document(open_spec(str(spec))), input, batch, set)
+    same_points(batch, input, set)
+    try:
+        path = os.fsdecode(spec)
+    except TypeError:
+        hint = "give a path, the name of a bundled architecture, or - for standard input"
+        raise UsageError(f"a spec is a file, got {kind_of_value(spec)}", hint=hint) from None
+    return expand(read_document(open_spec(path)), input, batch, {} if set is None else set)

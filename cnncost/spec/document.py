@@ -27,6 +27,7 @@ COMMON = ("from", "if", "repeat", "reuse")
 INPUT = "input"
 """What the (first) input of a network or block is called inside it."""
 EXTENDS_AT_MOST = 20
+INSIDE_HINT = "layers inside a block are changed under `blocks:`, or by the arguments of its call"
 
 HINTS = {
     "parameters": "write `parameters: {classes: 1000, width: 1.0}`",

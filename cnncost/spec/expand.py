@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Optional
 
 from cnncost.dims import is_array, shown
-from cnncost.errors import SpecError, did_you_mean
+from cnncost.errors import SpecError, counted, did_you_mean
 from cnncost.graph import LAYERS_AT_MOST, Graph, GraphBuilder, Node
-from cnncost.ops import MENU, SYNONYMS, find
+from cnncost.ops import MENU, find, unknown_op_hint
 from cnncost.options import spelled
 from cnncost.spec.document import Document, fail, kind_of_value, placed
 from cnncost.spec.expr import holds
@@ -40,7 +40,7 @@ class _Level(NamedTuple):
 def expand(doc: Document, input: Any = None, batch: Any = 1, set: Mapping[str, Any] | None = None) -> Graph:
     """The graph of a document at the given input, batch and parameters. Raises SpecError, UsageError."""
     builder = GraphBuilder()
-    values = parameter_values(doc, set or {})
+    values = parameter_values(doc, {} if set is None else set)
     names = Names(values, {}, builder.shapes)
     for name, shape in input_shapes(doc, input, names).items():
         builder.add_input(name, (batch, *shape))
@@ -125,7 +125,7 @@ class _Expansion:
             made = len(self.builder.nodes) - start
             if i == 0 and start + made * times > LAYERS_AT_MOST:
                 message = f"repeat {times} makes more than {LAYERS_AT_MOST:,} layers"
-                fail(message, line.repeat.at, f"it repeats {made} layer{'s' * (made != 1)}", path)
+                fail(message, line.repeat.at, f"it repeats {counted(made, 'layer')}", path)
         self.spans[path] = Span(start, len(self.builder.nodes), inputs[0], given)
         return inputs[0]
 
@@ -217,7 +217,7 @@ class _Expansion:
         if isinstance(call, str) and call in self.blocks:
             return self.blocks[call]
         if not isinstance(call, str) or call not in MENU:
-            hint = did_you_mean(str(call), [*names.values, *self.blocks, *MENU], SYNONYMS)
+            hint = unknown_op_hint(str(call), [*names.values, *self.blocks])
             fail(f"op {spelled(call)} is neither an op nor a block", option.at, hint, path)
         if call not in line.chosen:
             options = {key: value for key, value in line.arguments.items() if key}
@@ -233,7 +233,7 @@ class _Expansion:
         if len(path) > PATH_AT_MOST:
             fail(f"a path of more than {PATH_AT_MOST} characters", line.at, "use shorter names, or fewer blocks", path)
         if len(inputs) != len(block.inputs):
-            wants = f"{len(block.inputs)} input{'s' * (len(block.inputs) != 1)} ({', '.join(block.inputs)})"
+            wants = f"{counted(len(block.inputs), 'input')} ({', '.join(block.inputs)})"
             hint = f"name them in order, from: [{', '.join(block.inputs)}]"
             at = line.sources.at if line.sources else line.at
             fail(f"block {block.name} takes {wants}, got {len(inputs)}", at, hint, path)
@@ -298,7 +298,7 @@ class _Expansion:
         before = span.inputs
         if len(before) != len(inputs):
             hint = f"it took {', '.join(before)} before"
-            fail(f"{name} takes {len(before)} inputs, got {len(inputs)}", line.at, hint, path)
+            fail(f"{name} takes {counted(len(before), 'input')}, got {len(inputs)}", line.at, hint, path)
         if list(map(before.index, before)) != list(map(inputs.index, inputs)) and len(set(before)) < len(before):
             fail(f"cannot reuse {name}: it took one layer as several inputs", line.at, "give it one layer too", path)
 

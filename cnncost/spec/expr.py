@@ -177,8 +177,7 @@ def _compile(node: ast.AST) -> Compiled:
         test, yes, no = _compile(node.test), _compile(node.body), _compile(node.orelse)
         return lambda scope: yes(scope) if _truth(test(scope)) else no(scope)
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        layer, size = node.value.id, node.attr
-        return lambda scope: size_of(scope.shape(layer), size, layer)
+        return _size(node.value.id, node.attr)
     if isinstance(node, ast.Subscript):
         return _subscript(node)
     if isinstance(node, ast.Call):
@@ -190,6 +189,19 @@ def _compile(node: ast.AST) -> Compiled:
         f"{spelled(ast.unparse(node))} is not part of the expression language",
         hint=LANGUAGE,
     )
+
+
+def _size(layer: str, name: str) -> Compiled:
+    def size(scope: Scope) -> Any:
+        try:
+            shape = scope.shape(layer)
+        except SpecError as e:
+            if name not in SIZES:
+                e.hint = f'for an entry of a list write {layer}[{name}], in braces in quotes: "{layer}[{name}]"'
+            raise
+        return size_of(shape, name, layer)
+
+    return size
 
 
 def _constant(value: Any) -> Compiled:
@@ -284,7 +296,8 @@ def _subscript(node: ast.Subscript) -> Compiled:
         if not isinstance(these, (list, tuple)):
             raise SpecError(f"{text} is {spelled(these)}, not a list", hint=f"write just {text}")
         if type(i) is not int or not -len(these) <= i < len(these):
-            hint = f"{text} has the entries 0 to {len(these) - 1}" if these else f"{text} is empty"
+            hint = f"{text} has the entries 0 to {len(these) - 1}" if len(these) > 1 else f"{text} has only entry 0"
+            hint = hint if these else f"{text} is empty"
             raise SpecError(f"{text} has no entry {spelled(i)}", hint=hint)
         return these[i]
 

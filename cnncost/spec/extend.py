@@ -7,7 +7,7 @@ from typing import Optional
 from cnncost.errors import did_you_mean
 from cnncost.ops import MENU, find
 from cnncost.options import spelled
-from cnncost.spec.document import COMMON, Document, fail, kind_of_value
+from cnncost.spec.document import COMMON, INSIDE_HINT, Document, fail, kind_of_value
 from cnncost.spec.marks import Item
 
 Calls = dict[str, Optional[Item]]
@@ -47,7 +47,7 @@ def _layers(base: dict[str, Item], own: dict[str, Item], calls: Calls) -> dict[s
     for name, item in own.items():
         if item.value is None:
             if name not in result:
-                hint = did_you_mean(name, result)
+                hint = INSIDE_HINT if "." in name else did_you_mean(name, result)
                 fail(f"null removes layer {spelled(name)}, which is not there", item.key_or_value_at, hint)
             del result[name]
             continue

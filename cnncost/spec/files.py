@@ -5,16 +5,20 @@ Paths are strings: pathlib would add a twentieth to the start-up of the command 
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import stat
 import sys
 from functools import cache
 from typing import NamedTuple
 
 from cnncost.errors import SpecError, UsageError, Where, did_you_mean
-from cnncost.options import spelled
+from cnncost.options import printable, spelled
 from cnncost.spec.marks import BYTES_AT_MOST
 
+_OPEN = re.compile(r"/dev/stdin|(/dev|/proc/(self|[0-9]+))/fd/[0-9]+")
+"""Pipes that somebody holds open at the other end; another one may have no writer, and would be waited for forever."""
 SUFFIXES = (".yaml", ".yml")
 
 
@@ -48,18 +52,21 @@ def open_spec(spec: str, beside: str | None = None) -> Source:
     is not text.
     """
     if spec == "-":
-        return Source(_decoded(sys.stdin.buffer.read(BYTES_AT_MOST + 1), "standard input"), "<stdin>", None, False)
+        return Source(_standard_input(), "<stdin>", None, False)
     shown = spelled(spec) or "''"
     try:
         found = _found(spec, beside)
         if found is not None:
             return found
-        if spec and os.path.isdir(os.path.join(beside or "", spec)):
-            raise UsageError(f"{shown} is a directory", hint="give a file, or the name of a bundled architecture")
+        what = _no_file(os.path.join(beside or "", spec)) if spec else None
+        if what is not None:
+            raise UsageError(f"{shown} {what}", hint="give a file, or the name of a bundled architecture")
     except OSError as e:
         raise UsageError(f"{shown}: {e.strerror or e}", hint="give a file that can be read") from None
     except ValueError:  # a name that no file system takes
         pass
+    if "\n" in spec:
+        raise UsageError(f"{shown}: no such file", hint="give a path, or - for standard input; not the text of a spec")
     hint = did_you_mean(spec.removesuffix(".yaml"), bundled_names())
     if os.sep in spec or not hint.startswith("did"):
         hint = "cnncost list shows the bundled architectures"
@@ -69,10 +76,11 @@ def open_spec(spec: str, beside: str | None = None) -> Source:
 
 def _found(spec: str, beside: str | None) -> Source | None:
     path = os.path.join(beside or "", spec)
-    if os.path.isfile(path) or _is_pipe(path):
-        return Source(_read(path, path), path, path, False)
-    if beside is not None and spec and os.path.isfile(path := f"{path}.yaml"):
-        return Source(_read(path, path), path, path, False)
+    candidates = [path, f"{path}.yaml"] if beside is not None and spec else [path]
+    for path in candidates:
+        if os.path.isfile(path) or (_OPEN.fullmatch(path) and _is_pipe(path)):
+            name = printable(path)
+            return Source(_read(path, name), name, path, False)
     bundled = _bundled(spec)
     return (
         Source(_read(bundled, os.path.basename(bundled)), os.path.basename(bundled), bundled, True) if bundled else None
@@ -81,6 +89,28 @@ def _found(spec: str, beside: str | None) -> Source | None:
 
 def _is_pipe(path: str) -> bool:
     return os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)
+
+
+def _no_file(path: str) -> str | None:
+    """What a path that cannot be read as a file is, in words; None where nothing is there."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError as e:
+        if e.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            return None
+        if e.errno == errno.ELOOP:
+            return "is reached through too many symbolic links"
+        raise
+    if stat.S_ISDIR(mode):
+        return "is a directory"
+    return "is a named pipe" if stat.S_ISFIFO(mode) else "is not a regular file"
+
+
+def _standard_input() -> str:
+    data = getattr(sys.stdin, "buffer", None)
+    if data is None:  # closed, as by <&-
+        raise UsageError("standard input is closed", hint="give a file, or the name of a bundled architecture")
+    return _decoded(data.read(BYTES_AT_MOST + 1), "standard input")
 
 
 def _bundled(spec: str) -> str | None:

@@ -10,15 +10,48 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
-from cnncost.errors import OptionError, SpecError, Where, did_you_mean
-from cnncost.ops import MENU, SYNONYMS, Op, find
+from cnncost.errors import OptionError, SpecError, Where, counted, did_you_mean
+from cnncost.ops import MENU, SYNONYMS, Op, find, unknown_op_hint
 from cnncost.options import Kind, kind_of, spelled
-from cnncost.spec.document import BLOCK, COMMON, INPUT, fail, kind_of_value, known_keys, mapping, placed
+from cnncost.spec.document import BLOCK, COMMON, INPUT, INSIDE_HINT, fail, kind_of_value, known_keys, mapping, placed
 from cnncost.spec.marks import Item, plain
 
 NAME = re.compile(r"[\w+#-]{1,60}")
 RESERVED = (*COMMON, "after", "op", "i", INPUT)
 """Words that cannot name a parameter or a block, because they mean something in a layer."""
+KEYS_FOR_OPS = ("type", "kind", "layer", "class", "class_name", "module")
+"""Keys under which other formats name the op of a layer."""
+OPTION_SYNONYMS = {
+    "out_channels": "out",
+    "out_features": "out",
+    "filters": "out",
+    "num_output": "out",
+    "units": "out",
+    "channels": "out",
+    "kernel_size": "kernel",
+    "ksize": "kernel",
+    "pool_size": "kernel",
+    "strides": "stride",
+    "pad": "padding",
+    "pads": "padding",
+    "dilation_rate": "dilation",
+    "group": "groups",
+    "num_groups": "groups",
+    "use_bias": "bias",
+    "output_size": "size",
+    "elementwise_affine": "affine",
+    "negative_slope": "slope",
+    "dim": "axis",
+    "start_dim": "start",
+    "end_dim": "end",
+    "scale_factor": "factor",
+    "depth_multiplier": "multiplier",
+    "rate": "p",
+    "inputs": "from",
+    "bottom": "from",
+}
+"""What other frameworks call these options: for hints only."""
+NEVER_WRITTEN = ("in_channels", "in_features", "num_features", "num_channels", "normalized_shape", "input_shape")
 
 
 class Option:
@@ -100,7 +133,9 @@ def _option_hint(key: str, known: Collection[str]) -> str:
         return f"is a colon missing? {word}: {key[len(word) :].strip()}"
     if key[:1].isdigit():
         return "several values of one option are a list: [1, 2]"
-    return did_you_mean(key, known)
+    if key in NEVER_WRITTEN:
+        return "input channels are never written: they follow from the input"
+    return did_you_mean(key, known, OPTION_SYNONYMS)
 
 
 def _has_expression(raw: Any, words: Collection[str]) -> bool:
@@ -172,9 +207,8 @@ class Block:
         if first is not None and line.call != "op":
             raws = first.raw if isinstance(first.raw, list) else [first.raw]
             if len(raws) > len(self.parameters):
-                fail(
-                    f"{self.name} takes {len(self.parameters)} values, got {len(raws)}", first.at, self.signature, layer
-                )
+                takes = counted(len(self.parameters), "value")
+                fail(f"{self.name} takes {takes}, got {len(raws)}", first.at, self.signature, layer)
             bound = {name: Option(raw, first.at) for name, raw in zip(self.parameters, raws)}
         for key, option in line.arguments.items():
             if key == "":
@@ -237,6 +271,8 @@ def layer_line(name: str, item: Item, blocks: Collection[str], owner: str = "") 
         hint = "names are up to 60 letters, digits, _ + # -; dots are for layers inside blocks"
         if name == INPUT:
             hint = "input is what the network is given"
+        elif "." in name:
+            hint = INSIDE_HINT
         elif "{" in name or " " in name:
             hint = "is a colon missing after the name?"
         fail(f"{spelled(name)} cannot be a layer's name", line.at, hint)
@@ -282,10 +318,15 @@ def _set_call(line: Line, call: str, value: Item, rest: dict[str, Item], blocks:
         options = {key: Option(plain(item), item.key_or_value_at) for key, item in rest.items()}
         line.arguments = options if value.value is None else {"": Option(plain(value), value.at), **options}
     else:
-        hint = did_you_mean(call, [*blocks, *MENU], SYNONYMS)
-        if not hint.startswith("did"):
-            hint = "docs/spec.md lists the ops" + (f"; blocks here: {spelled(', '.join(blocks))}" if blocks else "")
+        hint = _op_is_the_key(value.value) if call in KEYS_FOR_OPS else unknown_op_hint(call, blocks)
         fail(f"unknown op {spelled(call)}", value.key_or_value_at, hint, line.shown)
+
+
+def _op_is_the_key(value: Any) -> str:
+    """A hint for a layer written as {type: Conv2d}."""
+    word = str(value).lower()
+    key = SYNONYMS.get(word, word)
+    return f"the op is the key: {find(key if key in MENU else 'conv').example()}"
 
 
 def _set_op(line: Line, value: Item, rest: dict[str, Item], blocks: Collection[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from cnncost.errors import SpecError, Where
+from cnncost.graph import LAYERS_AT_MOST
 from cnncost.options import spelled
 
 BYTES_AT_MOST = 4 * 2**20
@@ -63,6 +64,7 @@ def plain(item: Item) -> Any:
 
 def read(text: str, file: str) -> Item:
     """Compose one YAML document. Raises SpecError with the place for whatever is not plain data."""
+    text = normalize(text)
     odd = _UNPRINTABLE.search(text)
     if odd:
         line, column = _position(text, odd.start())
@@ -78,6 +80,15 @@ def read(text: str, file: str) -> Item:
         raise _syntax_error(e, text, file) from None
     finally:
         loader.dispose()
+
+
+def normalize(text: str) -> str:
+    """Letters with accents as one character each (NFC): some editors and systems write two."""
+    if text.isascii():
+        return text
+    from unicodedata import normalize as composed
+
+    return composed("NFC", text)
 
 
 def _position(text: str, index: int) -> tuple[int, int]:
@@ -241,6 +252,9 @@ class _Composer:
         key = event.value
         if key == "<<" and event.implicit[0]:
             raise SpecError("merge key << is not accepted", hint="use a block with parameters, or extends", where=at)
+        if len(values) >= LAYERS_AT_MOST:
+            hint = "for layers that are alike use blocks and repeat"
+            raise SpecError(f"a mapping of more than {LAYERS_AT_MOST:,} names", hint=hint, where=at)
         if key in values:
             first = values[key].key_or_value_at
             raise SpecError(

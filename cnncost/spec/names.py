@@ -6,16 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from cnncost.dims import Shape, is_array, shown
+from cnncost.dims import Shape, entering, is_array, shown
 from cnncost.errors import OptionError, SpecError, UsageError, counted, did_you_mean
-from cnncost.options import KINDS, spelled
+from cnncost.options import KINDS, quoted, spelled
 from cnncost.spec.document import INPUT, Document, fail, kind_of_value, placed
 from cnncost.spec.expr import evaluate
 from cnncost.spec.functions import LARGEST_RESULT
 from cnncost.spec.lines import NAME, parameter_name
-from cnncost.spec.marks import Item, plain
+from cnncost.spec.marks import Item, normalize, plain
 
 SHAPE_HINT = "write channels x height x width, without the batch: 3x224x224"
+_ENTRY = re.compile(r"\[([^\[\]]*)\]")
 _SHAPE = re.compile(r"[0-9]{1,20}(x[0-9]{1,20})*")
 
 
@@ -67,8 +68,11 @@ class Names:
 
 def parameter_values(doc: Document, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Values of the declared parameters, in order; overrides by name, or name.index for one entry of a list."""
+    if not isinstance(overrides, Mapping):
+        raise UsageError(f"set must be a mapping, got {kind_of_value(overrides)}", hint='write set={"width": 0.5}')
+    overrides = {normalize(_ENTRY.sub(r".\1", str(key))): value for key, value in overrides.items()}
     for key in overrides:
-        name = str(key).split(".", 1)[0]
+        name = key.split(".", 1)[0]
         if name not in doc.parameters:
             hint = did_you_mean(name, doc.parameters) if doc.parameters else f"{doc.source.file} declares none"
             raise UsageError(f"no parameter {spelled(name)} to set", hint=hint)
@@ -96,7 +100,7 @@ def _like(default: Any, value: Any, name: str) -> Any:
     wanted, got = _kind(default), _kind(value)
     if got is None or (wanted not in (got, "nothing") and not (wanted == "number" and got == "array")):
         raise UsageError(
-            f"cannot set {name} to {spelled(value)}: it is {spelled(default)} in the spec",
+            f"cannot set {name} to {quoted(value)}: it is {spelled(default)} in the spec",
             hint="give a value of the same kind: a number, a list, a word, true or false",
         )
     return value
@@ -105,7 +109,7 @@ def _like(default: Any, value: Any, name: str) -> Any:
 def _entering(value: Any) -> Any:
     """A value from outside as the language knows it: lists are lists, and single numbers are Python's."""
     if is_array(value):
-        return value.item() if value.ndim == 0 else value
+        return entering(value)
     if isinstance(value, (list, tuple)):
         return [_entering(item) for item in value]
     return value
@@ -132,7 +136,8 @@ def _entry_set(values: Any, path: list[str], value: Any, name: str) -> Any:
             hint=f"set {name} itself",
         )
     if path[0] not in map(str, range(len(values))):
-        hint = f"its entries are 0 to {len(values) - 1}" if values else "it is empty"
+        hint = f"its entries are 0 to {len(values) - 1}" if len(values) > 1 else "its only entry is 0"
+        hint = hint if values else "it is empty"
         raise UsageError(f"{name} has no entry {spelled(path[0]) or repr('')}", hint=hint)
     i = int(path[0])
     entry = f"{name}.{i}"
@@ -185,6 +190,34 @@ def _declared(item: Item) -> dict[str, Item]:
             hint = "names are up to 60 letters, digits, _ + # -"
             fail(f"{spelled(name)} cannot be an input's name", shape.key_or_value_at, hint)
     return item.value
+
+
+def same_points(batch: Any, given: Any, overrides: Any) -> None:
+    """Raise UsageError where arrays of design points cannot stand side by side."""
+    named = {"batch": batch, "input": given, **(overrides if isinstance(overrides, Mapping) else {})}
+    arrays = [(str(name), array) for name, value in named.items() for array in _arrays(value, name == "input")]
+    if len(arrays) < 2:
+        return
+    import numpy as np
+
+    shape: tuple[int, ...] = ()
+    for name, array in arrays:
+        try:
+            shape = np.broadcast_shapes(shape, np.shape(array))
+        except ValueError:
+            points = [spelled(shown(s)) for s in (np.shape(array), shape)]
+            hint = "give arrays of one length, or of shapes that broadcast: (n, 1) and (m,)"
+            message = f"{spelled(name)} has {points[0]} design points, and what is given before it {points[1]}"
+            raise UsageError(message, hint=hint) from None
+
+
+def _arrays(value: Any, sizes: bool = False) -> list[Any]:
+    """The arrays in a value from outside; where it is one itself and means `sizes`, it is no array of points."""
+    if isinstance(value, Mapping):
+        return [array for entry in value.values() for array in _arrays(entry, sizes)]
+    if isinstance(value, (list, tuple)):
+        return [array for entry in value for array in _arrays(entry)]
+    return [value] if is_array(value) and value.ndim and not sizes else []
 
 
 def parse_shape(value: Any) -> Shape:
