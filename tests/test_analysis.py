@@ -1,21 +1,16 @@
-"""The walk: totals, receptive fields of whole networks, borders, depth, folding."""
+"""The walk: totals, borders, depth, folding."""
 
 from __future__ import annotations
 
 import dataclasses
-import random
-from fractions import Fraction
 from pathlib import Path
 
 import numpy
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import cnncost
 from cnncost.analysis.fold import fold, ranked, top
-from cnncost.analysis.receptive import receptive_fields
 from cnncost.analysis.report import DTYPES, analyze
 from cnncost.cost import NOTHING, Cost, total
 from cnncost.graph import Graph
@@ -36,103 +31,6 @@ def run_positive(graph: Graph, image: torch.Tensor) -> dict[str, torch.Tensor]:
             torch.nn.init.uniform_(parameter, 0.1, 1.0)
         values[node.name] = module(*(values[i] for i in node.inputs))
     return values
-
-
-def seen(output: torch.Tensor, image: torch.Tensor, place: tuple[int, ...]) -> list[tuple[int, int]]:
-    """First and last input position along each axis with a gradient from an output at a place."""
-    (gradient,) = torch.autograd.grad(output[(0, slice(None), *place)].sum(), image, retain_graph=True)
-    used = gradient[0].sum(0) != 0
-    return [(int(i.min()), int(i.max())) for i in used.nonzero(as_tuple=True)]
-
-
-# Every op between image and output is linear or an average here, so gradients show all that is seen.
-LAYERS = (
-    "{conv: 2, kernel: 3}",
-    "{conv: 2, kernel: [3, 2], stride: 2, padding: [1, 0]}",
-    "{conv: 2, kernel: 2, dilation: 3, padding: 2}",
-    "{conv: 2, kernel: 3, padding: same}",
-    "{depthwise_conv: 3, stride: [1, 2], padding: same_tf}",
-    "{avg_pool: 2}",
-    "{avg_pool: 3, stride: 2, padding: 1, ceil_mode: true}",
-    "{scale: 0.5}",
-    "{pad: [[1, 2], [0, 3]]}",
-    "batch_norm",
-    "{space_to_depth: 2, if: input.height % 2 == 0 and input.width % 2 == 0}",
-)
-
-
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.lists(st.sampled_from(LAYERS), min_size=1, max_size=5), st.integers(0, 2**32))
-def test_receptive_fields_of_random_chains_are_what_gradients_show(tmp_path_factory, layers, seed) -> None:
-    lines = [f"  l{i}: {layer.replace('input.', f'l{i - 1}.' if i else 'start.')}" for i, layer in enumerate(layers)]
-    height, width = 47, 61
-    text = f"input: 2x{height}x{width}\nlayers:\n  start: {{scale: 2}}\n" + "\n".join(lines)
-    graph = cnncost.load(spec(tmp_path_factory.mktemp("f"), text))
-    image = torch.rand(1, 2, height, width, requires_grad=True)
-    fields, outputs = receptive_fields(graph), run_positive(graph, image)
-    chance = random.Random(seed)
-    for node in graph:
-        field, places = fields[node.name], node.shape[2:]
-        assert field is not None
-        # Near a border taps fall on the padding of some layer between, and less is seen.
-        place = tuple(chance.randrange(min(4, n // 2), max(n - 4, n // 2 + 1)) for n in places)
-        for axis, (first, last) in enumerate(seen(outputs[node.name], image, place)):
-            centre, size, stride = field.centre[axis], field.size[axis], field.stride[axis]
-            n = (height, width)[axis]
-            lo = Fraction(centre) - Fraction(size - 1, 2) + place[axis] * Fraction(stride)
-            hi = lo + size - 1
-            assert max(lo, 0) <= first
-            assert last <= min(hi, n - 1)
-            if 4 <= place[axis] < places[axis] - 4:
-                assert (first, last) == (max(lo, 0), min(hi, n - 1))
-
-
-def test_receptive_field_of_a_branching_network_is_the_union(tmp_path) -> None:
-    text = """
-input: 2x33x41
-layers:
-  stem: {conv: 4, kernel: 3, stride: 2, padding: 1}
-  short: {conv: 4, kernel: 1, from: stem}
-  long: {conv: 4, kernel: 5, padding: 2, from: stem}
-  longer: {conv: 4, kernel: 3, dilation: 2, padding: 2}
-  join: {add: [short, longer]}
-  stack: {concat: [join, short]}
-  last: {conv: 1, kernel: 2}
-"""
-    graph = cnncost.load(spec(tmp_path, text))
-    image = torch.rand(1, 2, 33, 41, requires_grad=True)
-    fields, outputs = receptive_fields(graph), run_positive(graph, image)
-    for name in ("short", "longer", "join", "stack", "last"):
-        field = fields[name]
-        place = (7, 9)
-        for axis, (first, last) in enumerate(seen(outputs[name], image, place)):
-            assert last - first + 1 == field.size[axis]
-            assert (first + last) / 2 == field.centre[axis] + place[axis] * field.stride[axis]
-
-
-def test_a_gate_over_all_of_the_image_makes_every_output_see_all(tmp_path) -> None:
-    text = """
-input: 4x9x13
-layers:
-  conv: {conv: 6, kernel: 3}
-  squeeze: global_avg_pool
-  gate: {conv: 6}
-  open: sigmoid
-  scaled: {multiply: [conv, open]}
-  flat: flatten
-  out: {linear: 2}
-"""
-    fields = receptive_fields(cnncost.load(spec(tmp_path, text)))
-    assert fields["conv"].size == (3, 3)
-    assert fields["squeeze"].size == (9, 13)
-    assert fields["scaled"].size == (9, 13)
-    assert fields["out"].size == (9, 13)
-    assert fields["out"].stride == (None, None)
-
-
-def test_networks_without_an_image_have_no_receptive_field(tmp_path) -> None:
-    graph = cnncost.load(spec(tmp_path, "input: 12\nlayers: {a: {linear: 3}, b: relu}"))
-    assert set(receptive_fields(graph).values()) == {None}
 
 
 @pytest.mark.parametrize(("kernel", "stride", "padding", "ceil"), [(3, 3, 0, False), (2, 3, 1, False), (3, 4, 1, True)])

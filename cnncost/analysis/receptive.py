@@ -34,7 +34,7 @@ class _Axis(NamedTuple):
     step: the bounds of the module's docstring. uniform: whether fields are exactly `step` apart.
     """
 
-    n: int
+    n: Any
     axis: int | None
     lo: Any = 0
     hi: Any = 0
@@ -88,14 +88,12 @@ def _moves(node: Node, x: tuple[Shape, ...]) -> tuple[_Moves, ...]:
     sight = node.op.sight(y, *x)
     moves = []
     for shape in x:
-        missing = len(y) - len(shape) if len(x) > 1 else 0  # broadcast aligns trailing axes
         changed: dict[int, _Move | None] = dict.fromkeys(range(1, len(shape)))
         for to, along in enumerate(sight, 1):
             if along is None:
                 continue
             axis, reach, stride, before = along
-            axis -= missing
-            if axis < 1 or shape[axis] == 1 < y[to]:  # of one place all outputs see the same
+            if shape[axis] == 1 < y[to]:  # all outputs see the one place there is
                 continue
             if (to, reach, stride, before) == (axis, 1, 1, 0):
                 del changed[axis]
@@ -125,7 +123,7 @@ def _moved(a: _Axis, moves: _Moves) -> _Axis:
     return _Axis(a.n, axis, a.lo - before * a.step, a.hi + after * a.step, a.step * stride, a.uniform)
 
 
-def _whole(n: int) -> _Axis:
+def _whole(n: Any) -> _Axis:
     return _Axis(n, None, 0, n - 1, 0, False)
 
 
