@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,15 @@ from cnncost.ops import find
 
 Place = tuple[int, ...]
 Span = tuple[int, int]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tensors are tiny: threads would only wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -162,6 +171,7 @@ layers:
   join: {{add: [c1, up]}}
   p1: {{conv: 2, kernel: 3, padding: 1}}
   p2: {{conv: 2, kernel: 5, padding: 2}}
+  both: {{add: [p1, p2]}}
   p3: {{conv: 2, kernel: 3, padding: 1, stride: 2}}
   p4: {{conv: 2, kernel: 3, padding: 1}}
 """
@@ -173,7 +183,7 @@ def test_the_field_grows_after_a_join_with_what_was_enlarged_to_an_odd_size(load
     graph = load(PYRAMID.format(size=size, mode=mode))
     image = an_image(graph)
     fields, outputs = receptive_fields(graph), run_positive(graph, image)
-    for name in ("up", "join", "p1", "p2", "p3", "p4"):
+    for name in ("up", "join", "p1", "p2", "both", "p3", "p4"):
         field = fields[name]
         places = outputs[name].shape[2]
         spans = [seen(outputs[name], image, (j, j))[0] for j in range(places)]
@@ -245,6 +255,19 @@ def test_a_layer_on_one_place_still_grows_by_its_padding(load) -> None:
     )
     fields = receptive_fields(graph)
     assert fields["b"] == fields["c"] == ReceptiveField((8 + 2 * 4,) * 2, (4, 4), (3.5, 3.5))
+
+
+def test_one_op_on_inputs_of_two_sizes_moves_by_what_each_needs() -> None:
+    builder, op = GraphBuilder(), find("upsample")(size=24)
+    builder.add_input("image", (1, 1, 12, 12))
+    builder.add("pool", find("avg_pool")(kernel=2), ("image",))
+    builder.add("large", op, ("image",))
+    builder.add("small", op, ("pool",))
+    fields = receptive_fields(Graph("two", builder.inputs, tuple(builder.nodes)))
+    assert fields["large"].stride == (12 / 24, 12 / 24)
+    assert fields["small"].stride == (2 * 6 / 24, 2 * 6 / 24)
+    assert fields["large"].size < fields["small"].size
+    assert type(fields["large"].stride[0]) is float
 
 
 # ---- random networks --------------------------------------------------------------------------
@@ -357,6 +380,11 @@ def test_axes_before_and_after_those_that_a_reshape_merges_or_splits_keep_their_
     field = receptive_fields(graph)["turn"]
     assert field.size == size
     assert field.stride == stride
+
+
+def test_an_axis_of_one_place_that_a_reshape_drops_is_not_counted_twice(load) -> None:
+    graph = load("input: 1x1x13\nlayers: {conv: {conv: 1, kernel: [1, 3]}, turn: {reshape: [1, 11]}}")
+    assert receptive_fields(graph)["turn"] == ReceptiveField((1, 3), (None, 1), (None, 1.0))
 
 
 # ---- several inputs ---------------------------------------------------------------------------

@@ -132,8 +132,6 @@ def _joined(inputs: list[_Seen], shape: Shape) -> _Seen:
     if None in inputs:
         return None
     images = [seen for seen in inputs if seen]
-    if len(images) < 2:
-        return images[0] if images else ()
     if len({tuple([a.n for a in seen]) for seen in images}) > 1:  # the same number is another place in each
         return None
     return tuple([_union(axes, shape) for axes in zip(*images)])
