@@ -382,9 +382,18 @@ def test_axes_before_and_after_those_that_a_reshape_merges_or_splits_keep_their_
     assert field.stride == stride
 
 
-def test_an_axis_of_one_place_that_a_reshape_drops_is_not_counted_twice(load) -> None:
-    graph = load("input: 1x1x13\nlayers: {conv: {conv: 1, kernel: [1, 3]}, turn: {reshape: [1, 11]}}")
-    assert receptive_fields(graph)["turn"] == ReceptiveField((1, 3), (None, 1), (None, 1.0))
+@pytest.mark.parametrize(
+    ("x", "to", "looks_at"),
+    [
+        ((1, 1, 11), (1, 11), [1, 3]),  # the middle axis is dropped, and the first not matched twice
+        ((6, 9, 13), (2, 3, 9, 13), [None, None, 2, 3]),
+        ((6, 9, 13), (6, 3, 3, 13), [1, None, None, 3]),
+        ((6, 9, 13), (6, 9, 13), [1, 2, 3]),
+    ],
+)
+def test_each_axis_of_a_reshape_looks_at_the_one_it_was(x, to, looks_at) -> None:
+    sight = find("reshape")(to=to).sight((2, *to), (2, *x))
+    assert [along and along.axis for along in sight] == looks_at
 
 
 # ---- several inputs ---------------------------------------------------------------------------
