@@ -19,6 +19,7 @@ Sizes = Union[Size, tuple[Size, ...]]
 Pads = Union[Size, str, tuple[Any, ...]]
 Amounts = Union[Size, tuple[Any, ...]]
 Counts = Sizes
+Sides = Union[Size, tuple[Size, ...]]
 Range = tuple[Union[int, None], ...]
 Index = int
 Rank = int
@@ -358,6 +359,7 @@ KINDS: dict[str, Kind] = {
         ("same", "same_tf", "valid"),
     ),
     "Amounts": PadsKind(_SIGNED, "a whole number, one an axis, or [before, after] for each axis"),
+    "Sides": ListOf(_SIGNED, "a whole number, or [before, after]", or_single=True),
     "Axes": ListOf(_INDEX, "a list of axis numbers"),
     "Target": ListOf(_SIGNED, "a list of sizes"),
     "Range": ListOf(SizeKind("a whole number, or null", None, optional=True), "[start, stop]"),

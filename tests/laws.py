@@ -62,7 +62,14 @@ class Expected(NamedTuple):
 WEIGHTED = {"conv", "depthwise_conv", "transposed_conv", "local_conv", "partial_conv", "linear"}
 """Ops whose outputs are weighted sums over learned weights: these are the neurons."""
 
-ARITY = {"add": (2, None), "multiply": (2, None), "maximum": (2, None), "concat": (1, None), "matmul": (2, 2)}
+ARITY = {
+    "add": (2, None),
+    "subtract": (2, 2),
+    "multiply": (2, None),
+    "maximum": (2, None),
+    "concat": (1, None),
+    "matmul": (2, 2),
+}
 """The least and the most inputs of the ops that take more than one."""
 
 COMPOSED = {
@@ -206,8 +213,8 @@ def check_sight(case: Case, expected: Expected) -> None:
     channel = case.op().sight(expected.facts.shape, *case.shapes)[0]
     followed = channel is not None
     for position, whole, inputs in expected.seen:
-        if whole and followed and channel.axis != 1:
-            continue
+        if whole and followed and (channel.axis != 1 or channel.before > 0):
+            continue  # the position's own channel may be another, or none
         for prediction, inner in zip(predicted(case, expected.facts.shape, position), inputs):
             outer, found = prediction, inner
             if (whole or not followed) and outer is not None and inner is not None:
@@ -259,7 +266,7 @@ def check_keeps(case: Case, held: Held, aliases: bool) -> None:
 POINTS = 3
 SWEPT = {
     "Size", "Sizes", "Counts", "OptionalSize", "OptionalSizes", "SizesOrNone",
-    "Pads", "Amounts", "Target", "Range", "Parts",
+    "Pads", "Amounts", "Sides", "Target", "Range", "Parts",
 }  # fmt: skip
 """Kinds of option that may be an array with one entry a design point.
 

@@ -284,7 +284,8 @@ def test_joins(data: Any) -> None:
     draw = data.draw
     x = tuple(draw(st.lists(st.integers(1, 5), min_size=2, max_size=5)))
     count = draw(st.integers(1, 3))
-    key = draw(st.sampled_from(["add", "multiply", "maximum", "concat"]))
+    key = draw(st.sampled_from(["add", "subtract", "multiply", "maximum", "concat"]))
+    count = 1 if key == "subtract" else count
     if key == "concat":
         axis = draw(st.integers(1, len(x) - 1)) * draw(st.sampled_from([1, 1, -1]))
         wrong = draw(st.integers(0, 9)) == 0
@@ -299,7 +300,7 @@ def test_joins(data: Any) -> None:
         agree(Case(key, (x, *others), {"axis": axis}), lambda: Call(lambda *t: torch.cat(t, axis)), ())
         return
     others = [tuple(draw(st.sampled_from([n, n, n, 1, n + 1])) for n in x) for _ in range(count)]
-    join = {"add": torch.add, "multiply": torch.mul, "maximum": torch.maximum}[key]
+    join = {"add": torch.add, "subtract": torch.sub, "multiply": torch.mul, "maximum": torch.maximum}[key]
 
     def joined(first: Any, *rest: Any) -> Any:
         for t in rest:

@@ -40,10 +40,15 @@ def test_example(example: str) -> None:
 
 
 def test_what_the_text_says_of_the_examples() -> None:
-    first, joins, block, _, residual, extends, reuse = map(net, examples())
+    first, joins, block, _, excite, attention, residual, extends, reuse = map(net, examples())
     assert len(first) == 10
     assert wires(joins)[-1] == "sum: add(project, input)"
     assert wires(block)[-1] == "skip: relu(a.conv)"
+    assert excite.shapes["se.scale"] == (1, 64, 28, 28)
+    assert cnncost.analyze(excite).total.macs == 2 * 64 * (64 // 8)
+    heads, tokens, width = 4, 196, 64
+    assert attention.shapes["scores"] == (1, heads, tokens, tokens)
+    assert cnncost.analyze(attention).total.macs == 4 * tokens * width**2 + 2 * tokens**2 * width
     assert residual.shapes["stage1.0.add"] == (1, 16, 64, 64)
     assert [name for name in residual.shapes if name.endswith("shortcut")] == ["stage1.0.shortcut", "stage2.0.shortcut"]
     names = list(extends.shapes)

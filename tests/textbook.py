@@ -486,6 +486,14 @@ FREE = {
 """Ops that compute nothing: they move, rename or select elements, or act in training only."""
 
 
+JOINS: dict[str, Callable[..., Num]] = {
+    "add": Num.__add__,
+    "subtract": Num.__sub__,
+    "multiply": Num.__mul__,
+    "maximum": largest,
+}
+
+
 def compute(case: Case, y: tuple[int, ...], p: dict[str, Any], *x: Any) -> Any:
     """The case's output as plain values, given PyTorch's output shape; TALLY then holds what it took."""
     TALLY.clear()
@@ -496,8 +504,8 @@ def _compute(key: str, op: Any, y: tuple[int, ...], p: dict[str, Any], *x: Any) 
     rank = x[0].ndim - 2
     if key in SCALAR:
         return np.vectorize(lambda t: SCALAR[key](t, op), otypes=[object])(numbers(x[0]))
-    if key in ("add", "multiply", "maximum"):
-        step = {"add": Num.__add__, "multiply": Num.__mul__, "maximum": largest}[key]
+    if key in JOINS:
+        step = JOINS[key]
         spread = [np.broadcast_to(numbers(t), y) for t in x]
         return reduce(np.vectorize(step, otypes=[object]), spread)
     if key == "linear":

@@ -197,6 +197,10 @@ class Op(ABC):
         """Numbers kept beside the parameters: only norms with running statistics have any."""
         return 0
 
+    def fitted_to(self, *x: Any) -> tuple[Any, ...]:
+        """What the parameters are made for: an input that agrees in it can use them again."""
+        return self.weights(*x), self.biases(*x), self.other_params(*x), self.buffers(*x)
+
     @property
     def shares_storage(self) -> bool:
         """True where the output takes no storage of its own at inference: a view, or in place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Any
+from typing import Any, ClassVar
 
 from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, broadcast, ceil_div, numel, require, shown, smaller
@@ -18,7 +18,7 @@ from cnncost.options import Flag, Index, Parts, Range, spelled
 class Join(Unlearned):
     """Shared by the element-wise joins. Shapes have the same axes, their sizes equal or one of them 1."""
 
-    arity = (2, None)
+    arity: ClassVar[tuple[int, int | None]] = (2, None)
     inplace: Any
 
     def shape(self, *x: Shape) -> Shape:
@@ -61,6 +61,23 @@ class Add(Join):
     def module(self, torch: Any, *x: Shape) -> Any:
         step = torch.Tensor.add_ if self.inplace else torch.add
         return calls(torch, lambda *t: reduce(step, t))
+
+
+@layer
+class Subtract(Join):
+    """First input minus the second, element by element."""
+
+    key, arity = "subtract", (2, 2)
+    inplace: Flag = False
+
+    def operations(self, y: Shape, *x: Shape) -> Operations:
+        return Operations(additions=numel(y))
+
+    def keeps(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
+        return ()
+
+    def module(self, torch: Any, *x: Shape) -> Any:
+        return calls(torch, torch.Tensor.sub_ if self.inplace else torch.sub)
 
 
 @layer

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def pad_module(torch: Any, both: list[tuple[Any, Any]], mode: str, value: float) -> Any:
-    """A module that pads the spatial axes by (before, after) each; torch counts them from the last."""
+    """A module that pads the last axes by (before, after) each; torch counts them from the last."""
     flat = [n for pair in reversed(both) for n in pair]
 
     class Pad(torch.nn.Module):  # type: ignore[misc]

@@ -6,14 +6,14 @@ from operator import eq
 from typing import TYPE_CHECKING, Any, Literal
 
 from cnncost.cost import Operations
-from cnncost.dims import AXES, Shape, Size, numel, require, scaled, shown
+from cnncost.dims import AXES, Shape, Size, is_array, numel, require, scaled, shown
 from cnncost.errors import ShapeError
 from cnncost.ops.axes import along, channels_of, divides, one_per_axis, spatial_rank
 from cnncost.ops.base import Along, Free, Sight, Unlearned, layer, unmoved
 from cnncost.ops.keeping import Kept
 from cnncost.ops.modules import calls, pad_module
 from cnncost.ops.window import require_room
-from cnncost.options import Amounts, Axes, Factor, Flag, Index, OptionalSizes, Real, Target, spelled
+from cnncost.options import Amounts, Axes, Factor, Flag, Index, OptionalSizes, Real, Sides, Target, spelled
 
 if TYPE_CHECKING:
     from cnncost.ops.pool import AdaptiveAvgPool
@@ -132,16 +132,30 @@ class Permute(View):
 
 @layer
 class Pad(Free):
-    """Elements added around the spatial axes. (torch.nn.functional.pad)
+    """Elements added around the spatial axes, or channels. (torch.nn.functional.pad)
 
     amount: a number, one an axis, or [before, after] an axis; negative numbers cut off. mode: what
-    is added; value: the constant.
+    is added; value: the constant. channels: a number for both ends, or [before, after], of the
+    constant: the shortcut without weights (option A) of He et al. 2016.
     """
 
     key, main = "pad", "amount"
     amount: Amounts
     mode: PadMode = "constant"
     value: Real = 0.0
+    channels: Sides = 0
+
+    def check(self) -> None:
+        if isinstance(self.channels, tuple) and len(self.channels) != 2:
+            raise self.fault("channels", f"channels must be a number or [before, after], got {spelled(self.channels)}")
+        added = is_array(self.channels) or self.channels != 0
+        if added and self.mode != "constant":
+            raise self.fault("channels", f"channels are padded with a constant only, not with mode {self.mode}")
+
+    @property
+    def ends(self) -> tuple[Size, Size]:
+        """Channels added (before, after) those that there are."""
+        return self.channels if isinstance(self.channels, tuple) else (self.channels, self.channels)  # type: ignore[return-value]
 
     def both(self, x: Shape) -> list[tuple[Size, Size]]:
         """(before, after) of each spatial axis."""
@@ -149,21 +163,26 @@ class Pad(Free):
         return [s if isinstance(s, tuple) else (s, s) for s in sides]
 
     def shape(self, x: Shape) -> Shape:
-        both = self.both(x)
+        both, channels = self.both(x), x[1] + sum(self.ends)
+        require(channels >= 1, "pad by {ends} leaves none of {c} channels", ends=spelled(self.ends), c=x[1])
         sizes = tuple(n + before + after for n, (before, after) in zip(x[2:], both))
         for n, size, sides, axis in zip(x[2:], sizes, both, AXES[len(both)]):
             require(size >= 1, "pad by {sides} leaves nothing of {n} ({axis})", sides=spelled(sides), n=n, axis=axis)
             require_room(self.mode, n, *sides, axis)
-        return (*x[:2], *sizes)
+        return (x[0], channels, *sizes)
 
     def sight(self, y: Shape, x: Shape) -> Sight:
-        return (Along(1), *(Along(a, 1, 1, before) for a, (before, _) in enumerate(self.both(x), 2)))
+        return (
+            Along(1, 1, 1, self.ends[0]),
+            *(Along(a, 1, 1, before) for a, (before, _) in enumerate(self.both(x), 2)),
+        )
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return (Kept("input", numel(x)),) if self.mode in ("reflect", "replicate") else ()
 
     def module(self, torch: Any, x: Shape) -> Any:
-        return pad_module(torch, self.both(x), self.mode, self.value)
+        both = self.both(x) if self.mode != "constant" else [self.ends, *self.both(x)]
+        return pad_module(torch, both, self.mode, self.value)
 
 
 @layer
