@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnncost.dims import Shape, shown
+from cnncost.dims import Shape, numel, shown
 from cnncost.errors import ShapeError, SpecError, Where
 from cnncost.ops.base import Op
 from cnncost.options import spelled
@@ -16,6 +16,7 @@ LAYERS_AT_MOST = 50_000
 
 
 PRODUCT_AT_MOST = 2**63 - 1
+AXES_AT_MOST = 12
 """The largest size of an output: an int64."""
 
 
@@ -80,6 +81,15 @@ class Graph:
         return next(iter(self.inputs.values()))[0]
 
 
+def _bounded(shape: Shape, what: str, hint: str) -> None:
+    """Raise ShapeError for a tensor of too many axes, or of more elements than any count could hold."""
+    if len(shape) > AXES_AT_MOST:
+        raise ShapeError(f"an {what} of {len(shape)} axes", hint=f"at most {AXES_AT_MOST}, the batch one of them")
+    elements = numel(shape)
+    if type(elements) is int and elements > PRODUCT_AT_MOST:
+        raise ShapeError(f"the {what} {spelled(shown(shape))} has more than 2^63 elements", hint=hint)
+
+
 class GraphBuilder:
     """Grows a graph layer by layer and knows every shape on the way; a bad layer is an error at its place."""
 
@@ -90,6 +100,8 @@ class GraphBuilder:
         self.known: dict[Any, Shape] = {}  # output shapes by op and input shapes: equal layers abound
 
     def add_input(self, name: str, shape: Shape) -> None:
+        """Declare an input. Raises ShapeError where it is too large to count."""
+        _bounded(shape, "input", "sizes are channels x height x width")
         self.inputs[name] = self.shapes[name] = shape
 
     def add(
@@ -145,10 +157,5 @@ class GraphBuilder:
                 hint=f"name them: {{{op.key}: [a, b]}}" if least > 1 else "join them first: add or concat",
             )
         shape = op.shape(*shapes)
-        for n in shape:
-            if type(n) is int and n > PRODUCT_AT_MOST:
-                raise ShapeError(
-                    f"the output {spelled(shown(shape))} has a size beyond 2^63",
-                    hint="look for an op that grows its input again and again",
-                )
+        _bounded(shape, "output", "look for an op that grows its input again and again")
         return shape

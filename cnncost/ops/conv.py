@@ -250,6 +250,9 @@ class LocalConv(Convolving):
     def biases(self, x: Shape) -> Size:
         return self.out * numel(self.places(x)) * self.bias
 
+    def fitted_to(self, x: Shape) -> tuple[Any, ...]:
+        return (*super().fitted_to(x), *self.places(x))
+
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return (Kept("extra", numel(x[:2]) * self.taps(x) * numel(self.places(x))),)  # the windows, unfolded
 

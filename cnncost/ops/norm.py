@@ -232,6 +232,9 @@ class LayerNorm(Norm):
     def other_params(self, x: Shape) -> Size:
         return numel(x[-self.axes :]) * self.affine * (1 + self.bias)
 
+    def fitted_to(self, x: Shape) -> tuple[Any, ...]:
+        return (*super().fitted_to(x), *x[-self.axes :])
+
     def operations(self, y: Shape, x: Shape) -> Operations:
         both = standardised(y, numel(x[: -self.axes]), self.affine)
         without_shift = self.affine and not self.bias

@@ -31,6 +31,9 @@ class Windowed(Op):
                 "for TensorFlow's rule with strides write same_tf",
             )
 
+    def fitted_to(self, x: Shape) -> tuple[Any, ...]:
+        return (*super().fitted_to(x), len(x))  # a 1x1 kernel has as many weights as a 1x1x1
+
     @property
     def step(self) -> Any:
         """The stride; pools use the kernel where none is given."""

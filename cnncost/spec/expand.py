@@ -43,7 +43,11 @@ def expand(doc: Document, input: Any = None, batch: Any = 1, set: Mapping[str, A
     values = parameter_values(doc, {} if set is None else set)
     names = Names(values, {}, builder.shapes)
     for name, shape in input_shapes(doc, input, names).items():
-        builder.add_input(name, (batch, *shape))
+        try:
+            builder.add_input(name, (batch, *shape))
+        except SpecError as e:
+            e.where = doc.input.at if doc.input is not None and input is None else None
+            raise
         names.layers[name] = name
         if name in doc.layers:
             fail(f"layer {name} has the name of an input", doc.layers[name].key_or_value_at, "rename the layer")
@@ -325,10 +329,10 @@ class _Expansion:
         """Raise SpecError where parameters made for one input do not fit another."""
         was, now = (tuple(self.builder.shapes[n] for n in node.inputs) for node in (first, second))
         op = first.op
-        for count in (op.weights, op.biases, op.other_params):
-            fits: Any = count(*was) == count(*now)
+        for made, given in zip(op.fitted_to(*was), op.fitted_to(*now)):
+            fits: Any = made == given
             if not (fits.all() if is_array(fits) else fits):
                 inputs = (" and ".join(str(shown(shape)) for shape in shapes) for shapes in (was, now))
                 message = "cannot reuse {}: the parameters of {} are for an input of {}, not {}"
-                hint = "the channels must be the same"
+                hint = "what its parameters depend on must be the same: channels, for most layers"
                 fail(message.format(name, first.name, *inputs), item.at, hint, second.name)
