@@ -406,6 +406,7 @@ REFUSED = [
     case("matmul", (2, 5, 7), (3, 7, 3)),
     case("matmul", (5, 7), (7, 5)),
     case("matmul", (2, 5, 7), (7, 3)),
+    case("matmul", (2, 5, 7), (7,)),
     case("matmul", (2, 4, 5, 7), (4, 7, 3)),
     case("max_pool", IMAGE, kernel=3, padding=2),
     case("max_pool", IMAGE, kernel=3, padding=(1, 2)),
