@@ -29,7 +29,7 @@ many = settings(max_examples=600, deadline=2000, suppress_health_check=list(Heal
 def survives(text: bytes) -> None:
     FILE.write_bytes(text)
     with contextlib.suppress(cnncost.CnncostError):
-        str(cnncost.analyze(FILE))  # what loads can be priced and shown too
+        cnncost.analyze(FILE).to_json()  # what loads can be priced and written too
 
 
 def changed(draw: st.DrawFn, pieces: list[bytes], fresh: st.SearchStrategy[bytes]) -> bytes:
