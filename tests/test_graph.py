@@ -36,7 +36,7 @@ def test_a_bad_layer_is_an_error_at_its_place() -> None:
     with pytest.raises(ShapeError) as caught:
         made.add("a", find("conv")(4, groups=2), ("input",), where=Where("net.yaml", 3, 5))
     assert str(caught.value) == (
-        "net.yaml:3:5: layer a: 2 groups do not divide 3 input channels\nhint: choose a divisor of 3"
+        "net.yaml:3:5: layer a: groups 2 does not divide the input channels, 3\nhint: choose a divisor of 3"
     )
     with pytest.raises(ShapeError, match=r"^layer b: conv takes 1 input, got 2: input, input"):
         made.add("b", find("conv")(4), ("input", "input"))

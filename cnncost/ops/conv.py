@@ -7,7 +7,7 @@ from typing import Any, Literal
 from cnncost.cost import Operations
 from cnncost.dims import AXES, Shape, Size, Window, numel, require
 from cnncost.errors import ShapeError
-from cnncost.ops.axes import by_axis, divides, one_per_axis, spatial_rank
+from cnncost.ops.axes import divides, one_per_axis, spatial_rank
 from cnncost.ops.base import Along, Sight, layer
 from cnncost.ops.keeping import INDICES, Kept
 from cnncost.ops.modules import in_order, pad_module
@@ -89,9 +89,8 @@ class Convolving(Windowed):
         )
 
     def describe(self, x: Shape) -> str:
-        dilation = "" if self.dilation == 1 else f" d{by_axis(self.dilation)}"
-        groups = "" if self.groups == 1 else f" g{self.groups}"
-        return f"{self.key} {self.window_text(x)}{dilation}{groups}"
+        groups = "" if self.groups is None or str(self.groups) == "1" else f" g{self.groups}"
+        return f"{self.key} {self.window_text(x)}{groups}"
 
 
 @layer
@@ -133,10 +132,6 @@ class DepthwiseConv(Convolving):
 
     def grouping(self, x: Shape) -> Size:
         return x[1]
-
-    def describe(self, x: Shape) -> str:
-        dilation = "" if self.dilation == 1 else f" d{by_axis(self.dilation)}"
-        return f"{self.key} {self.window_text(x)}{dilation}"
 
 
 @layer

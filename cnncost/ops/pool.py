@@ -40,8 +40,7 @@ class Pool(Windowed, Unlearned):
         return (Along(1), *super().sight(y, x)[1:])
 
     def describe(self, x: Shape) -> str:
-        dilation = "" if self.dilation == 1 else f" d{by_axis(self.dilation)}"
-        return f"{self.key} {self.window_text(x)}{dilation}{' ceil' if self.ceil_mode else ''}"
+        return f"{self.key} {self.window_text(x)}{' ceil' if self.ceil_mode else ''}"
 
 
 @layer

@@ -87,9 +87,11 @@ class Windowed(Op):
         return Kept("input", numel(x) * (1 - uneven)), Kept("extra", numel(self.padded(x)) * uneven)
 
     def window_text(self, x: Shape) -> str:
-        """kernel/stride, as in 11x11/4."""
+        """kernel/stride and dilation where they are not 1, as in 11x11/4 or 3x3 d2."""
         kernel = one_per_axis(self.kernel, len(x) - 2, "kernel")
-        return "x".join(map(str, kernel)) + ("" if self.step == 1 else f"/{by_axis(self.step)}")
+        stride, dilation = by_axis(self.step), by_axis(self.dilation)
+        slow, dense = set(stride.split("x")) == {"1"}, set(dilation.split("x")) == {"1"}
+        return "x".join(map(str, kernel)) + ("" if slow else f"/{stride}") + ("" if dense else f" d{dilation}")
 
 
 def sides(padding: Any, n: Size, kernel: Size, stride: Size, dilation: Size) -> tuple[Size, Size]:

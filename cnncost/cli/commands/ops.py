@@ -5,8 +5,7 @@ from __future__ import annotations
 import click
 
 from cnncost.cli.common import deliver, paper
-from cnncost.errors import UsageError, did_you_mean
-from cnncost.ops import MENU, SYNONYMS, find
+from cnncost.ops import MENU, find
 
 
 @click.command("ops", epilog="\b\nExamples:\n  cnncost ops\n  cnncost ops conv")
@@ -21,6 +20,4 @@ def command(name: str | None) -> None:
     if name is None:
         deliver(ops_table([find(key) for key in MENU], paper()), None, False)
         return
-    if name not in MENU:
-        raise UsageError(f"unknown op {name}", hint=did_you_mean(name, MENU, SYNONYMS))
     deliver(op_page(find(name), paper()), None, False)
