@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> C
         capfd.readouterr()
         with pytest.raises(SystemExit) as stop:
             main(list(arguments))
+        gc.enable()  # main() runs once a process, and goes without
         out, err = capfd.readouterr()
         return Result(int(stop.value.code or 0), out, err)
 
