@@ -45,8 +45,8 @@ SOURCES = ["dims", *(f"ops.{p.stem}" for p in sorted((ROOT / "cnncost/ops").glob
 
 SKIPPED = {
     "module", "local_module", "partial_module", "pad_module", "torch_padding", "in_order", "calls",
-    "describe", "by_axis", "window_text", "fault", "__repr__", "__hash__", "__eq__", "__setattr__", "_values",
-    "dataclass_transform", "layer",
+    "describe", "by_axis", "window_text", "example", "fault", "__repr__", "__hash__", "__eq__", "__setattr__",
+    "_values", "dataclass_transform", "layer",
 }  # fmt: skip
 """Functions that build PyTorch modules, or words."""
 

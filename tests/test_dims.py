@@ -31,7 +31,7 @@ from cnncost.dims import (
 from cnncost.errors import ShapeError
 
 
-def same_for_arrays(function: Any, *columns: list[Any], exact: Any) -> None:
+def check_arrays_alike(function: Any, *columns: list[Any], exact: Any) -> None:
     """`function` of each row is `exact` of it, as a Python int; of whole columns it is the same, as int64."""
     want = [exact(*row) for row in zip(*columns)]
     got = [function(*row) for row in zip(*columns)]
@@ -44,10 +44,10 @@ def same_for_arrays(function: Any, *columns: list[Any], exact: Any) -> None:
 
 def test_two_sizes() -> None:
     a, b = (list(c) for c in zip(*product(range(-7, 12), range(1, 9))))
-    same_for_arrays(ceil_div, a, b, exact=lambda m, n: math.ceil(Fraction(m, n)))
-    same_for_arrays(larger, a, b, exact=max)
-    same_for_arrays(smaller, a, b, exact=min)
-    same_for_arrays(common_divisor, a, b, exact=math.gcd)
+    check_arrays_alike(ceil_div, a, b, exact=lambda m, n: math.ceil(Fraction(m, n)))
+    check_arrays_alike(larger, a, b, exact=max)
+    check_arrays_alike(smaller, a, b, exact=min)
+    check_arrays_alike(common_divisor, a, b, exact=math.gcd)
 
 
 def test_a_size_and_an_array() -> None:
@@ -71,7 +71,7 @@ def test_is_array() -> None:
 
 def test_scaled_rounds_down_in_double_precision() -> None:
     for factor in (0.1, 0.5, 0.75, 1.0, 1.5, 2, 7 / 3):
-        same_for_arrays(
+        check_arrays_alike(
             lambda n, f=factor: scaled(n, f), list(range(1, 60)), exact=lambda n, f=factor: math.floor(n * f)
         )
 
@@ -83,11 +83,11 @@ def test_round_to_is_the_nearest_multiple_and_never_a_tenth_less() -> None:
         return best if best >= 0.9 * value else best + divisor
 
     for divisor in (1, 4, 8, 9, 10, 16):
-        same_for_arrays(
+        check_arrays_alike(
             lambda v, d=divisor: round_to(v, d), list(range(1, 200)), exact=lambda v, d=divisor: nearest(v, d)
         )
         wide = [n * 0.35 for n in range(1, 200)]
-        same_for_arrays(lambda v, d=divisor: round_to(v, d), wide, exact=lambda v, d=divisor: nearest(v, d))
+        check_arrays_alike(lambda v, d=divisor: round_to(v, d), wide, exact=lambda v, d=divisor: nearest(v, d))
 
 
 def test_broadcast_is_numpys_of_tensors_with_the_same_axes() -> None:

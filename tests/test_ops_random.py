@@ -63,7 +63,7 @@ def priced(case: Case) -> tuple[Any, Cost] | None:
         return None
 
 
-def agree(case: Case, build: Build, grow: Any = (0,), device: str = "meta") -> None:
+def check_agrees(case: Case, build: Build, grow: Any = (0,), device: str = "meta") -> None:
     """PyTorch and we accept or refuse the layer alike; if accepted, all that both know is equal.
 
     grow: axes that may be larger, for the law that arrays cost what their entries do. device:
@@ -168,7 +168,7 @@ def test_convolutions(data: Any) -> None:
         out, groups = x[1] * multiplier, x[1]
         case = Case("depthwise_conv", (x,), {"multiplier": multiplier, **o})
     kernel, stride, padding, dilation = (o[k] for k in ("kernel", "stride", "padding", "dilation"))
-    agree(
+    check_agrees(
         case,
         lambda: conv(x[1], out, kernel, stride, padding, dilation, groups, o["bias"], o["padding_mode"]),
         (0, *spatial(x)),
@@ -192,7 +192,7 @@ def test_transposed_convolutions(data: Any) -> None:
         "dilation": per_axis(draw, rank, 1, 3),
     }
     conv = getattr(nn, f"ConvTranspose{rank}d")
-    agree(Case("transposed_conv", (x,), o), lambda: conv(x[1], *o.values()), (0, *spatial(x)), "cpu")
+    check_agrees(Case("transposed_conv", (x,), o), lambda: conv(x[1], *o.values()), (0, *spatial(x)), "cpu")
 
 
 @layers("pools")
@@ -215,9 +215,9 @@ def test_pools(data: Any) -> None:
     kernel_size, o["stride"] = (v[0] if one and isinstance(v, tuple) else v for v in (kernel, stride))
     pool = getattr(nn, f"{name}{rank}d")
     if key == "l2_pool":
-        agree(Case(key, (x,), {"kernel": kernel, **o}), lambda: pool(2.0, kernel_size, **o), (0, *spatial(x)))
+        check_agrees(Case(key, (x,), {"kernel": kernel, **o}), lambda: pool(2.0, kernel_size, **o), (0, *spatial(x)))
     else:
-        agree(Case(key, (x,), {"kernel": kernel, **o}), lambda: pool(kernel_size, **o), (0, *spatial(x)))
+        check_agrees(Case(key, (x,), {"kernel": kernel, **o}), lambda: pool(kernel_size, **o), (0, *spatial(x)))
 
 
 @layers("adaptive")
@@ -231,7 +231,7 @@ def test_adaptive_pools(data: Any) -> None:
     )
     each = st.integers(1, 9) if rank == 1 else st.none() | st.integers(1, 9)
     size = draw(st.integers(1, 9) | st.tuples(*[each] * rank))
-    agree(Case(key, (x,), {"size": size}), lambda: getattr(nn, f"{name}{rank}d")(size), (0, *spatial(x)))
+    check_agrees(Case(key, (x,), {"size": size}), lambda: getattr(nn, f"{name}{rank}d")(size), (0, *spatial(x)))
 
 
 @layers("products")
@@ -242,12 +242,14 @@ def test_products(data: Any) -> None:
     lead = tuple(draw(st.lists(sizes, min_size=1, max_size=4)))
     if draw(st.booleans()):
         x, out, bias = (*lead, draw(sizes)), draw(sizes), draw(st.booleans())
-        agree(Case("linear", (x,), {"out": out, "bias": bias}), lambda: nn.Linear(x[-1], out, bias), range(len(x) - 1))
+        check_agrees(
+            Case("linear", (x,), {"out": out, "bias": bias}), lambda: nn.Linear(x[-1], out, bias), range(len(x) - 1)
+        )
         return
     m, k, n = draw(sizes), draw(sizes), draw(sizes)
     other = tuple(draw(st.sampled_from([s, s, s, 1])) for s in lead)
     inner = draw(st.sampled_from([k, k, k, k + 1]))
-    agree(Case("matmul", ((*lead, m, k), (*other, inner, n)), {}), lambda: Call(torch.matmul), ())
+    check_agrees(Case("matmul", ((*lead, m, k), (*other, inner, n)), {}), lambda: Call(torch.matmul), ())
 
 
 @layers("norms")
@@ -261,21 +263,23 @@ def test_norms(data: Any) -> None:
     if key in ("batch_norm", "instance_norm"):
         norm = getattr(nn, f"{'Batch' if key == 'batch_norm' else 'Instance'}Norm{rank}d")
         o["track_running_stats"] = track
-        agree(Case(key, (x,), o), lambda: norm(x[1], **o), (0, *spatial(x)))
+        check_agrees(Case(key, (x,), o), lambda: norm(x[1], **o), (0, *spatial(x)))
     elif key == "group_norm":
         groups = draw(GROUPS)
-        agree(Case(key, (x,), {"groups": groups, **o}), lambda: nn.GroupNorm(groups, x[1], **o), (0, *spatial(x)))
+        check_agrees(
+            Case(key, (x,), {"groups": groups, **o}), lambda: nn.GroupNorm(groups, x[1], **o), (0, *spatial(x))
+        )
     elif key == "layer_norm":
         axes = draw(st.integers(1, len(x) - 1))
         o["bias"] = track
-        agree(
+        check_agrees(
             Case(key, (x,), {"axes": axes, **o}),
             lambda: nn.LayerNorm(x[-axes:], elementwise_affine=affine, bias=track),
             range(len(x) - axes),
         )
     else:
         size = draw(st.integers(1, 7))
-        agree(Case(key, (x,), {"size": size}), lambda: nn.LocalResponseNorm(size), (0, *spatial(x)))
+        check_agrees(Case(key, (x,), {"size": size}), lambda: nn.LocalResponseNorm(size), (0, *spatial(x)))
 
 
 @layers("joins")
@@ -297,7 +301,7 @@ def test_joins(data: Any) -> None:
             others.append(tuple(other))
         if axis == -len(x):
             return
-        agree(Case(key, (x, *others), {"axis": axis}), lambda: Call(lambda *t: torch.cat(t, axis)), ())
+        check_agrees(Case(key, (x, *others), {"axis": axis}), lambda: Call(lambda *t: torch.cat(t, axis)), ())
         return
     others = [tuple(draw(st.sampled_from([n, n, n, 1, n + 1])) for n in x) for _ in range(count)]
     join = {"add": torch.add, "subtract": torch.sub, "multiply": torch.mul, "maximum": torch.maximum}[key]
@@ -307,7 +311,7 @@ def test_joins(data: Any) -> None:
             first = join(first, t)
         return first
 
-    agree(Case(key, (x, *others), {}), lambda: Call(joined), ())
+    check_agrees(Case(key, (x, *others), {}), lambda: Call(joined), ())
 
 
 @layers("parts")
@@ -321,20 +325,20 @@ def test_parts(data: Any) -> None:
     if kind == "chunk":
         parts, part = draw(st.integers(1, 6)), draw(st.integers(0, 5))
         o: dict[str, Any] = {"parts": parts, "part": part, "axis": axis}
-        agree(Case("split", (x,), o), lambda: Call(lambda t: t.chunk(parts, axis)[part]), others)
+        check_agrees(Case("split", (x,), o), lambda: Call(lambda t: t.chunk(parts, axis)[part]), others)
     elif kind == "split":
         sizes = tuple(draw(st.lists(st.integers(1, 5), min_size=1, max_size=3)))
         if draw(st.booleans()):
             sizes = (*sizes, n - sum(sizes)) if sum(sizes) < n else (n,)
         part = draw(st.integers(0, len(sizes) - 1))
         o = {"parts": sizes, "part": part, "axis": axis - len(x)}
-        agree(Case("split", (x,), o), lambda: Call(lambda t: t.split(sizes, axis)[part]), others)
+        check_agrees(Case("split", (x,), o), lambda: Call(lambda t: t.split(sizes, axis)[part]), others)
     else:
         # PyTorch clips a slice to what there is; here one that reaches beyond is taken for a mistake.
         start, stop = (draw(st.none() | st.integers(-n, n)) for _ in range(2))
         step = draw(st.integers(1, 3))
         index = (*(slice(None),) * axis, slice(start, stop, step))
-        agree(
+        check_agrees(
             Case("slice", (x,), {"range": (start, stop), "axis": axis, "step": step}),
             lambda: Call(lambda t: t[index]),
             others,

@@ -26,7 +26,7 @@ COMMON = ["from", "if", "repeat", "reuse", "after", "op", "layers", "blocks", "p
 many = settings(max_examples=600, deadline=2000, suppress_health_check=list(HealthCheck))
 
 
-def survives(text: bytes) -> None:
+def check_survives(text: bytes) -> None:
     FILE.write_bytes(text)
     with contextlib.suppress(cnncost.CnncostError):
         cnncost.analyze(FILE).to_json()  # what loads can be priced and written too
@@ -69,7 +69,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 @many
 @given(mutated())
 def test_mutations_of_the_bundled_architectures(text: bytes) -> None:
-    survives(text)
+    check_survives(text)
 
 
 words = st.sampled_from(
@@ -110,7 +110,7 @@ specs = st.fixed_dictionaries(
 @many
 @given(specs)
 def test_structures_that_look_like_specs(spec: object) -> None:
-    survives(json.dumps(spec).encode())
+    check_survives(json.dumps(spec).encode())
 
 
 pieces = st.lists(
@@ -125,11 +125,11 @@ pieces = st.lists(
 @given(pieces.map("".join) | st.text(max_size=20))
 def test_expressions(text: str) -> None:
     spec = {"input": "3x8x8", "parameters": {"n": 3, "m": [1, 2.5]}, "layers": {"a": {"conv": text}}}
-    survives(json.dumps(spec).encode())
+    check_survives(json.dumps(spec).encode())
 
 
 @pytest.mark.parametrize("name", bundled_names())
 def test_every_prefix_of_a_file(name: str) -> None:
     text = Path(bundled_folder(), f"{name}.yaml").read_bytes()
     for end in range(0, len(text), len(text) // 100):
-        survives(text[:end])
+        check_survives(text[:end])

@@ -111,8 +111,7 @@ class Op(ABC):
                 except OptionError as e:
                     raise self.fault(name, f"{name} {e.message}", e.hint) from None
             elif field.default is MISSING:
-                call = cls.example() if name == cls.main else f"{{{cls.key}: ..., {name}: ...}}"
-                raise self.fault(None, f"{cls.key} needs {name}", f"write {call}")
+                raise self.fault(None, f"{cls.key} needs {name}", f"write {cls.example(name)}")
             else:
                 own[name] = field.default
         if given or len(values) > len(own):
@@ -120,8 +119,10 @@ class Op(ABC):
         self.check()
 
     @classmethod
-    def example(cls) -> str:
-        """How a layer calls the op, for hints: {conv: 64}, or the bare key where that is enough."""
+    def example(cls, option: str | None = None) -> str:
+        """How a layer calls the op, for hints: {conv: 64}, or the bare key where that is enough; or with an option."""
+        if option is not None and option != cls.main:
+            return f"{{{cls.key}: ..., {option}: ...}}"
         needed = cls.main is not None and cls.options[cls.main].default in (MISSING, None)
         return f"{{{cls.key}: {EXAMPLES[str(cls.main)]}}}" if needed else cls.key
 
