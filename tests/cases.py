@@ -523,3 +523,19 @@ REFUSED = [
     case("depth_to_space", (2, 6, 4, 4), block=3),
 ]
 """Layers that cannot be: the op or its shape must refuse them."""
+
+REUSED = [
+    (Case("conv", ((1, 6, 5, 7),), {"out": 4}), (1, 6, 9, 3), True),
+    (Case("conv", ((1, 6, 5, 7),), {"out": 4}), (1, 6, 5, 7, 2), False),
+    (Case("conv", ((1, 6, 5, 7),), {"out": 4}), (1, 8, 5, 7), False),
+    (Case("linear", ((1, 6, 7),), {"out": 4}), (1, 3, 2, 7), True),
+    (Case("linear", ((1, 6, 7),), {"out": 4}), (1, 7, 6), False),
+    (Case("prelu", ((1, 6, 7),), {}), (1, 7, 6), False),
+    (Case("batch_norm", ((1, 6, 5, 7),), {"affine": False}), (1, 6, 4, 4), True),
+    (Case("batch_norm", ((1, 6, 5, 7),), {"affine": False}), (1, 5, 6, 7), False),
+    (Case("layer_norm", ((1, 8, 4, 6),), {"axes": 3}), (1, 8, 6, 4), False),
+    (Case("layer_norm", ((1, 8, 4, 6),), {"axes": 1}), (1, 3, 2, 6), True),
+    (Case("local_conv", ((1, 8, 4, 6),), {"out": 4}), (1, 8, 6, 4), False),
+    (Case("local_conv", ((1, 8, 4, 6),), {"out": 4}), (2, 8, 4, 6), True),
+]
+"""Layers, other inputs for them, and whether the parameters made for the first fit the second."""

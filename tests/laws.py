@@ -12,7 +12,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
-from cases import Case
+from cases import REUSED, Case
 
 from cnncost.dims import is_array
 from cnncost.errors import SpecError
@@ -384,3 +384,17 @@ def check_options() -> None:
         except TypeError:
             continue
         raise AssertionError(f"relu takes {values} {named}")
+
+
+def check_reused() -> None:
+    """Parameters fit another input where all that they depend on is the same."""
+    for case, other, fits in REUSED:
+        op = case.op()
+        assert (op.fitted_to(*case.shapes) == op.fitted_to(other)) is fits, f"{case} on {other}"
+
+
+def check_places_kept() -> None:
+    """A reshape in the middle leaves the axes before and after it where they were: an exact sight, not just a bound."""
+    reshape, x = find("reshape")(to=(3, 2, 2, 11, 8)), (2, 3, 4, 11, 8)
+    places = [along and along.axis for along in reshape.sight(reshape.shape(x), x)]
+    assert places == [1, None, None, 3, 4]

@@ -296,6 +296,8 @@ def examine(source: str, expected: list[Any]) -> None:
     for case in sorted(REFUSED, key=lambda c: not near(c.key)):
         laws.check_refused(case)
     laws.check_options()
+    laws.check_reused()
+    laws.check_places_kept()
     for number in order:
         if near(CASES[number].key) or source in ("dims", "ops.axes", "ops.base", "ops.window"):
             laws.check_arrays(CASES[number])

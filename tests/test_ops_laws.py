@@ -10,8 +10,9 @@ import laws
 import oracle
 import pytest
 import textbook
+import torch
 import yaml
-from cases import CASES, REFUSED, Case
+from cases import CASES, REFUSED, REUSED, Case
 
 from cnncost.ops import COMPOSED, MENU, SYNONYMS, Op, find
 
@@ -122,3 +123,19 @@ def test_the_free_ops_of_the_textbook_keep_every_value() -> None:
             out = oracle.module_of(case.op(), case.shapes, "cpu")(*inputs)
             known = {float(v) for t in inputs for v in t.flatten()} | {float(case.options.get("value", 0.0))}
             assert {float(v) for v in out.flatten()} <= known
+
+
+@pytest.mark.parametrize(("case", "other", "fits"), REUSED, ids=str)
+def test_parameters_fit_where_torch_gives_them_the_same_shapes(case: Case, other: tuple[int, ...], fits: bool) -> None:
+    def tensors(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
+        return [tuple(t.shape) for t in case.op().module(torch, shape).state_dict().values()]
+
+    assert (tensors(case.shapes[0]) == tensors(other)) is fits
+
+
+def test_reuse_asks_what_parameters_depend_on() -> None:
+    laws.check_reused()
+
+
+def test_a_reshape_in_the_middle_keeps_the_places_around_it() -> None:
+    laws.check_places_kept()
