@@ -37,7 +37,7 @@ class Names:
 
     def _hint(self, name: str) -> str:
         if name == "i":
-            return "i is known in a line with `repeat` only; hand it to a block as an argument"
+            return "i counts in the options of a line with `repeat`, not in its `if`; hand it to a block as an argument"
         if name.lower() in ("yes", "no", "on", "off"):
             return "write true or false"
         flags = ("true", "false") if len(name) <= len("false") else ()
