@@ -32,6 +32,7 @@ Maps = tuple[tuple[int, ...], ...]
 Parts = Union[Size, tuple[Size, ...]]
 Flag = bool
 Real = float
+OptionalReal = Union[float, None]
 Factor = Union[float, tuple[float, ...], None]
 
 Evaluate = Callable[[str], Any]
@@ -278,15 +279,18 @@ class FlagKind(Kind):
 
 
 class RealKind(Kind):
-    noun = "a number"
+    def __init__(self, noun: str, optional: bool = False) -> None:
+        self.noun, self.optional = noun, optional
 
     def check(self, value: Any) -> Any:
+        if value is None and self.optional:
+            return None
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             raise self.wrong(value)
         return value
 
     def schema(self) -> dict[str, Any]:
-        return {"anyOf": [{"type": "number"}, EXPRESSION]}
+        return {"anyOf": [{"type": "number"}, EXPRESSION, *([{"type": "null"}] if self.optional else [])]}
 
 
 class FactorKind(Kind):
@@ -369,7 +373,8 @@ KINDS: dict[str, Kind] = {
     ),
     "Parts": ListOf(_SIZE, "a number of equal parts, or a list of sizes", or_single=True),
     "Flag": FlagKind(),
-    "Real": RealKind(),
+    "Real": RealKind("a number"),
+    "OptionalReal": RealKind("a number, or null", optional=True),
     "Factor": FactorKind(),
 }
 """Kinds by the name that annotates a field."""

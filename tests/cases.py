@@ -156,6 +156,7 @@ NORMS = [
     case("batch_norm", VECTORS),
     case("batch_norm", SIGNAL, affine=False),
     case("batch_norm", IMAGE, eps=1e-3, momentum=0.2),
+    case("batch_norm", IMAGE, momentum=None),
     case("batch_norm", IMAGE, track_running_stats=False),
     case("batch_norm", IMAGE, track_running_stats=False, affine=False),
     case("batch_norm", (1, 3, 2), track_running_stats=False),

@@ -36,6 +36,7 @@ TAKEN: dict[str, list[tuple[Any, Any]]] = {
     "Parts": [(2, 2), ([1, 3], (1, 3))],
     "Flag": [(True, True), (False, False)],
     "Real": [(0.5, 0.5), (-3, -3)],
+    "OptionalReal": [(0.5, 0.5), (None, None)],
     "Factor": [(None, None), (2, 2), (0.5, 0.5), ([2, 0.5], (2, 0.5))],
 }
 
@@ -58,6 +59,7 @@ REFUSED: dict[str, list[Any]] = {
     "Parts": [0, [], [0], 1.5, None],
     "Flag": [0, 1, "true", None, 1.0],
     "Real": [True, "1", None, float("inf"), float("nan"), [1]],
+    "OptionalReal": [True, "1", float("inf"), [1]],
     "Factor": [0, -1, True, "2", [], [2, 0], float("inf"), LARGEST],
 }
 

@@ -9,7 +9,7 @@ from cnncost.dims import Shape, Size, numel, require
 from cnncost.ops.axes import along, channels_of, divides, spatial_rank
 from cnncost.ops.base import Along, Elementwise, Op, Sight, all_but, layer, unmoved
 from cnncost.ops.keeping import Kept
-from cnncost.options import Flag, Index, Rank, Real
+from cnncost.options import Flag, Index, OptionalReal, Rank, Real
 
 
 class Norm(Elementwise):
@@ -68,13 +68,13 @@ class BatchNorm(Norm):
     """Batch normalisation with running statistics. (Ioffe & Szegedy 2015; torch.nn.BatchNorm1d, 2d, 3d)
 
     At inference statistics, scale and shift fold into one multiplication and one addition an
-    element. eps, momentum: as in PyTorch; they change no count. track_running_stats: false
+    element. eps, momentum (null: a plain average): as in PyTorch; they change no count. track_running_stats: false
     normalises by the batch itself, also at inference.
     """
 
     key, main = "batch_norm", None
     eps: Real = 1e-5
-    momentum: Real = 0.1
+    momentum: OptionalReal = 0.1
     affine: Flag = True
     track_running_stats: Flag = True
 
@@ -176,7 +176,7 @@ class InstanceNorm(Norm):
 
     key, main = "instance_norm", None
     eps: Real = 1e-5
-    momentum: Real = 0.1
+    momentum: OptionalReal = 0.1
     affine: Flag = False
     track_running_stats: Flag = False
 
