@@ -104,6 +104,7 @@ def common_divisor(a: Size, b: Size) -> Size:
     if is_array(a) or is_array(b):
         import numpy as np
 
+        # Sizes come as floating point where counts are only estimated, to see whether int64 can hold them.
         return np.gcd(np.asarray(a, np.int64), np.asarray(b, np.int64))
     return gcd(a, b)
 

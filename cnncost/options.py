@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, Literal, Union, get_args
 
 from cnncost.dims import LARGEST, Size, entering, is_array
-from cnncost.errors import OptionError, did_you_mean
+from cnncost.errors import OptionError, SpecError, did_you_mean
 
 Sizes = Union[Size, tuple[Size, ...]]
 Pads = Union[Size, str, tuple[Any, ...]]
@@ -328,7 +328,7 @@ class ChoiceKind(Kind):
         if isinstance(raw, str) and raw not in self.words:
             try:
                 return evaluate(raw)  # a parameter that holds the word
-            except Exception:
+            except SpecError:
                 return raw
         return raw
 

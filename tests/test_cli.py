@@ -291,7 +291,7 @@ def test_a_failed_write_leaves_nothing(folder, run, monkeypatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.link", full)
+    monkeypatch.setattr("os.chmod", full)
     result = run("report", "lenet5", "-o", "a.json")
     assert (result.code, result.err) == (2, "error: a.json: No space left on device\nhint: nothing was written\n")
     assert os.listdir(folder) == []

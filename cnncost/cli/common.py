@@ -152,11 +152,9 @@ def _to_file(text: str, path: str, force: bool) -> None:
             f.write(text)
             f.flush()
             os.chmod(f.name, mode)
-            if force:
-                os.replace(f.name, path)
-            else:
-                os.link(f.name, path)  # fails where a file has appeared meanwhile
-                os.unlink(f.name)
+            if not force:  # fails where a file has appeared meanwhile
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            os.replace(f.name, path)
         except BaseException:
             os.unlink(f.name)
             raise

@@ -88,13 +88,14 @@ def _tables(
     """The rows as one table; as several under each other, with the names again, where the columns are too wide."""
     drawn = draw(report, rows, columns, units)
     shares = [0 if row.name == OTHERS else row.macs for row in rows]
+    largest = max(shares, default=0)
     room = _room(drawn, paper)
     if room < 0 and paper.cut:
         drawn = [column for column in drawn if column.about.kind != "share"]
         _shorten(drawn, _room(drawn, paper), paper)
     for column in drawn:
         if column.about.kind == "share" and room > 1:
-            bars = (bar(v, max(shares), min(room - 1, BAR_AT_MOST), "█" if paper.unicode else "#") for v in shares)
+            bars = (bar(v, largest, min(room - 1, BAR_AT_MOST), "█" if paper.unicode else "#") for v in shares)
             column.lines = [f"{line:>6} {drawn_bar}".rstrip() for line, drawn_bar in zip(column.lines, bars)]
     return [_table(group, paper) for group in _groups(drawn, paper)]
 
