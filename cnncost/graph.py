@@ -50,6 +50,7 @@ class Graph:
 
     name, about: for people. source: the file it came from. inputs: shapes by name, the batch
     first. nodes: layers; every input of a node is an input of the graph or an earlier node.
+    facts: what was measured of it, error rates and training times (spec.claims.FACT).
     """
 
     name: str
@@ -57,6 +58,7 @@ class Graph:
     nodes: tuple[Node, ...]
     source: str | None = None
     about: dict[str, Any] = field(default_factory=dict)
+    facts: tuple[dict[str, Any], ...] = ()
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from cnncost.errors import SpecError, UsageError, Where, did_you_mean
 from cnncost.options import spelled
+from cnncost.spec.claims import Claim, read_claims, read_facts
 from cnncost.spec.files import Source, open_spec
 from cnncost.spec.marks import Item, plain, read
 
@@ -20,7 +21,7 @@ ABOUT = {
     "about": "one line that tells this variant from its siblings",
 }
 """Keys of a spec that are only for people."""
-TOP = (*ABOUT, "extends", "input", "parameters", "blocks", "layers")
+TOP = (*ABOUT, "extends", "input", "parameters", "blocks", "layers", "facts", "claims")
 BLOCK = ("parameters", "inputs", "layers")
 COMMON = ("from", "if", "repeat", "reuse")
 """Keys that any layer may have beside its op and the op's options."""
@@ -38,7 +39,7 @@ HINTS = {
 
 @dataclass
 class Document:
-    """A spec with everything that it extends merged in."""
+    """A spec with everything that it extends merged in; facts and claims are those of the file itself."""
 
     source: Source
     about: dict[str, Any]
@@ -47,6 +48,8 @@ class Document:
     blocks: dict[str, Item]
     layers: dict[str, Item]
     layers_at: Where
+    facts: tuple[dict[str, Any], ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 def fail(message: str, at: Where, hint: str | None = None, layer: str | None = None) -> NoReturn:
@@ -90,16 +93,19 @@ def read_document(source: Source, chain: tuple[str, ...] = ()) -> Document:
     about = _about(top)
     parameters, blocks, layers = (_section(top, key) for key in HINTS)
     at = top["layers"].at if "layers" in top else root.at
-    if "extends" not in top:
-        if "layers" not in top:
-            fail("no layers", root.at, "a spec has `input:` and `layers:`, or `extends:` another one")
-        return Document(source, about, top.get("input"), parameters, blocks, layers, at)
-    from cnncost.spec.extend import merged
+    own = Document(source, about, top.get("input"), parameters, blocks, layers, at)
+    if "extends" in top:
+        from cnncost.spec.extend import merged
 
-    base = _base_document(top["extends"], source, chain)
-    about.setdefault("name", os.path.splitext(os.path.basename(source.file))[0])
-    about.setdefault("about", None)
-    return merged(base, Document(source, about, top.get("input"), parameters, blocks, layers, at))
+        base = _base_document(top["extends"], source, chain)
+        about.setdefault("name", os.path.splitext(os.path.basename(source.file))[0])
+        about.setdefault("about", None)
+        own = merged(base, own)
+    elif "layers" not in top:
+        fail("no layers", root.at, "a spec has `input:` and `layers:`, or `extends:` another one")
+    paper = own.about.get("paper")
+    own.facts, own.claims = read_facts(top.get("facts"), paper), read_claims(top.get("claims"), paper)
+    return own
 
 
 def _about(top: dict[str, Item]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def expand(doc: Document, input: Any = None, batch: Any = 1, set: Mapping[str, A
         fail("the network has no layers left", doc.layers_at, "every `if` is false or every repeat is 0")
     name = str(doc.about.get("name") or doc.source.file.rsplit("/", 1)[-1].rsplit(".", 1)[0])
     about = {**doc.about, "bundled": doc.source.bundled, "parameters": values}
-    return Graph(name, builder.inputs, tuple(builder.nodes), doc.source.file, about)
+    return Graph(name, builder.inputs, tuple(builder.nodes), doc.source.file, about, doc.facts)
 
 
 class _Expansion:

@@ -12,6 +12,7 @@ from typing import Any
 
 from cnncost.ops import MENU, Op, find
 from cnncost.options import EXPRESSION, kind_of, spelled
+from cnncost.spec.claims import CLAIM, FACT, LISTS, PERCENT, WHOLE
 from cnncost.spec.document import ABOUT, COMMON
 from cnncost.spec.lines import RESERVED
 
@@ -69,6 +70,8 @@ def schema() -> Schema:
             "parameters": _parameters(),
             "blocks": {"description": "sub-networks by name, to be used like ops", "type": "object"},
             "layers": {"description": "layers by name, in the order in which they run", "type": "object"},
+            "facts": _figures(FACT, "measured, not derived: error rates, training times", []),
+            "claims": _figures(CLAIM, "published figures, for `cnncost verify`", ["printed", "quantity"]),
         },
         "additionalProperties": False,
         "if": {"required": ["extends"]},
@@ -116,6 +119,21 @@ def _input() -> Schema:
     several = {"type": "object", "minProperties": 1, "propertyNames": {"pattern": NAME}, "additionalProperties": shape}
     text = "channels x height x width, without the batch: 3x224x224; several inputs by name"
     return {"description": text, "anyOf": [*shape["anyOf"], several]}
+
+
+def _figures(keys: dict[str, str], about: str, required: list[str]) -> Schema:
+    """Facts or claims: a list of mappings with these keys."""
+    kinds: dict[str, Schema] = {key: {"type": ["string", "number"]} for key in keys}
+    kinds |= {key: {"type": "integer", "minimum": 1} for key in WHOLE}
+    kinds |= {key: {"type": "number", "minimum": 0, "maximum": 100} for key in PERCENT}
+    kinds |= {key: {"anyOf": [NAMED, {"type": "array", "items": NAMED, "minItems": 1}]} for key in LISTS}
+    kinds |= {
+        "input": {key: value for key, value in _input().items() if key != "description"},
+        "set": {"type": "object"},
+    }
+    properties = {key: {"description": text, **kinds[key]} for key, text in keys.items()}
+    entry = {"type": "object", "properties": properties, "additionalProperties": False, "required": required}
+    return {"description": about, "type": "array", "minItems": 1, "items": entry}
 
 
 def _parameters() -> Schema:
