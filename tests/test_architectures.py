@@ -1,17 +1,13 @@
-"""The bundled architectures: against torchvision's modules, and against the figures of their papers."""
+"""The bundled architectures: their files, and the figures of their papers."""
 
 from __future__ import annotations
 
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
 
 import pytest
-import torch
-import torchvision_shim
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+from zoo import Weighted, weighted
 
 import cnncost
 from cnncost.analysis.report import LayerReport, Report
@@ -94,186 +90,6 @@ def test_copies_no_layers_out(name: str) -> None:
 @pytest.mark.parametrize("name", DEPTHS)
 def test_depth(name: str) -> None:
     assert cnncost.analyze(name).depth == DEPTHS[name]
-
-
-# ---- torchvision -------------------------------------------------------------------------------
-
-
-class Weighted(NamedTuple):
-    """A convolution or linear layer."""
-
-    params: int
-    macs: int
-    shape: tuple[int, ...]
-
-
-class Measured(NamedTuple):
-    """What PyTorch says of a module; layers are convolutions and linear layers in the order in which they run."""
-
-    params: int
-    macs: int
-    layers: list[Weighted]
-
-
-def built(model: str, **options: Any) -> torch.nn.Module:
-    """A model of torchvision on the meta device, where a tensor is a shape."""
-    try:
-        models = torchvision_shim.models()
-    except ImportError:
-        pytest.skip("torchvision is not installed")
-    with torch.device("meta"):
-        module: torch.nn.Module = getattr(models, model)(weights=None, **options)
-    return module
-
-
-def measured(module: torch.nn.Module, shape: tuple[int, ...]) -> Measured:
-    counter = FlopCounterMode(display=False)
-    layers: list[Weighted] = []
-
-    def record(layer: torch.nn.Module, _: Any, output: torch.Tensor) -> None:
-        macs = counter.get_total_flops() // 2 - sum(done.macs for done in layers)
-        layers.append(Weighted(sum(p.numel() for p in layer.parameters()), macs, tuple(output.shape)))
-
-    for layer in module.modules():
-        if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)):
-            layer.register_forward_hook(record)
-    with counter, torch.no_grad():
-        module(torch.empty(shape, device="meta"))
-    return Measured(sum(p.numel() for p in module.parameters()), counter.get_total_flops() // 2, layers)
-
-
-def priced(report: Report) -> Measured:
-    layers = [
-        Weighted(layer.params, layer.macs, layer.output_shape)
-        for layer in report.layers
-        if layer.op in ("conv", "depthwise_conv", "linear")
-    ]
-    return Measured(report.total.params, report.total.macs, layers)
-
-
-INCEPTION = {"aux_logits": False, "init_weights": False}
-VGG = {"init_weights": False}
-RESNEXT50 = {"groups": 32, "width_per_group": 4}
-RESNEXT101 = {"depths": [3, 4, 23, 3], "groups": 32, "width_per_group": 8}
-
-# (architecture, its input and parameters, torchvision's model, that model's options)
-NETWORKS: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
-    ("vgg16", {}, "vgg16", VGG),
-    ("resnet18", {}, "resnet18", {}),
-    ("resnet50", {}, "resnet50", {}),
-    ("resnet152", {}, "resnet152", {}),
-    ("mobilenet_v2", {}, "mobilenet_v2", {}),
-    ("densenet121", {}, "densenet121", {}),
-    ("inception_v3", {}, "inception_v3", INCEPTION),
-]
-SAME = [
-    *NETWORKS,
-    # width
-    ("mobilenet_v2", {"set": {"width": 0.35}}, "mobilenet_v2", {"width_mult": 0.35}),
-    ("mobilenet_v2", {"set": {"width": 0.5}}, "mobilenet_v2", {"width_mult": 0.5}),
-    ("mobilenet_v2", {"set": {"width": 0.75}}, "mobilenet_v2", {"width_mult": 0.75}),
-    ("mobilenet_v2", {"set": {"width": 1.4}}, "mobilenet_v2", {"width_mult": 1.4}),
-    # batch, classes and input, odd and not square
-    *((name, {"batch": 3}, name, {}) for name in ("mobilenet_v2", "resnet50", "densenet121")),
-    *(
-        (name, {"set": {"classes": 10}}, name, {"num_classes": 10})
-        for name in ("mobilenet_v2", "resnet18", "densenet121")
-    ),
-    ("vgg16", {"set": {"classes": 10}}, "vgg16", {"num_classes": 10, **VGG}),
-    ("inception_v3", {"set": {"classes": 10}}, "inception_v3", {"num_classes": 10, **INCEPTION}),
-    ("vgg16", {"input": "3x300x250"}, "vgg16", VGG),
-    ("resnet18", {"input": "3x65x97"}, "resnet18", {}),
-    ("resnet50", {"input": "3x225x193"}, "resnet50", {}),
-    ("mobilenet_v2", {"input": "3x160x160"}, "mobilenet_v2", {}),
-    ("mobilenet_v2", {"input": "3x321x255"}, "mobilenet_v2", {}),
-    ("densenet121", {"input": "3x231x181"}, "densenet121", {}),
-    ("inception_v3", {"input": "3x331x307"}, "inception_v3", INCEPTION),
-    # siblings that differ in parameters alone
-    ("vgg16", {"set": {"depths": [1, 1, 2, 2, 2]}}, "vgg11", VGG),
-    ("vgg16", {"set": {"depths": [2, 2, 4, 4, 4]}}, "vgg19", VGG),
-    ("resnet18", {"set": {"depths": [3, 4, 6, 3]}}, "resnet34", {}),
-    ("resnet50", {"set": {"depths.2": 23}}, "resnet101", {}),
-    ("resnet50", {"set": RESNEXT50}, "resnext50_32x4d", {}),
-    ("resnet50", {"set": RESNEXT101}, "resnext101_32x8d", {}),
-    ("resnet50", {"set": {"width_per_group": 2 * 64}}, "wide_resnet50_2", {}),
-    ("densenet121", {"set": {"depths": [6, 12, 36, 24], "growth": 48, "stem": 96}}, "densenet161", {}),
-    ("densenet121", {"set": {"depths": [6, 12, 48, 32]}}, "densenet201", {}),
-]
-
-
-def case_id(case: tuple[str, dict[str, Any], str, dict[str, Any]]) -> str:
-    return "-".join([case[2], *(f"{key}={value}" for key, value in case[1].items())]).replace(" ", "")
-
-
-@pytest.mark.parametrize(("name", "ours", "model", "theirs"), SAME, ids=map(case_id, SAME))
-def test_equals_torchvision(name: str, ours: dict[str, Any], model: str, theirs: dict[str, Any]) -> None:
-    """Parameters and MACs in total; parameters, MACs and shape of every weighted layer, in order."""
-    report = cnncost.analyze(name, **ours)
-    (shape,) = report.inputs.values()
-    expected, got = measured(built(model, **theirs).eval(), shape), priced(report)
-    assert got.layers == expected.layers
-    assert got == expected
-
-
-def test_inception_v3_with_its_auxiliary_classifier() -> None:
-    """It only runs in training, and batch norm in training needs more than one image."""
-    report = cnncost.analyze("inception_v3", batch=2, set={"aux": True})
-    expected, got = measured(built("inception_v3", init_weights=False), (2, 3, 299, 299)), priced(report)
-    assert (got.params, got.macs) == (expected.params, expected.macs)
-    assert sorted(got.layers) == sorted(expected.layers)
-    assert report.outputs == ("fc", "AuxLogits.fc")
-
-
-def test_inception_v3_bears_torchvisions_names() -> None:
-    module = built("inception_v3", **INCEPTION)
-    theirs = [name for name, layer in module.named_modules() if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear))]
-    report = cnncost.analyze("inception_v3")
-    assert [layer.name for layer in report.layers if layer.op in ("conv", "linear")] == theirs
-
-
-class Unweighted(TorchDispatchMode):
-    """Counts operators without weights, and batch norm: (key in the language, in place, output shape)."""
-
-    OPERATORS: ClassVar = {
-        "relu": "relu",
-        "hardtanh": "relu6",
-        "native_batch_norm": "batch_norm",
-        "add": "add",
-        "cat": "concat",
-        "max_pool2d_with_indices": "max_pool",
-        "avg_pool2d": "avg_pool",
-        "_adaptive_avg_pool2d": "adaptive_avg_pool",
-        "mean": "global_avg_pool",
-    }
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: Counter[tuple[str, bool, tuple[int, ...]]] = Counter()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__
-        key = self.OPERATORS.get(name.rstrip("_"))
-        copies_one = key == "concat" and len(args[0]) == 1  # DenseNet's, at the start of a block
-        if key and not copies_one:
-            first = out[0] if isinstance(out, tuple) else out
-            self.found[key, name.endswith("_"), tuple(first.shape)] += 1
-        return out
-
-
-@pytest.mark.parametrize(("name", "ours", "model", "theirs"), NETWORKS, ids=map(case_id, NETWORKS))
-def test_layers_without_weights_equal_torchvisions(
-    name: str, ours: dict[str, Any], model: str, theirs: dict[str, Any]
-) -> None:
-    graph = cnncost.load(name, **ours)
-    with torch.no_grad(), Unweighted() as torchvisions:
-        built(model, **theirs).eval()(torch.empty(graph.inputs["input"], device="meta"))
-    counted = Counter(
-        (node.op.key, getattr(node.op, "inplace", False), node.shape)
-        for node in graph
-        if node.op.key in Unweighted.OPERATORS.values()
-    )
-    assert counted == torchvisions.found
 
 
 # ---- figures of papers and lectures ------------------------------------------------------------
@@ -424,7 +240,7 @@ def googlenet_layers() -> list[Weighted]:
 
 def test_googlenet_as_in_the_papers_table() -> None:
     report, layers = cnncost.analyze("googlenet"), googlenet_layers()
-    assert priced(report).layers == layers
+    assert weighted(report) == layers
     assert report.total.params == sum(layer.params for layer in layers) == 6_998_552
     assert report.total.params - layers[-1].params == 5_973_552
     assert report.total.macs == sum(layer.macs for layer in layers)
