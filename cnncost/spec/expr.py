@@ -31,7 +31,7 @@ class Scope(Protocol):
 
     def value(self, name: str) -> Any: ...
 
-    def shape(self, name: str) -> Shape: ...
+    def size(self, owner: str, name: str) -> Any: ...
 
 
 Compiled = Callable[[Scope], Any]
@@ -192,16 +192,7 @@ def _compile(node: ast.AST) -> Compiled:
 
 
 def _size(layer: str, name: str) -> Compiled:
-    def size(scope: Scope) -> Any:
-        try:
-            shape = scope.shape(layer)
-        except SpecError as e:
-            if name not in SIZES:
-                e.hint = f'for an entry of a list write {layer}[{name}], in braces in quotes: "{layer}[{name}]"'
-            raise
-        return size_of(shape, name, layer)
-
-    return size
+    return lambda scope: scope.size(layer, name)
 
 
 def _constant(value: Any) -> Compiled:

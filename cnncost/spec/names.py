@@ -10,7 +10,7 @@ from cnncost.dims import Shape, entering, is_array, shown
 from cnncost.errors import OptionError, SpecError, UsageError, counted, did_you_mean
 from cnncost.options import KINDS, quoted, spelled
 from cnncost.spec.document import INPUT, Document, fail, kind_of_value, placed
-from cnncost.spec.expr import evaluate
+from cnncost.spec.expr import SIZES, evaluate, size_of
 from cnncost.spec.functions import LARGEST_RESULT
 from cnncost.spec.lines import NAME, parameter_name
 from cnncost.spec.marks import Item, normalize, plain
@@ -51,6 +51,16 @@ class Names:
         if name not in self.layers:
             raise SpecError(f"unknown layer {spelled(name)}", hint=did_you_mean(name, self.layers))
         return self.shapes[self.layers[name]]
+
+    def size(self, owner: str, name: str) -> Any:
+        """A size of a layer's output: input.channels, conv1.height."""
+        try:
+            shape = self.shape(owner)
+        except SpecError as e:
+            if name not in SIZES:
+                e.hint = f'for an entry of a list write {owner}[{name}], in braces in quotes: "{owner}[{name}]"'
+            raise
+        return size_of(shape, name, owner)
 
     def evaluate(self, text: str) -> Any:
         return evaluate(text, self)
