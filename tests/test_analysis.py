@@ -113,6 +113,33 @@ def test_depth_is_the_longest_path_of_layers_with_weights() -> None:
     assert {name: cnncost.analyze(name).depth for name in depths} == depths
 
 
+GATED = """
+input: 8x6x5
+layers:
+  trunk: {conv: 8, kernel: 3, padding: 1}
+  pool: global_avg_pool
+  squeeze: {conv: 2}
+  expand: {conv: 8}
+  gated: {multiply: [%s]}
+  last: {conv: 4}
+"""
+
+
+@pytest.mark.parametrize(
+    ("product", "batch", "layers"),
+    [
+        ("trunk, expand", 1, 1 + 1),  # a gate of one number a channel
+        ("expand, trunk", 2, 1 + 1),
+        ("trunk, trunk", 1, 1 + 1),
+        ("pool, expand", 1, 1 + 2 + 1),  # no input is stretched: the longest path counts
+    ],
+)
+def test_gates_make_no_network_deeper(tmp_path, product, batch, layers) -> None:
+    path = spec(tmp_path, GATED % product)
+    assert cnncost.analyze(path, batch=batch).depth == layers
+    assert cnncost.analyze(path, batch=numpy.array([batch, 3])).depth == layers
+
+
 def test_costs_add_up() -> None:
     a = Cost(*range(14))
     assert a + NOTHING == a

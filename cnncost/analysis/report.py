@@ -248,11 +248,27 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False) -> Report:
 
 
 def depth(nodes: Iterable[Node]) -> int:
-    """Layers with weights on the longest path: 8 for AlexNet, 22 for GoogLeNet, 152 for ResNet-152."""
+    """Layers with weights on the longest path: 8 for AlexNet, 22 for GoogLeNet, 152 for ResNet-152.
+
+    The path does not run through gates, inputs that a product stretches over its output, as in
+    squeeze-and-excitation: SE-ResNet-152 has 152 layers too.
+    """
     longest: dict[str, int] = {}
+    shapes: dict[str, Shape] = {}
     for node in nodes:
-        longest[node.name] = max((longest.get(i, 0) for i in node.inputs), default=0) + node.op.weighted
+        inputs = _ungated(node, shapes) if node.op.gates else node.inputs
+        longest[node.name] = max((longest.get(i, 0) for i in inputs), default=0) + node.op.weighted
+        shapes[node.name] = node.shape
     return max(longest.values(), default=0)
+
+
+def _ungated(node: Node, shapes: dict[str, Shape]) -> tuple[str, ...]:
+    """Inputs of a product that have the shape of its output; all of them where none has it."""
+
+    def stretched(shape: Shape) -> bool:
+        return any(not is_array(n) and n == 1 and (is_array(m) or m != 1) for n, m in zip(shape, node.shape))
+
+    return tuple(i for i in node.inputs if i not in shapes or not stretched(shapes[i])) or node.inputs
 
 
 def _borders(node: Node, x: tuple[Shape, ...]) -> tuple[tuple[Size, ...], tuple[str, ...]]:

@@ -96,6 +96,8 @@ class Op(ABC):
     """The least and the most inputs; None is any number."""
     weighted: ClassVar[bool] = False
     """True where outputs are weighted sums over learned weights: these count as neurons and as layers."""
+    gates: ClassVar[bool] = False
+    """True where an input that is stretched over the output is a gate, and no part of the network's depth."""
     view: ClassVar[bool] = False
     """True where the output is the input's own storage, seen differently: nothing moves."""
     options: ClassVar[dict[str, Field[Any]]] = {}

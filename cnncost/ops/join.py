@@ -85,6 +85,7 @@ class Multiply(Join):
     """Product of all inputs, element by element: gates and squeeze-and-excitation."""
 
     key = "multiply"
+    gates = True
     inplace: Flag = False
 
     def operations(self, y: Shape, *x: Shape) -> Operations:
