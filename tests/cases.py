@@ -147,6 +147,11 @@ POOLS = [
     case("global_avg_pool", SIGNAL, keep=False),
     case("global_avg_pool", IMAGE),
     case("global_avg_pool", VOLUME),
+    case("roi_pool", SIGNAL, size=3, rois=2, region=5),
+    case("roi_pool", IMAGE, size=(3, 2), rois=4, region=(7, 5)),
+    case("roi_pool", IMAGE, size=4, rois=3, region=(3, None)),
+    case("roi_pool", IMAGE, size=(2, 5), rois=1),
+    case("roi_pool", VOLUME, size=2, rois=3, region=(3, 4, 6)),
 ]
 
 NORMS = [
@@ -427,6 +432,10 @@ REFUSED = [
     case("adaptive_avg_pool", VECTORS, size=2),
     case("adaptive_max_pool", IMAGE, size=(2,)),
     case("global_avg_pool", VECTORS),
+    case("roi_pool", VECTORS, size=2),
+    case("roi_pool", IMAGE, size=2, rois=2, region=(12, 8)),
+    case("roi_pool", IMAGE, size=2, rois=2, region=(11, 9)),
+    case("roi_pool", IMAGE, size=2, rois=2, region=(3, 3, 3)),
     case("global_max_pool", VECTORS),
     case("lrn", VECTORS),
     case("lrn", (2, 3, 4, 4, 4, 4)),

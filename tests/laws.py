@@ -78,6 +78,7 @@ COMPOSED = {
     "l2_pool": "powers, an average pool, signs and roots apart",
     "lrn": "squares, an average over channels, power and quotient apart",
     "instance_norm": "scale, shift and statistics are repeated for every image",
+    "roi_pool": "regions are cut out and pooled one by one",
     "l2_norm": "length, limit, quotient and scale apart",
     "scale": "scale and shift apart",
     "scaled_tanh": "two products and a tanh apart",
@@ -140,7 +141,7 @@ def check_counts(case: Case, expected: Expected) -> None:
 def check_windows(case: Case, y: tuple[int, ...]) -> None:
     """The windows that slide over the input, one an axis, have as many places as the output; other ops have none."""
     op = case.op()
-    slides = case.key.endswith(("conv", "_pool")) and not case.key.startswith(("transposed", "adaptive", "global"))
+    slides = case.key.endswith(("conv", "_pool")) and not case.key.startswith(("transposed", "adaptive", "global", "roi"))
     ceil_mode = bool(case.options.get("ceil_mode"))
     assert tuple(w.places("", ceil_mode) for w in op.windows(*case.shapes)) == (y[2:] if slides else ())
 
@@ -159,6 +160,7 @@ def check_refused(case: Case) -> None:
 BOUNDS = {
     "matmul": "every row meets every column, so rows and columns are not followed",
     "concat": "which input an element of the joined axis is from is not followed",
+    "roi_pool": "where a region lies is not known beforehand",
     "glu": "the halves of the axis are not told apart",
     "maxout": "nor are the pieces of the channels, where these are all there is",
     "flatten": "places in merged axes are not followed",

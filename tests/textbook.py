@@ -278,6 +278,19 @@ def adaptive(op: Any, y: tuple[int, ...], x: Any, of: Callable[[list[Num]], Num]
     return out
 
 
+def roi_pool(op: Any, y: tuple[int, ...], x: Any) -> Any:
+    """Every region pooled by itself; they go in even steps from the first corner of the map to the last."""
+    given = zip(per_axis(op.region, x.ndim - 2), x.shape[2:])
+    sizes = [n if size is None else size for size, n in given]
+    pooled = []
+    for image, number in np.ndindex(len(x), op.rois):
+        corner = [(n - size) * number // max(op.rois - 1, 1) for n, size in zip(x.shape[2:], sizes)]
+        span = tuple(slice(first, first + size) for first, size in zip(corner, sizes))
+        region = x[(slice(image, image + 1), slice(None), *span)]
+        pooled.append(adaptive(op, (1, *y[1:]), region, lambda taps: largest(*taps)))
+    return np.concatenate(pooled)
+
+
 def mean(xs: list[Num]) -> Num:
     return total(xs) / len(xs)
 
@@ -525,6 +538,8 @@ def _compute(key: str, op: Any, y: tuple[int, ...], p: dict[str, Any], *x: Any) 
     if key.startswith(("adaptive", "global")):
         of = mean if "avg" in key else (lambda taps: largest(*taps))
         return adaptive(op, (*y[:2], *(y[2:] or (1,) * rank)), x[0], of).reshape(y)
+    if key == "roi_pool":
+        return roi_pool(op, y, x[0])
     if key == "upsample":
         return upsample(op, y, x[0])
     t = numbers(x[0])

@@ -25,6 +25,7 @@ MENU = {
     "adaptive_avg_pool": ("pool", "AdaptiveAvgPool"),
     "global_max_pool": ("pool", "GlobalMaxPool"),
     "global_avg_pool": ("pool", "GlobalAvgPool"),
+    "roi_pool": ("pool", "RoIPool"),
     "lrn": ("norm", "LRN"),
     "batch_norm": ("norm", "BatchNorm"),
     "group_norm": ("norm", "GroupNorm"),

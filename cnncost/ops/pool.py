@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnncost.cost import Operations
-from cnncost.dims import Shape, Size, common_divisor, numel, require
+from cnncost.dims import AXES, Shape, Size, common_divisor, numel, require
 from cnncost.errors import ShapeError
 from cnncost.ops.axes import by_axis, one_per_axis, spatial_rank
 from cnncost.ops.base import Along, Sight, Unlearned, layer
@@ -269,3 +269,53 @@ class GlobalMaxPool(GlobalPool):
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: t.amax(tuple(range(2, len(x))), self.keep))
+
+
+@layer
+class RoIPool(AdaptivePool):
+    """Max pooling of regions of interest to one size: N x C x map -> N rois x C x size. (Girshick 2015, section 2.1)
+
+    rois: regions an image. region: their size on the map, null being all of it. In truth sizes and
+    places are data; counted is as if all regions had this size, which by default is the most they can
+    have. An output may depend on every place. torchvision.ops.roi_pool is the same pool.
+    """
+
+    key, main = "roi_pool", "size"
+    size: Sizes
+    rois: Size = 300
+    region: OptionalSizes = None
+
+    def regions(self, x: Shape) -> Shape:
+        """The regions cut out of the map, one after another."""
+        sizes = one_per_axis(self.region, spatial_rank(self, x), "region")
+        return (x[0] * self.rois, x[1], *(n if m is None else m for m, n in zip(sizes, x[2:])))
+
+    def shape(self, x: Shape) -> Shape:
+        cut = self.regions(x)
+        for n, m, axis in zip(x[2:], cut[2:], AXES[len(x) - 2]):
+            require(m <= n, "a region of {m} is larger than its map of {n} ({axis})", m=m, n=n, axis=axis)
+        return (*cut[:2], *self.targets(x))
+
+    def operations(self, y: Shape, x: Shape) -> Operations:
+        return Operations(comparisons=self.covered(y, self.regions(x)) - numel(y))
+
+    def sight(self, y: Shape, x: Shape) -> Sight:
+        return (Along(1), *(None,) * (len(y) - 2))
+
+    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
+        return Kept("input", numel(x)), Kept("extra", numel(y), itemsize=INDICES)
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        """Regions in even steps from the first corner of the map to the last."""
+        sizes, rois = self.regions(x)[2:], self.rois
+        pool = getattr(torch.nn, f"AdaptiveMaxPool{len(x) - 2}d")(self.targets(x))
+
+        def region(t: Any, number: int) -> Any:
+            for axis, size in enumerate(sizes, 2):
+                t = t.narrow(axis, (t.shape[axis] - size) * number // max(rois - 1, 1), size)
+            return pool(t)
+
+        return calls(torch, lambda t: torch.stack([region(t, i) for i in range(rois)], 1).flatten(0, 1))
+
+    def describe(self, x: Shape) -> str:
+        return f"{super().describe(x)} x {self.rois} rois"
