@@ -255,11 +255,13 @@ def depth(nodes: Iterable[Node]) -> int:
     """
     longest: dict[str, int] = {}
     shapes: dict[str, Shape] = {}
+    used: set[str] = set()
     for node in nodes:
         inputs = _ungated(node, shapes) if node.op.gates else node.inputs
         longest[node.name] = max((longest.get(i, 0) for i in inputs), default=0) + node.op.weighted
         shapes[node.name] = node.shape
-    return max(longest.values(), default=0)
+        used.update(node.inputs)
+    return max((n for name, n in longest.items() if name not in used), default=0)
 
 
 def _ungated(node: Node, shapes: dict[str, Shape]) -> tuple[str, ...]:
