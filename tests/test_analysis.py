@@ -130,7 +130,7 @@ layers:
     [
         ("trunk, expand", 1, 1 + 1),  # a gate of one number a channel
         ("expand, trunk", 2, 1 + 1),
-        ("trunk, trunk", 1, 1 + 1),
+        ("trunk, trunk", 1, 1 + 2),  # the gate is then an output of its own
         ("pool, expand", 1, 1 + 2 + 1),  # no input is stretched: the longest path counts
     ],
 )
