@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cnncost.analysis.report import LayerReport
@@ -14,23 +14,24 @@ class Column(NamedTuple):
     """One column; values are raw, and shown by cnncost.output.units.
 
     kind: text; names (a tuple of them); shape; axes (a number an axis, in pixels); count; bytes;
-    share (of all MACs); number. about: for help and docs.
+    share (of all MACs); number; and beside networks: year; percent, the smaller the better.
+    about: for help and docs. value: of a row, which is a layer here and a network in a comparison.
     """
 
     name: str
     header: str
     kind: str
     about: str
-    value: Callable[[LayerReport], Any]
+    value: Callable[[Any], Any]
 
     @property
     def adds_up(self) -> bool:
-        """Whether the values of all layers have a meaningful sum."""
+        """Whether values are amounts: those of all layers have a sum, those of two networks a ratio."""
         return self.kind in ("count", "bytes")
 
-    def rank(self, layer: LayerReport) -> Any:
+    def rank(self, row: Any) -> Any:
         """What rows are sorted by: a number, or a text from A; None where there is nothing."""
-        value = self.value(layer)
+        value = self.value(row)
         if value is None or value == () or (self.kind == "axes" and None in value):
             return None
         return numel(value) if self.kind in ("axes", "shape") else value
@@ -87,20 +88,29 @@ COLUMNS = {
 DEFAULT = ("name", "kind", "output", "params", "macs", "share")
 
 
-def chosen(names: str | None) -> list[Column]:
+SYNONYMS = {"memory": "activation_bytes"}
+"""What columns may be called: for hints only."""
+
+
+def chosen(
+    names: str | None,
+    columns: Mapping[str, Column] = COLUMNS,
+    default: Sequence[str] = DEFAULT,
+    synonyms: dict[str, str] = SYNONYMS,
+) -> list[Column]:
     """Columns by a comma-separated list; +x adds to the usual ones, all is all. Raises UsageError."""
     if names is None:
-        return [COLUMNS[name] for name in DEFAULT]
+        return [columns[name] for name in default]
     wanted = [name.strip() for name in names.split(",")]
     if any(name.startswith("+") for name in wanted):
-        wanted = [*DEFAULT, *(name.lstrip("+") for name in wanted)]
+        wanted = [*default, *(name.lstrip("+") for name in wanted)]
     if "all" in wanted:
-        wanted = [*(name for name in wanted if name != "all"), *COLUMNS]
+        wanted = [*(name for name in wanted if name != "all"), *columns]
     for name in wanted:
-        if name not in COLUMNS:
-            hint = did_you_mean(name, [*COLUMNS, "all"], {"memory": "activation_bytes"})
+        if name not in columns:
+            hint = did_you_mean(name, [*columns, "all"], synonyms)
             raise UsageError(f"unknown column {name}" if name else "a column without a name", hint=hint)
-    return [COLUMNS[name] for name in dict.fromkeys(wanted)]
+    return [columns[name] for name in dict.fromkeys(wanted)]
 
 
 def row(layer: LayerReport) -> dict[str, Any]:

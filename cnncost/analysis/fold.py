@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from cnncost.analysis.report import LayerReport, Report
 from cnncost.cost import total
 
+R = TypeVar("R")
 BY = ("layer", "block", "op")
 OTHERS = "(the others)"
 """Name of the row of all that `top` leaves out."""
@@ -48,12 +49,12 @@ def together(name: str, rows: list[LayerReport], in_order: bool) -> LayerReport:
     )
 
 
-def ranked(rows: Iterable[LayerReport], rank: Callable[[LayerReport], Any]) -> list[LayerReport]:
-    """Rows by a value, largest first, texts from A; rows without a value last, equals in order."""
+def ranked(rows: Iterable[R], rank: Callable[[R], Any], smallest_first: bool = False) -> list[R]:
+    """Rows by a value, largest first unless told, texts from A; rows without a value last, equals in order."""
     rows = list(rows)
     present = [row for row in rows if rank(row) is not None]
     numbers = all(isinstance(rank(row), (int, float)) for row in present)
-    present.sort(key=rank, reverse=numbers)
+    present.sort(key=rank, reverse=numbers and not smallest_first)
     return present + [row for row in rows if rank(row) is None]
 
 

@@ -186,11 +186,12 @@ class Report:
         return None if self.swept else html_table(self)
 
 
-def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False) -> Report:
+def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: bool = True) -> Report:
     """Price a graph.
 
     dtype: what one element takes, for bytes. strict: a window that does not fit evenly is an error
-    (ShapeError). Raises UsageError for an unknown dtype.
+    (ShapeError). fields: receptive fields too; they are a third of the work. Raises UsageError for
+    an unknown dtype.
 
     A graph whose sizes are arrays gives arrays of counts; receptive fields and borders are those of
     one network, and left out then.
@@ -200,7 +201,7 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False) -> Report:
         raise UsageError(f"unknown dtype {dtype}", hint=did_you_mean(str(dtype), DTYPES))
     shapes, size = graph.shapes, DTYPES[dtype]
     swept = any(is_array(n) for shape in shapes.values() for n in shape)
-    fields = {} if swept else receptive_fields(graph)
+    seen = receptive_fields(graph) if fields and not swept else {}
     if swept:
         _countable(graph)
     known: dict[Any, tuple[Any, ...]] = {}  # equal layers are priced once; arrays have no hash
@@ -227,7 +228,7 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False) -> Report:
                 cost,
                 dropped,
                 uneven,
-                fields.get(node.name),
+                seen.get(node.name),
                 node.shares,
                 node.where,
                 size,

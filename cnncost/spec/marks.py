@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -62,8 +63,12 @@ def plain(item: Item) -> Any:
     return value
 
 
+@lru_cache(32)
 def read(text: str, file: str) -> Item:
-    """Compose one YAML document. Raises SpecError with the place for whatever is not plain data."""
+    """Compose one YAML document. Raises SpecError with the place for whatever is not plain data.
+
+    The last few are kept, for a family of networks extends one file; so nobody changes an Item.
+    """
     text = normalize(text)
     odd = _UNPRINTABLE.search(text)
     if odd:
