@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from typing import Any
 
-from cnncost.errors import UsageError
+from cnncost.errors import UsageError, did_you_mean
 from cnncost.options import spelled
 from cnncost.spec.document import read_document
-from cnncost.spec.files import bundled_folder, bundled_names, open_spec
+from cnncost.spec.files import SUFFIXES, bundled_folder, bundled_names, find_spec, open_spec
+
+FAMILY = "family:"
+"""What stands before a family's name among specs."""
 
 
 def catalogue() -> list[dict[str, Any]]:
@@ -31,26 +36,62 @@ def catalogue() -> list[dict[str, Any]]:
     return entries
 
 
+def by_family(entries: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Entries of the catalogue by family: families by their first year, networks by year, then by name."""
+    families: dict[str, list[dict[str, Any]]] = {}
+    for entry in sorted(entries, key=_age):
+        families.setdefault(str(entry["family"] or "other"), []).append(entry)
+    return families
+
+
+def _age(entry: dict[str, Any]) -> tuple[Any, ...]:
+    year = entry["year"]
+    return year is None, year or 0, natural(entry["name"])
+
+
+def natural(name: str) -> tuple[Any, ...]:
+    """A name to sort by: resnet18 comes before resnet101."""
+    return tuple((part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"([0-9]+)", name))
+
+
 def matching(patterns: Iterable[str]) -> list[str]:
-    """Specs by paths, names and globs over both; `all` is every bundled one. Each once, in order.
+    """Specs by paths, names and globs over both, `family:NAME`, or `all` that are bundled. Each once, in order.
 
     A glob covers files first, as a shell would, and bundled names where no file fits. Raises
-    UsageError for a glob that fits nothing; a plain name is not looked up here.
+    UsageError for what fits nothing.
     """
-    from fnmatch import fnmatchcase
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        for spec in _matching(pattern):
+            path = find_spec(spec).path
+            found.setdefault(os.path.realpath(path) if path else spec, spec)
+    return list(found.values())
+
+
+def _matching(pattern: str) -> list[str]:
+    if os.path.exists(pattern):
+        return [pattern]
+    if pattern == "all":
+        return [entry["name"] for entries in by_family(catalogue()).values() for entry in entries]
+    if pattern.startswith(FAMILY):
+        return family(pattern.removeprefix(FAMILY))
+    if not set(pattern) & set("*?["):
+        return [pattern]
     from glob import glob
 
-    found: dict[str, None] = {}
-    for pattern in patterns:
-        names = [pattern]
-        if pattern == "all" and not os.path.exists(pattern):
-            names = bundled_names()
-        elif set(pattern) & set("*?[") and not os.path.exists(pattern):
-            bare = pattern.removesuffix(".yaml")
-            names = sorted(path for path in glob(pattern) if os.path.isfile(path))
-            names = names or [name for name in bundled_names() if fnmatchcase(name, bare)]
-            if not names:
-                message = f"no file and no bundled architecture fits {spelled(pattern)}"
-                raise UsageError(message, hint=f"quote it for bundled names: '{bare}'; cnncost list shows them")
-        found.update(dict.fromkeys(names))
-    return list(found)
+    bare = pattern.removesuffix(".yaml")
+    names = [path for path in glob(pattern) if path.endswith(SUFFIXES) and os.path.isfile(path)]
+    names = names or [name for name in bundled_names() if fnmatchcase(name, bare)]
+    if not names:
+        message = f"no file and no bundled architecture fits {spelled(pattern)}"
+        raise UsageError(message, hint=f"quote it for bundled names: '{bare}'; cnncost list shows them")
+    return sorted(names, key=natural)
+
+
+def family(name: str) -> list[str]:
+    """The bundled architectures of a family (a name or a glob), oldest first. Raises UsageError for an unknown one."""
+    families = by_family(catalogue())
+    names = [entry["name"] for known, entries in families.items() if fnmatchcase(known, name) for entry in entries]
+    if not names:
+        raise UsageError(f"no family {spelled(name) or repr('')}", hint=did_you_mean(name, families))
+    return names

@@ -44,15 +44,33 @@ def bundled_names() -> list[str]:
     return sorted(name[: -len(".yaml")] for name in os.listdir(bundled_folder()) if name.endswith(".yaml"))
 
 
+class Place(NamedTuple):
+    """Where a spec lies: a path (None for standard input), how messages name it, and whether it came with cnncost."""
+
+    path: str | None
+    file: str
+    bundled: bool
+
+
 def open_spec(spec: str, beside: str | None = None) -> Source:
-    """Read a spec by path or bundled name; `-` is standard input.
+    """Read a spec by path or bundled name; `-` is standard input. Raises UsageError, and SpecError for what is no text.
 
     A file in the current folder (or in `beside`, for extends) comes first; a bare name that is no
-    file, with or without .yaml, is a bundled architecture. Raises UsageError, and SpecError for what
-    is not text.
+    file, with or without .yaml, is a bundled architecture.
     """
+    path, file, bundled = find_spec(spec, beside)
+    if path is None:
+        return Source(_standard_input(), file, None, False)
+    try:
+        return Source(_read(path, file), file, path, bundled)
+    except OSError as e:
+        raise _unreadable(spec, e) from None
+
+
+def find_spec(spec: str, beside: str | None = None) -> Place:
+    """Where open_spec reads a spec from. Raises UsageError where there is none."""
     if spec == "-":
-        return Source(_standard_input(), "<stdin>", None, False)
+        return Place(None, "<stdin>", False)
     shown = spelled(spec) or "''"
     try:
         found = _found(spec, beside)
@@ -62,7 +80,7 @@ def open_spec(spec: str, beside: str | None = None) -> Source:
         if what is not None:
             raise UsageError(f"{shown} {what}", hint="give a file, or the name of a bundled architecture")
     except OSError as e:
-        raise UsageError(f"{shown}: {e.strerror or e}", hint="give a file that can be read") from None
+        raise _unreadable(spec, e) from None
     except ValueError:  # a name that no file system takes
         pass
     if "\n" in spec:
@@ -74,17 +92,18 @@ def open_spec(spec: str, beside: str | None = None) -> Source:
     raise UsageError(f"{shown}: no such file{bundled}", hint=hint)
 
 
-def _found(spec: str, beside: str | None) -> Source | None:
+def _unreadable(spec: str, error: OSError) -> UsageError:
+    return UsageError(f"{spelled(spec)}: {error.strerror or error}", hint="give a file that can be read")
+
+
+def _found(spec: str, beside: str | None) -> Place | None:
     path = os.path.join(beside or "", spec)
     candidates = [path, f"{path}.yaml"] if beside is not None and spec else [path]
     for path in candidates:
         if os.path.isfile(path) or (_OPEN.fullmatch(path) and _is_pipe(path)):
-            name = printable(path)
-            return Source(_read(path, name), name, path, False)
+            return Place(path, printable(path), False)
     bundled = _bundled(spec)
-    return (
-        Source(_read(bundled, os.path.basename(bundled)), os.path.basename(bundled), bundled, True) if bundled else None
-    )
+    return Place(bundled, os.path.basename(bundled), True) if bundled else None
 
 
 def _is_pipe(path: str) -> bool:
