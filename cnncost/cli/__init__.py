@@ -18,6 +18,7 @@ from cnncost.errors import CnncostError, UsageError, did_you_mean
 
 COMMANDS = {
     "report": "What a network costs, layer by layer and in total.",
+    "verify": "Published figures, re-derived.",
     "list": "The bundled architectures.",
     "ops": "The layers of the language, or one of them with its options.",
     "schema": "JSON Schema of the spec language, or of the JSON report.",
