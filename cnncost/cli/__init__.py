@@ -21,7 +21,7 @@ COMMANDS = {
     "verify": "Published figures, re-derived.",
     "list": "The bundled architectures.",
     "ops": "The layers of the language, or one of them with its options.",
-    "schema": "JSON Schema of the spec language, or of the JSON report.",
+    "schema": "JSON Schema of the spec language, or of the JSON that a command writes.",
     "completion": "A script that completes commands, options and networks in your shell.",
 }
 """Commands in the order of the help, with what they do; each is cnncost/cli/commands/NAME.py, read when used."""

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
 from cnncost.cli.common import deliver
 
+SCHEMAS = {
+    "spec": "cnncost.spec.schema:schema",
+    "report": "cnncost.output.schema:schema",
+    "verify": "cnncost.output.claims:verify_schema",
+}
+"""Where the schema of each public format is."""
 EXAMPLES = """\b
 Examples:
   cnncost schema -o cnncost.schema.json
@@ -16,18 +24,16 @@ In an editor with the YAML language server, put this line on top of a spec:
 
 
 @click.command("schema", epilog=EXAMPLES)
-@click.argument("what", type=click.Choice(("spec", "report")), default="spec")
+@click.argument("what", type=click.Choice(tuple(SCHEMAS)), default="spec")
 @click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal.")
 @click.option("--force", is_flag=True, help="Let -o replace a file.")
 def command(what: str, output: str | None, force: bool) -> None:
-    """JSON Schema of the spec language (spec), or of the JSON report (report).
+    """JSON Schema of the spec language (spec), or of the JSON that a command writes.
 
-    With the first, editors complete and check specs; with the second, programs check what they read.
+    With the first, editors complete and check specs; with the others, programs check what they read.
     """
     import json
 
-    if what == "spec":
-        from cnncost.spec.schema import schema
-    else:
-        from cnncost.output.schema import schema
-    deliver(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n", output, force)
+    module, name = SCHEMAS[what].split(":")
+    schema = getattr(import_module(module), name)()
+    deliver(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", output, force)
