@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "cnncost"
-ORDER = ["errors", "dims", "options", "cost", "ops", "graph", "spec", "analysis", "output", "api", "cli"]
+ORDER = ["errors", "dims", "options", "cost", "ops", "graph", "spec", "devices", "analysis", "output", "api", "cli"]
 """Each room may import from those to its left, and from itself."""
 WALLED = {"torch", "torchvision", "fvcore"}
 EXCEPTIONS = {("report.py", f"cnncost.output.{module}") for module in ("notebook", "records", "tables")}
