@@ -2,7 +2,8 @@
 
 torchvision's operators are compiled against one PyTorch build. Beside another, such as a CPU-only
 one, they do not load, and the import ends where fake kernels of nms and qnms are registered.
-Declaring these two is enough for the model definitions, which use neither.
+Declaring these two is enough for the model definitions, which use neither. timm imports torchvision: call
+models() before `import timm`.
 """
 
 from __future__ import annotations
