@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from cnncost.analysis.claims import Verdict, Verification
     from cnncost.analysis.report import LayerReport, Report
-    from cnncost.api import analyze, load
+    from cnncost.api import analyze, load, verify
     from cnncost.cost import Cost
     from cnncost.errors import CnncostError, ShapeError, SpecError, UsageError
     from cnncost.graph import Graph, Node
@@ -31,7 +32,10 @@ _PUBLIC = {
     "SpecError": "cnncost.errors",
     "UsageError": "cnncost.errors",
     "analyze": "cnncost.api",
+    "Verdict": "cnncost.analysis.claims",
+    "Verification": "cnncost.analysis.claims",
     "load": "cnncost.api",
+    "verify": "cnncost.api",
 }
 
 __all__ = [
@@ -44,8 +48,11 @@ __all__ = [
     "ShapeError",
     "SpecError",
     "UsageError",
+    "Verdict",
+    "Verification",
     "analyze",
     "load",
+    "verify",
 ]
 
 

@@ -1,16 +1,19 @@
-"""The two calls that most programs need: load a spec, analyze it."""
+"""The calls that most programs need: load a spec, analyze it, verify its claims."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from cnncost.analysis.report import Report
 from cnncost.analysis.report import analyze as analyze_graph
 from cnncost.errors import UsageError
 from cnncost.graph import Graph
 from cnncost.spec import load
+
+if TYPE_CHECKING:
+    from cnncost.analysis.claims import Verification
 
 Spec = Union[str, PathLike[str]]
 
@@ -37,4 +40,16 @@ def analyze(
     return analyze_graph(load(network, input=input, batch=1 if batch is None else batch, set=set), dtype, strict)
 
 
-__all__ = ["analyze", "load"]
+def verify(spec: Spec) -> Verification:
+    """The verdicts on the published figures that a spec carries.
+
+    spec: a path or a bundled name. Raises SpecError for claims that cannot be read or derived,
+    UsageError for a bad argument.
+    """
+    from cnncost.analysis.claims import verify as verify_document
+    from cnncost.spec import document_of
+
+    return verify_document(document_of(spec))
+
+
+__all__ = ["analyze", "load", "verify"]

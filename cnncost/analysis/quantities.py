@@ -31,11 +31,14 @@ def chosen_layers(report: Report, of: Sequence[str], without: Sequence[str] = ()
         if not any(covers(pattern, layer.name) for layer in report.layers):
             blocks = {layer.name.rsplit(".", n)[0] for layer in report.layers for n in range(layer.name.count(".") + 1)}
             raise SpecError(f"no layer {spelled(pattern)}", hint=did_you_mean(pattern, sorted(blocks)))
-    return tuple(
+    chosen = tuple(
         layer
         for layer in report.layers
         if (not of or any(covers(p, layer.name) for p in of)) and not any(covers(p, layer.name) for p in without)
     )
+    if not chosen:
+        raise SpecError("no layers are left", hint="`except` leaves out everything that `of` takes")
+    return chosen
 
 
 def covers(pattern: str, name: str) -> bool:
@@ -77,7 +80,9 @@ class Quantities:
             shape = self.graph.shapes[self.node(owner).inputs[0]] if len(self.layers) == 1 else self.first_input
             return size_of(shape, name, owner)
         if owner not in MENU:
-            raise SpecError(f"no op is called {spelled(owner)}", hint=did_you_mean(owner, [*MENU, "input"]))
+            layer = any(covers(owner, found.name) for found in self.report.layers)
+            hint = f"for one layer write `of: {owner}`" if layer else did_you_mean(owner, [*MENU, "input"])
+            raise SpecError(f"no op is called {spelled(owner)}", hint=hint)
         if name not in COUNTS:
             raise SpecError(f"nothing is counted as {spelled(name)}", hint=did_you_mean(name, COUNTS))
         return self.count(name, [layer for layer in self.layers if layer.op == owner])
@@ -122,7 +127,7 @@ def _same(value: Any, what: str) -> Any:
     """A number; of one for each axis, the number that all of them are."""
     if isinstance(value, (list, tuple)):
         if len(set(value)) != 1 or isinstance(value[0], (list, tuple)):
-            raise SpecError(f"{what} is not one number: {value}", hint="axes differ here")
+            raise SpecError(f"{what} is not one number: {value}", hint="its axes differ")
         value = value[0]
     if value is None:
         raise SpecError(f"there is no {what}", hint="the layer does not have it")

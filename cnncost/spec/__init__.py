@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cnncost.graph import Graph
+
+if TYPE_CHECKING:
+    from cnncost.spec.document import Document
 
 
 def load(spec: Any, *, input: Any = None, batch: Any = 1, set: Mapping[str, Any] | None = None) -> Graph:
@@ -19,13 +22,9 @@ def load(spec: Any, *, input: Any = None, batch: Any = 1, set: Mapping[str, Any]
     Raises SpecError with file, line and column for a fault in the spec, ShapeError where a layer
     cannot take its input, UsageError for a bad argument.
     """
-    import os
-
     from cnncost.errors import OptionError, UsageError
     from cnncost.options import KINDS
-    from cnncost.spec.document import kind_of_value, read_document
     from cnncost.spec.expand import expand
-    from cnncost.spec.files import open_spec
     from cnncost.spec.names import same_points
 
     try:
@@ -33,9 +32,20 @@ def load(spec: Any, *, input: Any = None, batch: Any = 1, set: Mapping[str, Any]
     except OptionError as e:
         raise UsageError(f"batch {e.message}", hint="give the number of images, like 32") from None
     same_points(batch, input, set)
+    return expand(document_of(spec), input, batch, {} if set is None else set)
+
+
+def document_of(spec: Any) -> Document:
+    """A spec read and laid over what it extends, not yet expanded. Raises SpecError, UsageError."""
+    import os
+
+    from cnncost.errors import UsageError
+    from cnncost.spec.document import kind_of_value, read_document
+    from cnncost.spec.files import open_spec
+
     try:
         path = os.fsdecode(spec)
     except TypeError:
         hint = "give a path, the name of a bundled architecture, or - for standard input"
         raise UsageError(f"a spec is a file, got {kind_of_value(spec)}", hint=hint) from None
-    return expand(read_document(open_spec(path)), input, batch, {} if set is None else set)
+    return read_document(open_spec(path))

@@ -122,7 +122,8 @@ def _text(entry: dict[str, Item], key: str, about: dict[str, str]) -> str | None
         return None
     value = entry[key].value
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not str(value).strip():
-        raise _fail(f"{key} must be text, got {spelled(plain(entry[key]))}", entry[key].at, about[key])
+        got = spelled(plain(entry[key])) or "nothing"
+        raise _fail(f"{key} must be text, got {got}", entry[key].at, about[key])
     return str(value).strip()
 
 
