@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from specs import faults
 import cnncost
 from cnncost.analysis.claims import DIFFERS, EXACT, OPEN, ROUNDED, STALE, VERDICTS, WRONG, Verification, counted, verify
 from cnncost.analysis.quantities import COUNTS, OF_ONE, covers
-from cnncost.output.claims import percent_off, verify_csv, verify_record, verify_schema
+from cnncost.output.claims import number, percent_off, verify_csv, verify_record, verify_schema, verify_text
+from cnncost.output.tables import Paper
 from cnncost.spec.claims import CLAIM, FACT
 from cnncost.spec.document import read_document
 from cnncost.spec.files import Source, bundled_names, open_spec
@@ -325,6 +327,63 @@ def test_from_python() -> None:
     found = cnncost.verify("alexnet")
     assert found.holds
     assert {v.claim.of for v in found.verdicts} >= {("conv1",), ("conv5",)}
+
+
+EVERY_VERDICT = """
+name: A net of two blocks
+year: 2026
+facts:
+  - {top1_error: 40.7, top5_error: 18.2, dataset: ILSVRC-2012 validation, models: 1, crops: 10, place: table 2}
+  - {training_time: 5 to 6 days, devices: 2x gtx-580, epochs: 90, images: 1.2M, batch: 128, note: two towers}
+claims:
+  - {printed: 450, quantity: weights, of: stem, place: table 1, note: no biases}
+  - {printed: 3K, quantity: weights, of: [one, two], rounding: cut to 1K, except: two.b, place: table 1}
+  - {printed: 10x8x7, quantity: output, of: stem}
+  - {printed: 1008, quantity: crops * models, crops: 144, models: 7}
+  - {printed: 495, quantity: weights, of: stem, differs: "the slide counts
+      an eleventh map over one channel, which the text beside it does not mention at any place"}
+  - {printed: 0.9M, quantity: macs, set: {width: 6}, input: 3x21x15, batch: 2, open: "with and without padding"}
+  - {printed: 1M, quantity: macs + add.additions, source: another paper}
+  - {printed: 0.43M, quantity: macs, open: nothing, source: another paper}
+"""
+
+
+@pytest.mark.parametrize("width", [None, 120, 80])
+def test_what_a_reader_sees(golden: Any, tmp_path: Path, width: int | None) -> None:
+    found = verify(read_document(Source(NET + EVERY_VERDICT, "net.yaml", None, False)))
+    assert {v.verdict for v in found.verdicts} == set(VERDICTS)
+    bare = verify(read_document(Source(NET, "bare.yaml", None, False)))
+    text = verify_text([found, bare], Paper(width=width))
+    golden(f"verify-{width or 'pipe'}.txt", text)
+    assert max(map(len, text.splitlines())) <= (width or 120)
+    assert all(number(v.derived) in text for v in found.verdicts)
+
+
+def test_only_some_verdicts_are_shown(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    path.write_text(NET + EVERY_VERDICT)
+    shown = run("verify", str(path), "--only", "off", "--only", "open").out
+    assert ("off by" in shown, "not reproduced, " in shown) == (True, True)
+    assert ("does not hold" in shown, "trained in" in shown) == (False, False)
+    assert "8 claims on 1 network" in shown, "the counts are those of all"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("verify 'res nets*'", "error: no file and no bundled architecture fits res nets*"),
+        ("verify nothing_here", "error: nothing_here: no such file"),
+        ("verify lenet5 --only exact --format json", "error: --only has no effect here"),
+        ("verify lenet5 --force", "error: --force has no effect here"),
+        ("verify lenet5 -o nowhere/claims.txt", "error: nowhere/claims.txt: No such file or directory"),
+        ("verify lenet5 --format yaml", "error: Invalid value for '--format'"),
+    ],
+)
+def test_bad_arguments(run: Any, folder: Path, arguments: str, message: str) -> None:
+    result = run(*shlex.split(arguments))
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(message)
+    assert "\nhint: " in result.err
 
 
 # ---- docs --------------------------------------------------------------------------------------

@@ -56,6 +56,9 @@ def _summary(verifications: Sequence[Verification], paper: Paper) -> list[Text]:
     bare = [v.name for v in verifications if not v.verdicts]
     facts = sum(len(v.facts) for v in verifications)
     lines = _prose(totals_line(verifications), 0, "bold", paper)
+    if not all(v.holds for v in verifications):
+        hint = "A claim at fault needs another quantity or rounding, or a reason under `differs:` or `open:`; or none."
+        lines += _prose(hint, 0, "", paper)
     if facts:
         lines += _prose(f"{plural(facts, 'fact')} beside them: measured errors and times, not derived.", 0, "", paper)
     if bare:
