@@ -113,7 +113,9 @@ def _entries(item: Item | None, what: str, example: str) -> list[Item]:
 def _known(entry: dict[str, Item], known: dict[str, str], what: str) -> None:
     for key, item in entry.items():
         if key not in known:
-            raise _fail(f"a {what} has no key {spelled(key)}", item.key_or_value_at, did_you_mean(key, known))
+            bare = item.value is None and " " in key
+            hint = "text with a comma goes in quotes" if bare else did_you_mean(key, known)
+            raise _fail(f"a {what} has no key {spelled(key)}", item.key_or_value_at, hint)
 
 
 def _text(entry: dict[str, Item], key: str, about: dict[str, str]) -> str | None:
