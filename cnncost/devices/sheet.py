@@ -232,7 +232,7 @@ def _check_bandwidth(sheet: _Sheet) -> None:
     sheet.sources.setdefault("bandwidth", sheet.sources["bus"])
     if not printed.agrees(derived):
         _fail(
-            f"bandwidth {float(printed.value) / 1e9:g} GB/s does not follow from bus and pin_rate: "
+            f"bandwidth {float(printed.value) / 1e9:g} GB/s is not bus x pin_rate: "
             f"{int(bus)} bit x {float(pin_rate) / 1e9:g} Gbit/s / 8 = {float(derived) / 1e9:g} GB/s",
             sheet.places["bandwidth"],
             "correct one of the three, or leave bus and pin_rate out",
@@ -262,7 +262,6 @@ def _peak(entry: dict[str, Item], source: Source, sheet: _Sheet) -> Peak:
     """One ceiling, its printed and its derived rate held against each other."""
     dtype = _choice(entry["dtype"], "dtype", DTYPES)
     dimension = "int_rate" if dtype.startswith("int") else "rate"
-    unit = "TOP/s" if dimension == "int_rate" else "TFLOP/s"
     printed = fmas = clock = derived = how = None
     if "rate" in entry:
         rate = entry["rate"]
@@ -273,9 +272,10 @@ def _peak(entry: dict[str, Item], source: Source, sheet: _Sheet) -> Peak:
         units, clock = _needed(sheet, "units", item.at), _clock(entry, sheet)
         derived = units * fmas * 2 * clock
         noun = "cores" if sheet.values.get("kind") == "cpu" else "SMs"
-        how = f"{int(units)} {noun} x {fmas} FMA x 2 x {float(clock) / 1e9:g} GHz = {float(derived) / 1e12:.4g} {unit}"
+        how = f"{int(units)} {noun} x {fmas} FMA x 2 x {float(clock) / 1e9:g} GHz"
         if printed and not printed.agrees(derived):
-            message = f"rate {spelled(plain(entry['rate']))} does not follow from the sheet: {how}"
+            unit = "TOP/s" if dimension == "int_rate" else "TFLOP/s"
+            message = f"rate {spelled(plain(entry['rate']))} is not {how} = {float(derived) / 1e12:.5g} {unit}"
             _fail(message, entry["rate"].at, "correct rate, fmas, units or clock; or leave fmas out")
     known = printed.value if printed else derived
     assert known is not None  # _peaks() refuses an entry with neither

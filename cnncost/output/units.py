@@ -1,6 +1,6 @@
 """Numbers as people read them: the only formatting of numbers in the project.
 
-Counts are in units of 1, K = 10^3, M = 10^6, G = 10^9, T = 10^12; bytes in B, KiB = 2^10 B,
+Counts are in units of 1, K = 10^3, M = 10^6, G = 10^9, T = 10^12, P = 10^15, E = 10^18; bytes in B, KiB = 2^10 B,
 MiB = 2^20 B, GiB = 2^30 B. A column has one unit, named in its header.
 """
 
@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-COUNTS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+COUNTS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
+TIMES = {"µs": 1e-6, "ms": 1e-3, "seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
+"""Units of time; one is used from 1 (for minutes and longer from 2) of it."""
 BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 CHOICES = ("exact", "auto", "K", "M", "G")
 """What --units takes: whole numbers; a unit a column by its largest number; or one for all."""
@@ -45,6 +47,29 @@ def readable_bytes(value: int) -> str:
     """Bytes in the unit that leaves at least 1: 7.32 MiB."""
     unit = unit_for([value], True, "auto")
     return f"{value:,} B" if unit.worth == 1 else f"{value / unit.worth:,.2f} {unit.name}"
+
+
+def in_unit(value: float) -> str:
+    """A large count in the unit that leaves at least 1: 223.3 P."""
+    unit = unit_for([value], False, "auto")
+    return f"{value:,.4g}" if unit.worth == 1 else f"{value / unit.worth:,.4g} {unit.name}"
+
+
+def rate(value: float, dtype: str) -> str:
+    """Operations a second: 82.6 TFLOP/s, 624 TOP/s."""
+    return f"{in_unit(value)}{'OP/s' if dtype.startswith('int') else 'FLOP/s'}"
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that suits it: 39.2 hours."""
+    name = [n for n, worth in TIMES.items() if seconds >= worth * (2 if worth > 1 else 1) or n == "µs"][-1]
+    number = seconds / TIMES[name]
+    return f"{number:,.0f} {name}" if number >= 1000 else f"{number:.3g} {name}"
+
+
+def span(values: Iterable[str]) -> str:
+    """Least and most: 27.2% to 32.7%; once where they are the same."""
+    return " to ".join(dict.fromkeys(values))
 
 
 def percent(part: Any, whole: Any) -> str:

@@ -1,0 +1,56 @@
+"""cnncost devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cnncost.cli.common import deliver, paper
+
+
+class DeviceParam(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest click
+    """A device by name, which it completes, or the path of a sheet."""
+
+    name = "device"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        from cnncost.devices import names
+
+        known = [CompletionItem(name) for name in names() if name.startswith(incomplete.lower())]
+        return [*known, CompletionItem(incomplete, type="file")]
+
+
+EXAMPLES = """\b
+Examples:
+  cnncost devices
+  cnncost devices rtx-4090
+  cnncost devices my_gpu.yaml --format json
+"""
+
+
+@click.command("devices", epilog=EXAMPLES)
+@click.argument("name", type=DeviceParam(), required=False)
+@click.option("--format", "format_", type=click.Choice(("table", "json")), default="table", help="[table]")
+def command(name: str | None, format_: str) -> None:
+    """Data sheets of known devices, or one of them: peak rates by dtype, memory, bandwidth, sources.
+
+    NAME is a device of the list, whatever its case and dashes ("RTX 4090"), or the path of a sheet.
+    """
+    from cnncost.devices import all_devices, load
+
+    found = list(all_devices()) if name is None else [load(name)]
+    if format_ == "json":
+        import json
+
+        from cnncost.output.devices import device_record
+
+        records = [device_record(device) for device in found]
+        data = records if name is None else records[0]
+        deliver(json.dumps(data, indent=2, ensure_ascii=False) + "\n", None, False)
+        return
+    from cnncost.output.devices import device_page, devices_table
+
+    deliver(devices_table(found, paper()) if name is None else device_page(found[0], paper()), None, False)

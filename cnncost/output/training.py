@@ -1,0 +1,156 @@
+"""What training and testing cost, as blocks under a report's totals: for terminals, Markdown and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from rich.table import Table
+from rich.text import Text
+
+from cnncost.analysis.training import EvaluationCost, RunCost, TrainingCost
+from cnncost.devices import Peak
+from cnncost.output.units import duration, in_unit, percent, plural, printable, rate, span
+
+
+class Block(NamedTuple):
+    """A heading, rows of a label and its cells under column heads, and notes."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    notes: Sequence[str]
+
+
+def training_blocks(cost: TrainingCost) -> list[Block]:
+    """A block a run."""
+    return [_run_block(cost, run) for run in cost.runs]
+
+
+def _run_block(cost: TrainingCost, priced: RunCost) -> Block:
+    run = priced.run
+    devices = f"{run.number:,} x {run.device.name}" if run.number > 1 else run.device.name
+    title = f"training on {devices}: {plural(run.epochs, 'epoch')} of {plural(run.images, 'image')}, {run.dtype}"
+    if run.source:
+        title += f" ({run.source})"
+    ideal = [duration(2 * macs / priced.peak_rate) for macs in (priced.macs, priced.simple_macs)]
+    rows: list[tuple[str, ...]] = [
+        ("MACs an image", f"{cost.macs:,}", f"{cost.simple_macs:,}"),
+        ("MACs in all", in_unit(priced.macs), in_unit(priced.simple_macs)),
+        ("FLOPs in all", in_unit(2 * priced.macs), in_unit(2 * priced.simple_macs)),
+        ("time at peak", *ideal),
+    ]
+    if priced.utilisation and priced.simple_utilisation:
+        shares = (span(percent(s, 1) for s in each) for each in (priced.utilisation, priced.simple_utilisation))
+        rows.append((f"utilisation in {run.time}", *shares))
+    return Block(
+        printable(title),
+        ("exact", "3 x forward"),
+        rows,
+        [
+            f"exact: forward {cost.forward:,} + weight gradients {cost.weight_gradients:,} + data gradients "
+            f"{cost.data_gradients:,}; layers that take only the network's input need none of the last.",
+            _peak_note(priced.peak, priced.peak_rate if run.number > 1 else None),
+        ],
+    )
+
+
+def evaluation_block(cost: EvaluationCost) -> Block:
+    """The cost of one test image."""
+    rows = [
+        ("forward passes", f"{cost.passes:,}"),
+        ("MACs a pass", f"{cost.forward:,}"),
+        ("MACs", f"{cost.macs:,}"),
+        ("FLOPs", f"{cost.flops:,}"),
+    ]
+    title = f"testing an image: {plural(cost.crops, 'crop')} x {plural(cost.models, 'model')}"
+    if cost.device is None or cost.peak is None or cost.ideal_seconds is None:
+        return Block(title, (), rows, ["2 FLOPs a MAC; other operations do not count here."])
+    rows.append(("time at peak", duration(cost.ideal_seconds)))
+    return Block(printable(f"{title}, on {cost.device.name}"), (), rows, [_peak_note(cost.peak, None)])
+
+
+def _peak_note(peak: Peak, together: float | None) -> str:
+    """What the peak is, and what the FLOPs leave out."""
+    sums = f", sums in {peak.accumulate}" if peak.accumulate else ""
+    whole = f", {rate(together, peak.dtype)} together" if together else ""
+    return (
+        f"peak: {rate(peak.rate, peak.dtype)} in {peak.dtype} on {peak.on}{sums}{whole}. "
+        "2 FLOPs a MAC; other operations do not count here."
+    )
+
+
+def renderables(blocks: list[Block]) -> list[Any]:
+    """Blocks for a terminal or a pipe."""
+    parts: list[Any] = []
+    for block in blocks:
+        table = Table(box=None, pad_edge=False, show_header=bool(block.heads), header_style="bold")
+        table.add_column("", no_wrap=True)
+        for head in block.heads or ("",):
+            table.add_column(head, justify="right", no_wrap=True)
+        for row in block.rows:
+            table.add_row(*row)
+        parts += [Text(block.title, style="bold"), table, *(Text(note, style="dim") for note in block.notes), ""]
+    return parts
+
+
+def markdown(blocks: list[Block]) -> list[str]:
+    """Blocks as lines of Markdown."""
+    lines: list[str] = []
+    for block in blocks:
+        heads = ("", *(block.heads or ("",)))
+        cells = [heads, ("---", *("---:" for _ in heads[1:])), *block.rows]
+        table = ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
+        lines += [f"**{block.title}**", "", *table, "", *(f"- {note}" for note in block.notes), ""]
+    return lines
+
+
+def training_record(cost: TrainingCost) -> dict[str, Any]:
+    """The JSON report's `training`."""
+    return {
+        "macs_per_image": cost.macs,
+        "forward_macs_per_image": cost.forward,
+        "weight_gradient_macs_per_image": cost.weight_gradients,
+        "data_gradient_macs_per_image": cost.data_gradients,
+        "three_times_forward_macs_per_image": cost.simple_macs,
+        "runs": [_run_record(run) for run in cost.runs],
+    }
+
+
+def _run_record(priced: RunCost) -> dict[str, Any]:
+    run = priced.run
+
+    def pair(values: tuple[float, float] | None) -> list[float] | None:
+        return list(values) if values else None
+
+    return {
+        "devices": run.number,
+        "device": run.device.key,
+        "dtype": run.dtype,
+        "epochs": run.epochs,
+        "images": run.images,
+        "source": run.source,
+        "macs": priced.macs,
+        "flops": priced.flops,
+        "three_times_forward_macs": priced.simple_macs,
+        "peak_flops_per_second": priced.peak_rate,
+        "seconds_at_peak": priced.ideal_seconds,
+        "seconds": pair(run.seconds),
+        "utilisation": pair(priced.utilisation),
+        "three_times_forward_utilisation": pair(priced.simple_utilisation),
+    }
+
+
+def evaluation_record(cost: EvaluationCost) -> dict[str, Any]:
+    """The JSON report's `testing`."""
+    return {
+        "crops": cost.crops,
+        "models": cost.models,
+        "passes": cost.passes,
+        "macs": cost.macs,
+        "flops": cost.flops,
+        "device": cost.device.key if cost.device else None,
+        "dtype": cost.peak.dtype if cost.peak else None,
+        "peak_flops_per_second": cost.peak.rate if cost.peak else None,
+        "seconds_at_peak": cost.ideal_seconds,
+    }
