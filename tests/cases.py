@@ -148,9 +148,10 @@ POOLS = [
     case("global_avg_pool", IMAGE),
     case("global_avg_pool", VOLUME),
     case("roi_pool", SIGNAL, size=3, rois=2, region=5),
-    case("roi_pool", IMAGE, size=(3, 2), rois=4, region=(7, 5)),
+    case("roi_pool", IMAGE, size=(3, 2), rois=4, region=(9, 5)),
     case("roi_pool", IMAGE, size=4, rois=3, region=(3, None)),
     case("roi_pool", IMAGE, size=(2, 5), rois=1),
+    case("roi_pool", (1, 2, 3, 2), size=2),
     case("roi_pool", VOLUME, size=2, rois=3, region=(3, 4, 6)),
 ]
 

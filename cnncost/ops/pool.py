@@ -224,6 +224,11 @@ class AdaptiveAvgPool(AdaptivePool):
         return getattr(torch.nn, f"AdaptiveAvgPool{len(x) - 2}d")(self.targets(x))
 
 
+def whole_channel(y: Shape) -> Sight:
+    """The sight of a pool that sees all places of a channel."""
+    return (Along(1), *(None,) * (len(y) - 2))
+
+
 class GlobalPool(Unlearned):
     """Shared by the pools over all of the image. keep: leave axes of size 1, or drop them."""
 
@@ -234,7 +239,7 @@ class GlobalPool(Unlearned):
         return (*x[:2], *((1,) * rank if self.keep else ()))
 
     def sight(self, y: Shape, x: Shape) -> Sight:
-        return (Along(1), *(None,) * (len(y) - 2))
+        return whole_channel(y)
 
 
 @layer
@@ -300,7 +305,7 @@ class RoIPool(AdaptivePool):
         return Operations(comparisons=self.covered(y, self.regions(x)) - numel(y))
 
     def sight(self, y: Shape, x: Shape) -> Sight:
-        return (Along(1), *(None,) * (len(y) - 2))
+        return whole_channel(y)
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return Kept("input", numel(x)), Kept("extra", numel(y), itemsize=INDICES)
