@@ -180,6 +180,11 @@ def test_counts_of_one_op() -> None:
     assert derived("macs + add.additions - macs") == 10 * places
 
 
+def test_share_of_the_network() -> None:
+    assert derived("network.macs", ", of: fc") == derived("macs")
+    assert derived("100 * macs / network.macs", ", of: fc") == 100 * derived("macs", ", of: fc") / derived("macs")
+
+
 def test_sizes_and_options_of_one_layer() -> None:
     assert derived("channels", ", of: stem") == 10
     assert derived("height * width", ", of: stem") == 8 * 7

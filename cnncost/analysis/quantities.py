@@ -75,16 +75,18 @@ class Quantities:
         raise SpecError(f"{node.op.key} has no option {spelled(name)}", hint=did_you_mean(name, node.op.options))
 
     def size(self, owner: str, name: str) -> Any:
-        """add.additions: a count of the layers of one op; input.height: a size of the input."""
+        """add.additions: a count of the layers of one op; network.macs: of all; input.height: a size of the input."""
         if owner == "input":
             shape = self.graph.shapes[self.node(owner).inputs[0]] if len(self.layers) == 1 else self.first_input
             return size_of(shape, name, owner)
-        if owner not in MENU:
+        if owner not in (*MENU, "network"):
             layer = any(covers(owner, found.name) for found in self.report.layers)
-            hint = f"for one layer write `of: {owner}`" if layer else did_you_mean(owner, [*MENU, "input"])
+            hint = f"for one layer write `of: {owner}`" if layer else did_you_mean(owner, [*MENU, "input", "network"])
             raise SpecError(f"no op is called {spelled(owner)}", hint=hint)
         if name not in COUNTS:
             raise SpecError(f"nothing is counted as {spelled(name)}", hint=did_you_mean(name, COUNTS))
+        if owner == "network":
+            return self.count(name, self.report.layers)
         return self.count(name, [layer for layer in self.layers if layer.op == owner])
 
     def count(self, name: str, layers: Sequence[LayerReport]) -> Any:
