@@ -36,13 +36,13 @@ class Peak(NamedTuple):
     """One ceiling: the dense rate of one dtype on one kind of unit.
 
     rate: operations a second, a fused multiply-add being two; as the maker prints it, else as
-    derived. on: what computes it (cores, tensor cores, vector units). accumulate: the dtype of the
+    derived. unit: what computes it (cores, tensor cores, vector units). accumulate: the dtype of the
     sum, where it is told apart. how: the derivation, units x FMAs x 2 x clock. printed: whether the
     maker prints the rate. fmas: fused multiply-adds a unit and clock; clock: in hertz.
     """
 
     dtype: str
-    on: str
+    unit: str
     accumulate: str | None
     rate: float
     how: str | None

@@ -52,7 +52,7 @@ OTHERS = {
 TOP = {**WORDS, **OTHERS, **{key: about for key, (_, about) in FIGURES.items()}}
 PEAK = {
     "dtype": "what is multiplied: " + ", ".join(DTYPES),
-    "on": "what computes it: cores, tensor cores, vector units",
+    "unit": "what computes it: cores, tensor cores, vector units",
     "accumulate": "dtype of the sums, where it makes a difference",
     "fmas": "fused multiply-adds a unit and clock",
     "clock": "the clock, where it is not the boost clock: base_clock, or a figure",
@@ -241,13 +241,13 @@ def _check_bandwidth(sheet: _Sheet) -> None:
 
 def _peaks(sheet: _Sheet, item: Item) -> list[tuple[dict[str, Item], Source]]:
     if not isinstance(item.value, list) or not item.value:
-        hint = "write peaks as a list: `- {dtype: fp32, on: cores, fmas: 128, rate: 82.6 TFLOP/s}`"
+        hint = "write peaks as a list: `- {dtype: fp32, unit: cores, fmas: 128, rate: 82.6 TFLOP/s}`"
         _fail("peaks must be a list that is not empty", item.at, hint)
     entries = []
     for each in item.value:
-        entry = _mapping(each, "a peak", "write {dtype: fp32, on: cores, fmas: 128, rate: 82.6 TFLOP/s}")
+        entry = _mapping(each, "a peak", "write {dtype: fp32, unit: cores, fmas: 128, rate: 82.6 TFLOP/s}")
         _known(entry, PEAK, "a peak")
-        for needed in ("dtype", "on"):
+        for needed in ("dtype", "unit"):
             if needed not in entry:
                 _fail(f"a peak without {needed}", each.at, PEAK[needed])
         if "rate" not in entry and "fmas" not in entry:
@@ -281,7 +281,7 @@ def _peak(entry: dict[str, Item], source: Source, sheet: _Sheet) -> Peak:
     assert known is not None  # _peaks() refuses an entry with neither
     return Peak(
         dtype,
-        _text(entry["on"], "on", PEAK["on"]),
+        _text(entry["unit"], "unit", PEAK["unit"]),
         _text(entry["accumulate"], "accumulate", PEAK["accumulate"]) if "accumulate" in entry else None,
         float(known),
         how,

@@ -85,7 +85,7 @@ def device_page(device: Device, paper: Paper) -> str:
     for p in device.peaks:
         fmas, clock = "-" if p.fmas is None else f"{p.fmas:,}", _in(p.clock, 10**9)
         origin = (number[p.source] if p.source else "") + ("" if p.printed else " derived")
-        rates.add_row(p.dtype, p.on, p.accumulate or "-", rate(p.rate, p.dtype), fmas, clock, origin)
+        rates.add_row(p.dtype, p.unit, p.accumulate or "-", rate(p.rate, p.dtype), fmas, clock, origin)
     title = Text(printable(f"{device.maker} {device.name} ({device.year}), {device.kind}"), style="bold")
     about = [printable(device.about)] if device.about else []
     sources = [

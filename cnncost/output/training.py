@@ -75,7 +75,7 @@ def _peak_note(peak: Peak, together: float | None) -> str:
     sums = f", sums in {peak.accumulate}" if peak.accumulate else ""
     whole = f", {rate(together, peak.dtype)} together" if together else ""
     return (
-        f"peak: {rate(peak.rate, peak.dtype)} in {peak.dtype} on {peak.on}{sums}{whole}. "
+        f"peak: {rate(peak.rate, peak.dtype)} in {peak.dtype} on {peak.unit}{sums}{whole}. "
         "2 FLOPs a MAC; other operations do not count here."
     )
 
