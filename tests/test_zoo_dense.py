@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 import torchvision_shim
+import zoo
 from torch import nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
@@ -359,6 +360,19 @@ def test_equals_plain_pytorch(name: str, options: dict[str, Any], build: Callabl
     assert priced(graph) == measured(module, shape)
 
 
+# ---- torchvision -------------------------------------------------------------------------------
+
+
+def torchvisions(kind: str, model: str, **options: Any) -> Any:
+    """A model of torchvision.models.segmentation or detection, without weights."""
+    try:
+        models = torchvision_shim.models()
+    except ImportError:
+        pytest.skip("torchvision is not installed")
+    with torch.device("meta"):
+        return getattr(getattr(models, kind), model)(weights=None, weights_backbone=None, **options).eval()
+
+
 class Maps(nn.Module):
     """What torchvision's SSD computes before boxes are decoded: N x boxes x 4 and N x boxes x classes."""
 
@@ -371,10 +385,26 @@ class Maps(nn.Module):
 
 
 def test_ssd300_equals_torchvisions() -> None:
-    try:
-        models = torchvision_shim.models()
-    except ImportError:
-        pytest.skip("torchvision is not installed")
-    with torch.device("meta"):
-        model = models.detection.ssd300_vgg16(weights=None, weights_backbone=None, num_classes=91)
+    model = torchvisions("detection", "ssd300_vgg16", num_classes=91)
     assert priced(cnncost.load("ssd300", set={"classes": 91})) == measured(Maps(model), (1, 3, 300, 300))
+
+
+class Outputs(nn.Module):
+    """A model that returns its outputs by name, with a list of them in place."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, t: torch.Tensor) -> list[torch.Tensor]:
+        return list(self.model(t).values())
+
+
+@pytest.mark.parametrize("aux", [False, True])
+@pytest.mark.parametrize("name", ["fcn_resnet50", "fcn_resnet101", "deeplabv3_resnet50", "deeplabv3_resnet101"])
+def test_segmentation_equals_torchvisions(name: str, aux: bool) -> None:
+    """Parameters, MACs and shapes, layer by layer, at an odd size."""
+    graph = cnncost.load(name, input="3x225x321", set={"aux": aux})
+    model = Outputs(torchvisions("segmentation", name, aux_loss=aux))
+    assert zoo.priced(graph) == zoo.measured(model, (1, 3, 225, 321))
+    assert priced(graph) == measured(model, (1, 3, 225, 321))
