@@ -106,7 +106,7 @@ def common_divisor(a: Size, b: Size) -> Size:
 
         # Sizes come as floating point where counts are only estimated, to see whether int64 can hold them.
         return np.gcd(np.asarray(a, np.int64), np.asarray(b, np.int64))
-    return gcd(a, b)
+    return _came(gcd(a, b), "gcd", a, b)
 
 
 def scaled(n: Size, factor: float) -> Size:
@@ -115,7 +115,15 @@ def scaled(n: Size, factor: float) -> Size:
         import numpy as np
 
         return np.floor(n * factor).astype(np.int64)
-    return floor(n * factor)
+    return _came(floor(n * factor), "floor", n, factor)
+
+
+def _came(result: int, how: str, *operands: Any) -> int:
+    """`result`, for operands that record how sizes come about (see cnncost/analysis/trace.py) with that record."""
+    for operand in operands:
+        if hasattr(operand, "came"):
+            return operand.came(result, how, operands)  # type: ignore[no-any-return]
+    return result
 
 
 def round_to(value: Any, divisor: int) -> Any:

@@ -401,3 +401,39 @@ def check_places_kept() -> None:
     reshape, x = find("reshape")(to=(3, 2, 2, 11, 8)), (2, 3, 4, 11, 8)
     places = [along and along.axis for along in reshape.sight(reshape.shape(x), x)]
     assert places == [1, None, None, 3, 4]
+
+
+def check_beside(case: Case) -> None:
+    """Layers to compare with have the same output; unshared kernels are one a place, groups part the channels."""
+    op, (x, *_) = case.op(), case.shapes
+    y = op.shape(*case.shapes)
+    weights, macs = op.weights(*case.shapes), op.macs(y, *case.shapes)
+    places, groups = math.prod(y[2:]), case.options.get("groups", x[1] if case.key == "depthwise_conv" else 1)
+    taps = math.prod(np.broadcast_to(case.options.get("kernel", 1), len(y) - 2).tolist())
+    want = {
+        "not grouped": (weights * groups, macs * groups),
+        "locally connected": (weights * places, macs),
+        "convolution": (weights // places, macs),
+        "all channels": (y[1] * x[1] * taps, math.prod(y) * x[1] * taps) if len(x) > 2 else (0, 0),
+    }
+    named = {"not grouped"} if "conv" in case.key and groups != 1 and case.key != "local_conv" else set()
+    named |= {"locally connected"} if case.key in ("conv", "depthwise_conv") else set()
+    named |= {"convolution"} if case.key == "local_conv" else set()
+    named |= {"all channels"} if case.key == "partial_conv" else set()
+    others = op.beside(*case.shapes)
+    assert set(others) == named, case
+    for name, other in others.items():
+        assert other.shape(x) == y, f"{case}: {name}"
+        assert (other.weights(x), other.macs(y, x)) == want[name], f"{case}: {name}"
+        assert other.bias is op.bias
+
+
+def check_traced(case: Case) -> None:
+    """Sizes that remember how they were computed are the same sizes."""
+    from cnncost.analysis.traced_op import trace
+
+    op = case.op()
+    y, traced = op.shape(*case.shapes), trace(op, case.shapes)
+    assert traced.shape == y
+    assert traced.cost == op.cost(y, *case.shapes)
+    assert [tuple(map(int, w)) for w in traced.windows] == [tuple(w) for w in op.windows(*case.shapes)]

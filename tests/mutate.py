@@ -206,7 +206,7 @@ def _spared(parent: ast.AST, field: str, index: int | None, child: ast.AST) -> b
     if isinstance(child, ast.Expr) and isinstance(child.value, ast.Constant):
         return True
     if isinstance(child, ast.Assign):
-        return ast.unparse(child.targets[0]) in ("SPATIAL_AT_MOST", "LARGEST", "AXES", "T", "__all__")
+        return ast.unparse(child.targets[0]) in ("SPATIAL_AT_MOST", "LARGEST", "AXES", "T", "__all__", "axes_named")
     if isinstance(child, ast.AnnAssign) and isinstance(parent, ast.ClassDef):
         return not isinstance(child.value, ast.Constant) or isinstance(child.value.value, float | str)
     return False
@@ -295,6 +295,10 @@ def examine(source: str, expected: list[Any]) -> None:
         laws.check_keeps(case, *answer[-1])
     for case in sorted(REFUSED, key=lambda c: not near(c.key)):
         laws.check_refused(case)
+    for number in order:
+        if near(CASES[number].key) or source in ("dims", "ops.axes", "ops.base", "ops.window"):
+            laws.check_beside(CASES[number])
+            laws.check_traced(CASES[number])
     laws.check_options()
     laws.check_reused()
     laws.check_places_kept()

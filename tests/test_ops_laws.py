@@ -73,6 +73,16 @@ def test_counts(number: int) -> None:
 
 
 @every_case
+def test_layers_beside_a_layer(number: int) -> None:
+    laws.check_beside(CASES[number])
+
+
+@every_case
+def test_traced_sizes_are_sizes(number: int) -> None:
+    laws.check_traced(CASES[number])
+
+
+@every_case
 def test_sight(number: int) -> None:
     laws.check_sight(CASES[number], expected(number))
 

@@ -100,6 +100,8 @@ class Op(ABC):
     """True where an input that is stretched over the output is a gate, and no part of the network's depth."""
     view: ClassVar[bool] = False
     """True where the output is the input's own storage, seen differently: nothing moves."""
+    axes_named: ClassVar[tuple[tuple[int, str], ...]] = ()
+    """What explanations call an axis, where channels, height and width would mislead."""
     options: ClassVar[dict[str, Field[Any]]] = {}
     """The op's options by name, in the order of the class."""
 
@@ -228,6 +230,10 @@ class Op(ABC):
     def windows(self, *x: Any) -> tuple[Window, ...]:
         """The sliding windows over the spatial axes; none for most ops."""
         return ()
+
+    def beside(self, *x: Any) -> dict[str, Op]:
+        """Layers of the same input and output with other connections, to compare with; sizes are ints here."""
+        return {}
 
     def describe(self, *x: Any) -> str:
         """The op and its telling options in a few characters, for tables."""

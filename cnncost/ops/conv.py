@@ -8,7 +8,7 @@ from cnncost.cost import Operations
 from cnncost.dims import AXES, Shape, Size, Window, numel, require
 from cnncost.errors import ShapeError
 from cnncost.ops.axes import divides, one_per_axis, spatial_rank
-from cnncost.ops.base import Along, Sight, layer
+from cnncost.ops.base import Along, Op, Sight, layer
 from cnncost.ops.keeping import INDICES, Kept
 from cnncost.ops.modules import in_order, pad_module
 from cnncost.ops.window import Windowed, require_room, torch_padding
@@ -60,6 +60,13 @@ class Convolving(Windowed):
 
     def operations(self, y: Shape, x: Shape) -> Operations:
         return Operations(additions=numel(y) * self.bias)
+
+    def beside(self, x: Shape) -> dict[str, Op]:
+        """All channels connected; and a kernel of its own at every place."""
+        out, groups = self.channels(x), self.grouping(x)
+        window = (self.kernel, self.stride, self.padding, self.dilation)
+        whole = {"not grouped": Conv(out, *window, 1, self.bias)} if groups != 1 else {}
+        return {**whole, "locally connected": LocalConv(out, *window, groups, self.bias)}
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         if self.padding_mode == "zeros":
@@ -193,6 +200,9 @@ class TransposedConv(Convolving):
     def macs(self, y: Shape, x: Shape) -> Size:
         return numel(x) * self.fan_out(x)
 
+    def beside(self, x: Shape) -> dict[str, Op]:
+        return {"not grouped": TransposedConv(**{**self.__dict__, "groups": 1})} if self.groups != 1 else {}
+
     def sight(self, y: Shape, x: Shape) -> Sight:
         from fractions import Fraction
 
@@ -248,6 +258,11 @@ class LocalConv(Convolving):
     def fitted_to(self, x: Shape) -> tuple[Any, ...]:
         return (*super().fitted_to(x), *self.places(x))
 
+    def beside(self, x: Shape) -> dict[str, Op]:
+        """One kernel for all places."""
+        window = (self.kernel, self.stride, self.padding, self.dilation)
+        return {"convolution": Conv(self.out, *window, self.groups, self.bias)}
+
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return (Kept("extra", numel(x[:2]) * self.taps(x) * numel(self.places(x))),)  # the windows, unfolded
 
@@ -298,6 +313,11 @@ class PartialConv(Convolving):
 
     def macs(self, y: Shape, x: Shape) -> Size:
         return y[0] * numel(y[2:]) * self.weights(x)
+
+    def beside(self, x: Shape) -> dict[str, Op]:
+        """All channels connected."""
+        window = (self.kernel, self.stride, self.padding, self.dilation)
+        return {"all channels": Conv(self.channels(x), *window, 1, self.bias)}
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         """Each output channel's selection of the input, and the indices that select it."""

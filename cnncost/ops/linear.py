@@ -19,6 +19,7 @@ class Linear(Op):
 
     key, main = "linear", "out"
     weighted = True
+    axes_named = ((-1, "features"),)
     out: Size
     bias: Flag = True
 
@@ -60,6 +61,7 @@ class MatMul(Unlearned):
     """
 
     key, main, arity = "matmul", None, (2, 2)
+    axes_named = ((-2, "rows"), (-1, "columns"))
 
     def shape(self, a: Shape, b: Shape) -> Shape:
         if len(a) != len(b) or len(a) < 3:

@@ -1,0 +1,203 @@
+"""Explanations for people and for programs: formulas beside their numbers, JSON, HTML."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from cnncost.analysis.explain import Beside, Equation, Explanation, LayerExplanation
+from cnncost.output.records import layer_record
+from cnncost.output.schema import SHAPE
+from cnncost.output.schema import schema as report_schema
+from cnncost.output.tables import GAP, Paper
+from cnncost.output.units import printable, readable_bytes, shape
+
+SCHEMA_VERSION = 1
+"""Grows when a key changes its meaning or goes; new keys do not change it."""
+
+LEGEND = (
+    "height' is the output's, height the input's; jump: pixels between neighbouring fields.",
+    "a/b is exact: floor and ceil say where it is rounded. Taps on padding count.",
+)
+
+
+def explanation_text(explanation: Explanation, paper: Paper | None = None) -> str:
+    """Every layer with its formulas, and what several of them cost together."""
+    paper = paper or Paper()
+    parts: list[Any] = []
+    for explained in explanation.layers:
+        parts += [*_layer(explanation, explained, paper, alone=len(explanation.layers) == 1), ""]
+    if len(explanation.layers) > 1:
+        parts += [Text(f"sum of {len(explanation.layers)} layers", style="bold"), *_lines(explanation.sums, paper), ""]
+    return paper.print(*parts, *(Text(line, style="dim") for line in LEGEND))
+
+
+def _layer(explanation: Explanation, explained: LayerExplanation, paper: Paper, alone: bool) -> list[Any]:
+    parts: list[Any] = [*_heading(explanation, explained), "", *_lines(explained.equations, paper)]
+    if explained.beside and alone:
+        parts += ["", _beside(explained.beside)]
+    if explained.notes:
+        parts += ["", *map(Text, explained.notes)]
+    return parts
+
+
+def _heading(explanation: Explanation, explained: LayerExplanation) -> list[Text]:
+    """The layer, its network and place; what the op does; shapes."""
+    layer, report = explained.layer, explanation.report
+    first = Text(printable(layer.name) if report.source else layer.kind, style="bold")
+    if report.source:
+        first.append(f": {layer.kind} of {printable(report.name)}", style="not bold")
+    inputs = " + ".join(shape(x[1:]) for x in explained.input_shapes)
+    place = f"; {printable(str(layer.where))}" if layer.where else ""
+    sizes = f"{inputs} -> {shape(layer.output_shape[1:])}, batch {report.batch:,}, {report.dtype}{place}"
+    return [first, Text(explained.about, style="dim"), Text(sizes, style="dim")]
+
+
+def _lines(equations: Sequence[Equation], paper: Paper) -> list[Text]:
+    """Quantity, formula, numbers in columns; where these are too wide, numbers under the formula."""
+    label = max(len(e.quantity) for e in equations) + GAP
+    formula = max(len(e.symbols) for e in equations) + GAP
+    room = (paper.width or 10**6) - label
+    beside = formula + max(len(_numbers(e)) for e in equations) <= room
+    lines = []
+    for e in equations:
+        line = Text(f"{e.quantity:{label}}", style="cyan")
+        if beside or not e.symbols:
+            line.append(f"{e.symbols:{formula if beside else 0}}", style="not dim default")
+        elif len(e.symbols) + 3 + len(_numbers(e)) <= room:
+            line.append(f"{e.symbols} = ", style="default")
+        else:
+            line.append(f"{e.symbols}\n{'':{label}}= ", style="default")
+        numbers, note = _numbers(e), _note(e)
+        at = numbers.rfind("= ") + 2 if "= " in numbers else 0
+        line.append(numbers[:at], style="default")
+        line.append(numbers[at : len(numbers) - len(note)], style="bold default")
+        line.append(note, style="dim")
+        lines.append(line)
+    return lines
+
+
+def _numbers(e: Equation) -> str:
+    """The formula in numbers and its value, once where these are the same."""
+    value = f"{e.value:,}"
+    return (value if e.numbers in (value, "") else f"{e.numbers} = {value}") + _note(e)
+
+
+def _note(e: Equation) -> str:
+    readable = readable_bytes(e.value) if e.quantity.endswith("bytes") else ""
+    return f"  {readable or e.note}" if (readable and not readable.endswith(" B")) or e.note else ""
+
+
+def times(part: int, whole: int) -> str:
+    """How many times as much: 729 x, ~0.5 x."""
+    if whole == 0:
+        return "-"
+    if part % whole == 0:
+        return f"{part // whole:,} x"
+    return f"~{part / whole:,.0f} x" if part >= 10 * whole else f"~{part / whole:.2g} x"
+
+
+def _beside(rows: Sequence[Beside]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("beside", style="cyan", no_wrap=True)
+    for header in ("weights", "", "MACs", ""):
+        table.add_column(header, justify="right", no_wrap=True)
+    own = rows[0]
+    for row in rows:
+        ratios = [times(row.weights, own.weights), times(row.macs, own.macs)] if row is not own else ["", ""]
+        table.add_row(row.name, f"{row.weights:,}", ratios[0], f"{row.macs:,}", ratios[1])
+    return table
+
+
+# ---- for programs -----------------------------------------------------------------------------
+
+
+def record(explanation: Explanation) -> dict[str, Any]:
+    """The JSON explanation as Python values."""
+    from cnncost import __version__
+
+    report = explanation.report
+    return {
+        "schema": SCHEMA_VERSION,
+        "cnncost": __version__,
+        "name": report.name,
+        "source": report.source,
+        "batch": report.batch,
+        "dtype": report.dtype,
+        "legend": list(LEGEND),
+        "layers": [_record(explained) for explained in explanation.layers],
+        "sum": [e._asdict() for e in explanation.sums],
+    }
+
+
+def _record(explained: LayerExplanation) -> dict[str, Any]:
+    return {
+        **layer_record(explained.layer),
+        "about": explained.about,
+        "input_shapes": [list(x) for x in explained.input_shapes],
+        "names": explained.names,
+        "equations": [e._asdict() for e in explained.equations],
+        "beside": [b._asdict() for b in explained.beside],
+        "notes": list(explained.notes),
+    }
+
+
+def explain_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of what `cnncost explain --format json` writes."""
+    count, text_ = {"type": "integer", "minimum": 0}, {"type": "string"}
+
+    def object_(**keys: Any) -> dict[str, Any]:
+        return {"type": "object", "properties": keys, "required": list(keys)}
+
+    equation = object_(
+        quantity={**text_, "description": "what the formula is of"},
+        symbols={**text_, "description": "the formula in names; empty where it is only a number"},
+        numbers={**text_, "description": "the formula in numbers; a/b is exact, floor(a/b) and ceil(a/b) are rounded"},
+        value={"type": "integer", "description": "what it comes to"},
+        note={**text_, "description": "a few words, or none"},
+    )
+    beside = object_(
+        name={**text_, "description": "this layer first, then layers of the same input and output"},
+        kind={**text_, "description": "op and telling options"},
+        weights=count,
+        macs={**count, "description": "multiply-accumulates of the whole batch"},
+    )
+    layer = report_schema()["properties"]["layers"]["items"]["properties"]
+    texts = {"type": "array", "items": text_}
+    layers = object_(
+        **layer,
+        about={**text_, "description": "what the op does"},
+        input_shapes={"type": "array", "items": SHAPE, "description": "batch first"},
+        names={"type": "object", "additionalProperties": {"type": "integer"}, "description": "values of the names"},
+        equations={"type": "array", "items": equation},
+        beside={"type": "array", "items": beside},
+        notes=texts,
+    )
+    keys = object_(
+        schema={"const": SCHEMA_VERSION, "description": "grows when a key changes its meaning or goes"},
+        cnncost={**text_, "description": "version of the program"},
+        name=text_,
+        source={"type": ["string", "null"], "description": "the file; null for a single op"},
+        batch={**count, "minimum": 1},
+        dtype=text_,
+        legend={**texts, "description": "how formulas are written"},
+        layers={"type": "array", "items": layers},
+        sum={"type": "array", "items": equation, "description": "what the layers cost together"},
+    )
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "cnncost explain", **keys}
+
+
+def to_json(explanation: Explanation) -> str:
+    """The JSON explanation as text."""
+    return json.dumps(record(explanation), indent=2, ensure_ascii=False) + "\n"
+
+
+def html(explanation: Explanation) -> str:
+    """The text for a notebook, every column in its place."""
+    from html import escape
+
+    return f"<pre>{escape(explanation_text(explanation))}</pre>"
