@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,15 +35,27 @@ class ColumnParam(click.ParamType):  # type: ignore[type-arg]
 
     name = "column"
 
+    def known(self) -> Iterable[str]:
+        from cnncost.analysis.columns import COLUMNS
+
+        return COLUMNS
+
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
         from click.shell_completion import CompletionItem
 
-        from cnncost.analysis.columns import COLUMNS
-
         before, comma, last = incomplete.rpartition(",")
         plus = "+" if last.startswith("+") else ""
-        known = (f"{before}{comma}{plus}{name}" for name in COLUMNS if name.startswith(last.lstrip("+")))
+        known = (f"{before}{comma}{plus}{name}" for name in self.known() if name.startswith(last.lstrip("+")))
         return [CompletionItem(name) for name in known]
+
+
+class NetworkColumnParam(ColumnParam):
+    """The same for the columns of a comparison."""
+
+    def known(self) -> Iterable[str]:
+        from cnncost.analysis.compare import NETWORK_COLUMNS
+
+        return NETWORK_COLUMNS
 
 
 def parse_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
@@ -101,8 +114,8 @@ def paper() -> Paper:
     return Paper(get_terminal_size().columns, colour=not plain, unicode=unicode, cut=not plain)
 
 
-def deliver(text: str, output: str | None, force: bool, spec: str | None = None) -> None:
-    """Print, or write a file: whole or not at all, never over another one without force, never over the spec."""
+def deliver(text: str, output: str | None, force: bool, *specs: str) -> None:
+    """Print, or write a file: whole or not at all, never over another one without force, never over a spec."""
     if output is None or output == "-":
         if sys.stdout is None:
             raise UsageError("standard output is closed", hint="write to a file with -o FILE")
@@ -111,7 +124,7 @@ def deliver(text: str, output: str | None, force: bool, spec: str | None = None)
     path = os.path.realpath(output)  # what a link points to, not the link
     if not output or output.endswith(os.sep) or os.path.isdir(path):
         raise UsageError(f"{output or repr('')} is no file name", hint="give the name of a file to write")
-    if output.lower().endswith((".yaml", ".yml")) or (spec and os.path.exists(spec) and _same(spec, path)):
+    if output.lower().endswith((".yaml", ".yml")) or any(_same(spec, path) for spec in specs):
         raise UsageError(f"{output}: a report over a spec would lose the spec", hint="give another name: report.txt")
     try:
         if os.path.exists(path) and not os.path.isfile(path):
@@ -126,7 +139,7 @@ def deliver(text: str, output: str | None, force: bool, spec: str | None = None)
 
 
 def _same(spec: str, path: str) -> bool:
-    return os.path.exists(path) and os.path.samefile(spec, path)
+    return os.path.exists(spec) and os.path.exists(path) and os.path.samefile(spec, path)
 
 
 def _to_device(text: str, path: str) -> None:

@@ -24,7 +24,7 @@ class Drawn:
     @property
     def right(self) -> bool:
         """Whether it is aligned to the right."""
-        return self.about.kind in ("count", "bytes", "number", "axes")
+        return self.about.kind in ("count", "bytes", "number", "axes", "year")
 
     @property
     def width(self) -> int:
@@ -53,7 +53,9 @@ def cell(value: Any, column: Column, unit: Unit | None = None) -> str:
     if unit is not None:
         return unit.show(value)
     if column.kind == "number":
-        return f"{value:,.2f}"
+        return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"
+    if column.kind == "percent":
+        return f"{value:g}"
     if column.kind == "axes":
         return per_axis(value)
     if column.kind == "shape":

@@ -9,7 +9,7 @@ from typing import Any
 
 from cnncost.analysis.columns import Column
 from cnncost.analysis.report import CONVENTIONS, LayerReport, Report, figures
-from cnncost.output.grid import cell, draw, one_point
+from cnncost.output.grid import Drawn, cell, draw, one_point
 from cnncost.output.units import plural
 
 SCHEMA_VERSION = 1
@@ -87,15 +87,21 @@ def _plain(column: Column, layer: LayerReport) -> Any:
     return "" if text == "-" else text
 
 
+def pipe_table(drawn: Sequence[Drawn]) -> list[str]:
+    """Columns as the lines of a table in Markdown; feet in bold, where there are any."""
+    cells = []
+    for c in drawn:
+        right = c.right or c.about.kind in ("share", "percent")
+        feet = [f"**{c.foot}**" if c.foot else ""] if any(other.foot for other in drawn) else []
+        cells.append([c.header.strip(), "---:" if right else "---", *(line.strip() for line in c.lines), *feet])
+    return ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in zip(*cells)]
+
+
 def to_markdown(report: Report, rows: Sequence[LayerReport], columns: Sequence[Column], units: str = "exact") -> str:
     """A table for documents, with a heading, totals and conventions."""
     from cnncost.output.tables import heading
 
     title, source = str(heading(report)).split("\n")
-    cells = []
-    for c in draw(report, rows, columns, units):
-        share = c.about.kind == "share"
-        cells.append([c.header, "---:" if c.right or share else "---", *c.lines, f"**{c.foot}**" if c.foot else ""])
     t = report.totals
     return "\n".join(
         [
@@ -103,7 +109,7 @@ def to_markdown(report: Report, rows: Sequence[LayerReport], columns: Sequence[C
             "",
             source,
             "",
-            *("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in zip(*cells)),
+            *pipe_table(draw(report, rows, columns, units)),
             "",
             f"{t['params']:,} params, {t['macs']:,} MACs, {t['flops']:,} FLOPs, {plural(t['layers'], 'layer')} deep.",
             "",

@@ -41,8 +41,23 @@ def _per_axis(about: str, item: dict[str, Any]) -> dict[str, Any]:
     return {"description": about, "anyOf": [{"type": "array", "items": item}, {"type": "null"}]}
 
 
+def object_(properties: dict[str, Any]) -> dict[str, Any]:
+    """An object that has all of these keys."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def document(title: str, properties: dict[str, Any]) -> dict[str, Any]:
+    """A schema of its own."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title, **object_(properties)}
+
+
 def schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of what `cnncost report --format json` writes."""
+    return document("cnncost report", report_parts())
+
+
+def report_parts() -> dict[str, Any]:
+    """The keys of a report."""
     number = {"type": ["number", "null"]}
     text = {"type": ["string", "null"]}
     layer = {
@@ -61,7 +76,7 @@ def schema() -> dict[str, Any]:
         "where": {**text, "description": "file:line:column"},
     }
     totals = {**_counts(), "layers": {**COUNT, "description": "layers with weights on the longest path"}}
-    top = {
+    return {
         "schema": {"const": SCHEMA_VERSION, "description": "grows when a key changes its meaning or goes"},
         "cnncost": {"type": "string", "description": "version of the program"},
         "name": {"type": "string"},
@@ -73,14 +88,7 @@ def schema() -> dict[str, Any]:
         "batch": {"type": "integer", "minimum": 1},
         "dtype": {"enum": list(DTYPES)},
         "conventions": {**NAMES, "description": "what the numbers mean"},
-        "totals": {"type": "object", "properties": totals, "required": list(totals)},
+        "totals": object_(totals),
         "per_image": {"type": "object", "additionalProperties": COUNT},
-        "layers": {"type": "array", "items": {"type": "object", "properties": layer, "required": list(layer)}},
-    }
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "cnncost report",
-        "type": "object",
-        "properties": top,
-        "required": list(top),
+        "layers": {"type": "array", "items": object_(layer)},
     }

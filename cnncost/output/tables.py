@@ -21,6 +21,8 @@ UNLIMITED = 100_000
 GAP = 2
 NAME_AT_LEAST, KIND_AT_LEAST, NAME_AT_MOST = 14, 10, 80
 STYLES = {"name": "cyan", "share": "green"}
+MARKS = {r"(?m)^-$": "red", r"(?m)^\+$": "green", r"(?m)^~$": "yellow"}
+"""Styles of what is removed, added and changed."""
 NAMED_AT_MOST = 4
 """Layers that a note names before it says how many more there are."""
 
@@ -89,26 +91,29 @@ def _tables(
     drawn = draw(report, rows, columns, units)
     shares = [0 if row.name == OTHERS else row.macs for row in rows]
     largest = max(shares, default=0)
-    room = _room(drawn, paper)
+    room = room_beside(drawn, paper)
     if room < 0 and paper.cut:
         drawn = [column for column in drawn if column.about.kind != "share"]
-        _shorten(drawn, _room(drawn, paper), paper)
+        fit_names(drawn, paper)
     for column in drawn:
         if column.about.kind == "share" and room > 1:
             bars = (bar(v, largest, min(room - 1, BAR_AT_MOST), "█" if paper.unicode else "#") for v in shares)
             column.lines = [f"{line:>6} {drawn_bar}".rstrip() for line, drawn_bar in zip(column.lines, bars)]
-    return [_table(group, paper) for group in _groups(drawn, paper)]
+    return [one_table(group, paper) for group in fitting_groups(drawn, paper)]
 
 
-def _room(drawn: list[Drawn], paper: Paper) -> int:
+def room_beside(drawn: list[Drawn], paper: Paper) -> int:
     """Characters left beside the columns; below 0 where they are too wide."""
     if paper.width is None:
         return UNLIMITED
     return paper.width - sum(column.width + GAP for column in drawn) + GAP
 
 
-def _shorten(drawn: list[Drawn], room: int, paper: Paper) -> None:
+def fit_names(drawn: list[Drawn], paper: Paper) -> None:
     """Shorten names and kinds where that makes the columns fit; numbers are never cut."""
+    if not paper.cut:
+        return
+    room = room_beside(drawn, paper)
     least = {"name": NAME_AT_LEAST, "kind": KIND_AT_LEAST}
     spare = {c.about.name: max(0, c.width - least[c.about.name]) for c in drawn if c.about.name in least}
     if room >= 0 or sum(spare.values()) < -room:
@@ -120,21 +125,23 @@ def _shorten(drawn: list[Drawn], room: int, paper: Paper) -> None:
             column.lines = [shortened(line, width, paper.unicode) for line in column.lines]
 
 
-def _groups(drawn: list[Drawn], paper: Paper) -> list[list[Drawn]]:
+def fitting_groups(drawn: list[Drawn], paper: Paper) -> list[list[Drawn]]:
     """Columns in groups that fit the width, each beginning with the first column."""
-    if _room(drawn, paper) >= 0 or not paper.cut or len(drawn) < 3:
+    if room_beside(drawn, paper) >= 0 or not paper.cut or len(drawn) < 3:
         return [drawn]
     first, groups = drawn[0], [[drawn[0]]]
     for column in drawn[1:]:
-        if len(groups[-1]) > 1 and _room([*groups[-1], column], paper) < 0:
+        if len(groups[-1]) > 1 and room_beside([*groups[-1], column], paper) < 0:
             groups.append([first])
         groups[-1].append(column)
     return groups
 
 
-def _table(drawn: list[Drawn], paper: Paper) -> Table:
-    table = Table(box=None, pad_edge=False, show_footer=True, header_style="bold", footer_style="bold")
-    if _room(drawn, paper) < 0:
+def one_table(drawn: list[Drawn], paper: Paper) -> Table:
+    """Columns as a table, with a line of feet where there are any."""
+    feet = any(column.foot for column in drawn)
+    table = Table(box=None, pad_edge=False, show_footer=feet, header_style="bold", footer_style="bold")
+    if room_beside(drawn, paper) < 0:
         table.width = sum(column.width + GAP for column in drawn) - GAP
     texts: list[Text] = []
     for column in drawn:
@@ -143,6 +150,9 @@ def _table(drawn: list[Drawn], paper: Paper) -> Table:
         text = Text("\n".join(column.lines), style=STYLES.get(column.about.name, ""))
         if paper.colour and column.right:
             text.highlight_regex(r"(?m)^(0|-)$", "dim")
+        if paper.colour and column.about.name == "mark":
+            for regex, style in MARKS.items():
+                text.highlight_regex(regex, style)
         texts.append(text)
     # All rows are one row of many lines: rich renders a column at once, several times faster.
     table.add_row(*texts)

@@ -54,8 +54,9 @@ def natural(name: str) -> tuple[Any, ...]:
     return tuple((part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"([0-9]+)", name))
 
 
-def matching(patterns: Iterable[str]) -> list[str]:
-    """Specs by paths, names and globs over both, `family:NAME`, or `all` that are bundled. Each once, in order.
+def matching(patterns: Iterable[str]) -> dict[str, str]:
+    """Specs by paths, names and globs over both, `family:NAME`, or `all` that are bundled: where each lies, and the
+    spec. Each once, in order.
 
     A glob covers files first, as a shell would, and bundled names where no file fits. Raises
     UsageError for what fits nothing.
@@ -65,7 +66,7 @@ def matching(patterns: Iterable[str]) -> list[str]:
         for spec in _matching(pattern):
             path = find_spec(spec).path
             found.setdefault(os.path.realpath(path) if path else spec, spec)
-    return list(found.values())
+    return found
 
 
 def _matching(pattern: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,13 +10,10 @@ import click
 from cnncost.analysis.columns import COLUMNS, DEFAULT, Column, chosen
 from cnncost.analysis.fold import BY, fold, ranked
 from cnncost.analysis.fold import top as first
-from cnncost.analysis.report import DTYPES, LayerReport, Report, analyze
+from cnncost.analysis.report import LayerReport, Report, analyze
 from cnncost.cli.common import ColumnParam, SpecParam, deliver, load_graph, paper
+from cnncost.cli.options import format_of, no_effect, output_options, size_options
 from cnncost.errors import UsageError, did_you_mean
-from cnncost.output.units import CHOICES
-
-FORMATS = ("table", "json", "csv", "markdown")
-SUFFIXES = {"json": "json", "csv": "csv", "md": "markdown", "markdown": "markdown", "txt": "table"}
 
 EXAMPLES = """\b
 Examples:
@@ -41,26 +37,7 @@ def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> No
 
 @click.command("report", epilog=EXAMPLES)
 @click.argument("spec", type=SpecParam())
-@click.option(
-    "--input",
-    "-i",
-    "inputs",
-    multiple=True,
-    metavar="CxHxW",
-    help="Input shape without the batch; name=CxHxW for each of several.",
-)
-@click.option("--batch", "-b", type=int, default=1, help="Images in a batch.  [1]")
-@click.option(
-    "--dtype", type=click.Choice(tuple(DTYPES)), default="fp32", help="What an element takes, for bytes.  [fp32]"
-)
-@click.option(
-    "--set",
-    "-s",
-    "settings",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Value of a declared parameter; repeat for more.",
-)
+@size_options
 @click.option("--by", type=click.Choice(BY), default="layer", help="A row a layer, a block or a kind of op.  [layer]")
 @click.option(
     "--depth", type=click.IntRange(1), metavar="N", help="With --by block: parts of the path that count.  [1]"
@@ -72,11 +49,8 @@ def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> No
 )
 @click.option("--list-columns", is_flag=True, is_eager=True, expose_value=False, callback=_columns_help,
               help="Name all columns and what they show.")  # fmt: skip
-@click.option("--units", type=click.Choice(CHOICES), default="exact", help="Unit of the numbers in tables.  [exact]")
 @click.option("--strict", is_flag=True, help="A window that does not fit evenly is an error.")
-@click.option("--format", "format_", type=click.Choice(FORMATS), help="What to write.  [table, or by -o's suffix]")
-@click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal.")
-@click.option("--force", is_flag=True, help="Let -o replace a file.")
+@output_options(units="exact")
 def command(
     spec: str,
     inputs: tuple[str, ...],
@@ -88,8 +62,8 @@ def command(
     sort: str | None,
     top: int | None,
     columns: str | None,
-    units: str,
     strict: bool,
+    units: str | None,
     format_: str | None,
     output: str | None,
     force: bool,
@@ -98,7 +72,7 @@ def command(
 
     SPEC is a YAML file, the name of a bundled architecture (cnncost list), or - for standard input.
     """
-    chosen_format = format_ or _format_of(output)
+    chosen_format = format_ or format_of(output)
     _no_effect(by, depth, columns, units, chosen_format, output, force)
     shown = chosen(columns)
     key = _ranking(sort)
@@ -108,32 +82,16 @@ def command(
     rows = first(rows, top) if top else rows
     if by != "layer":
         shown = [column._replace(header=by) if column.name == "name" else column for column in shown]
-    deliver(_text(report, rows, shown, units, chosen_format, output), output, force, spec)
-
-
-def _format_of(output: str | None) -> str:
-    """What -o's suffix asks for. Raises UsageError for one that is no format."""
-    suffix = os.path.splitext(output or "")[1].lower().lstrip(".")
-    if output in (None, "-", os.devnull) or not suffix:
-        return "table"
-    if suffix not in SUFFIXES:
-        known = ", ".join(f".{s}" for s in SUFFIXES)
-        raise UsageError(f"-o {output}: no format has the suffix .{suffix}", hint=f"use {known}, or give --format")
-    return SUFFIXES[suffix]
+    deliver(_text(report, rows, shown, units or "exact", chosen_format, output), output, force, spec)
 
 
 def _no_effect(
-    by: str, depth: int | None, columns: str | None, units: str, format_: str, output: str | None, force: bool
+    by: str, depth: int | None, columns: str | None, units: str | None, format_: str, output: str | None, force: bool
 ) -> None:
     """Raise UsageError for an option that would have no effect: who gave it expects one."""
     if depth is not None and by != "block":
         raise UsageError("--depth has no effect here", hint="it goes with --by block")
-    if format_ == "json" and columns is not None:
-        raise UsageError("--columns has no effect on JSON", hint="JSON has all of them; choose with --format csv")
-    if format_ in ("json", "csv") and units != "exact":
-        raise UsageError(f"--units has no effect on {format_}", hint="programs get whole numbers")
-    if force and output is None:
-        raise UsageError("--force has no effect here", hint="it goes with -o FILE")
+    no_effect(columns, units, format_, output, force)
 
 
 def _ranking(sort: str | None) -> Callable[[LayerReport], Any] | None:

@@ -40,7 +40,7 @@ def command(specs: tuple[str, ...], only: tuple[str, ...], format_: str, output:
         raise UsageError("--only has no effect here", hint="it goes with --format table; filter by the key verdict")
     if force and output is None:
         raise UsageError("--force has no effect here", hint="it goes with -o FILE")
-    names = matching(specs or ("all",))
+    names = matching(specs or ("all",)).values()
     verifications = [verify(read_document(open_spec(name))) for name in names]
     from cnncost.output import claims as write
 

@@ -1,0 +1,199 @@
+"""cnncost compare."""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic
+from typing import Any
+
+import click
+
+from cnncost.analysis.columns import Column, chosen
+from cnncost.analysis.compare import NETWORK_COLUMNS, NETWORK_DEFAULT, NETWORK_SYNONYMS, Comparison, NetworkRow
+from cnncost.analysis.fold import ranked
+from cnncost.cli.common import NetworkColumnParam, SpecParam, deliver, paper, parse_inputs, parse_settings
+from cnncost.cli.options import format_of, no_effect, output_options, size_options
+from cnncost.errors import UsageError, did_you_mean
+
+PATIENCE = 1.0
+"""Seconds after which progress is shown."""
+EXAMPLES = """\b
+Examples:
+  cnncost compare alexnet vgg16 resnet50
+  cnncost compare 'resnet*' my_net.yaml --relative-to resnet50
+  cnncost compare family:efficientnet --columns name,input,macs,top1_error
+  cnncost compare all --sort macs --top 20 --format csv
+  cnncost compare alexnet vgg16 --batch 32 --dtype fp16
+  cnncost compare --layers resnet50 resnet50_v1
+"""
+
+
+class Progress:
+    """A bar on standard error once it takes longer than a second, where that is a terminal; gone when done."""
+
+    def __init__(self) -> None:
+        self.start = monotonic()
+        self.wanted = sys.stderr is not None and sys.stderr.isatty()
+        self.bar: Any = None
+
+    def __call__(self, done: int, total: int) -> None:
+        if not self.wanted or monotonic() - self.start < PATIENCE:
+            return
+        if self.bar is None:
+            from rich.console import Console
+            from rich.progress import Progress as Bar
+
+            self.bar = Bar(console=Console(stderr=True), transient=True)
+            self.bar.start()
+            self.task = self.bar.add_task("networks", total=total)
+        self.bar.update(self.task, completed=done)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+
+def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    """Print the columns and what they show."""
+    if not value:
+        return
+    for column in NETWORK_COLUMNS.values():
+        click.echo(f"{column.name:17}{column.about}{'  (default)' if column.name in NETWORK_DEFAULT else ''}")
+    ctx.exit()
+
+
+@click.command("compare", epilog=EXAMPLES)
+@click.argument("specs", nargs=-1, required=True, type=SpecParam())
+@size_options
+@click.option("--relative-to", type=SpecParam(), metavar="SPEC", help="Beside figures, their ratios to this network's.")
+@click.option(
+    "--sort",
+    type=NetworkColumnParam(),
+    metavar="COLUMN",
+    help="Rows by a column, largest first; errors smallest first.",
+)
+@click.option("--top", type=click.IntRange(1), metavar="N", help="Only the first N rows.")
+@click.option(
+    "--columns",
+    type=NetworkColumnParam(),
+    metavar="LIST",
+    help="Columns by name, comma-separated; +name adds one; or all.",
+)
+@click.option("--list-columns", is_flag=True, is_eager=True, expose_value=False, callback=_columns_help,
+              help="Name all columns and what they show.")  # fmt: skip
+@click.option("--layers", is_flag=True, help="Two networks layer by layer: what differs.")
+@click.option("--all", "everything", is_flag=True, help="With --layers: equal layers too.")
+@output_options(units="auto; exact with --layers")
+def command(
+    specs: tuple[str, ...],
+    inputs: tuple[str, ...],
+    batch: int,
+    dtype: str,
+    settings: tuple[str, ...],
+    relative_to: str | None,
+    sort: str | None,
+    top: int | None,
+    columns: str | None,
+    layers: bool,
+    everything: bool,
+    units: str | None,
+    format_: str | None,
+    output: str | None,
+    force: bool,
+) -> None:
+    """Networks side by side: totals, published errors, ratios; or two of them layer by layer.
+
+    SPECS are files, names of bundled architectures, globs over both, family:NAME, or all.
+    Sizes and parameters given here are those of every network.
+    """
+    chosen_format = format_ or format_of(output)
+    no_effect(columns, units, chosen_format, output, force)
+    sizes = {"input": parse_inputs(inputs), "batch": batch, "set": parse_settings(settings), "dtype": dtype}
+    if layers:
+        rows = {"--relative-to": relative_to, "--sort": sort, "--top": top, "--columns": columns}
+        _no_effect_on_layers(rows, everything, chosen_format)
+        text = _layers(specs, sizes, everything, units or "exact", chosen_format, output)
+    else:
+        if everything:
+            raise UsageError("--all has no effect here", hint="it goes with --layers; for all networks write all")
+        text = _networks(specs, relative_to, sizes, (sort, top, columns), units or "auto", chosen_format, output)
+    deliver(text, output, force, *specs)
+
+
+def _no_effect_on_layers(options: dict[str, Any], everything: bool, format_: str) -> None:
+    """Raise UsageError for an option that would have no effect beside --layers."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"{name} has no effect with --layers", hint="it goes with a table of networks")
+    if everything and format_ in ("json", "csv"):
+        raise UsageError(f"--all has no effect on {format_}", hint="programs get equal layers too")
+
+
+def _networks(
+    specs: tuple[str, ...],
+    relative_to: str | None,
+    sizes: dict[str, Any],
+    picked: tuple[str | None, int | None, str | None],
+    units: str,
+    format_: str,
+    output: str | None,
+) -> str:
+    """The comparison in a format."""
+    from cnncost.api import compare
+
+    sort, top, columns = picked
+    shown = None if columns is None else chosen(columns, NETWORK_COLUMNS, NETWORK_DEFAULT, NETWORK_SYNONYMS)
+    if sort is not None and sort not in NETWORK_COLUMNS:
+        raise UsageError(f"--sort {sort}: no such column", hint=did_you_mean(sort, NETWORK_COLUMNS, NETWORK_SYNONYMS))
+    with Progress() as watch:
+        comparison = compare(specs, relative_to=relative_to, watch=watch, **sizes)
+    rows = _picked(comparison, NETWORK_COLUMNS[sort] if sort else None, top)
+    from cnncost.output import compare as write
+
+    if format_ == "json":
+        return write.to_json(comparison, rows)
+    if format_ == "csv":
+        return write.to_csv(comparison, rows, shown)
+    if format_ == "markdown":
+        return write.to_markdown(comparison, rows, shown, units)
+    return write.comparison_table(comparison, rows, shown, units, _paper(output))
+
+
+def _picked(comparison: Comparison, sort: Column | None, top: int | None) -> list[NetworkRow]:
+    """The rows in order, cut; the one that ratios are to stays."""
+    rows = list(comparison.networks)
+    if sort is not None:
+        rows = ranked(rows, sort.rank, smallest_first=sort.kind == "percent")
+    kept = rows[:top]
+    return kept if comparison.base is None or comparison.base in kept else [*kept, comparison.base]
+
+
+def _layers(
+    specs: tuple[str, ...], sizes: dict[str, Any], everything: bool, units: str, format_: str, output: str | None
+) -> str:
+    """Two networks layer by layer, in a format."""
+    from cnncost.api import align
+    from cnncost.spec.catalogue import matching
+
+    names = list(matching(specs).values()) if len(specs) == 1 else list(specs)
+    if len(names) != 2:
+        raise UsageError(f"--layers compares two networks, got {len(names):,}", hint="write --layers alexnet vgg16")
+    alignment = align(names[0], names[1], **sizes)
+    from cnncost.output import align as write
+
+    if format_ == "json":
+        return write.to_json(alignment)
+    if format_ == "csv":
+        return write.to_csv(alignment)
+    if format_ == "markdown":
+        return write.to_markdown(alignment, everything, units)
+    return write.alignment_table(alignment, everything, units, _paper(output))
+
+
+def _paper(output: str | None) -> Any:
+    from cnncost.output.tables import Paper
+
+    return Paper() if output and output != "-" else paper()

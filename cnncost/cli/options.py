@@ -1,0 +1,89 @@
+"""Options that several commands share, and what they mean together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cnncost.analysis.report import DTYPES
+from cnncost.errors import UsageError
+from cnncost.output.units import CHOICES
+
+F = TypeVar("F", bound=Callable[..., Any])
+FORMATS = ("table", "json", "csv", "markdown")
+SUFFIXES = {"json": "json", "csv": "csv", "md": "markdown", "markdown": "markdown", "txt": "table"}
+
+
+def size_options(command: F) -> F:
+    """--input, --batch, --dtype and --set: at which sizes networks are priced."""
+    options = (
+        click.option(
+            "--input",
+            "-i",
+            "inputs",
+            multiple=True,
+            metavar="CxHxW",
+            help="Input shape without the batch; name=CxHxW for each of several.",
+        ),
+        click.option("--batch", "-b", type=int, default=1, help="Images in a batch.  [1]"),
+        click.option(
+            "--dtype",
+            type=click.Choice(tuple(DTYPES)),
+            default="fp32",
+            help="What an element takes, for bytes.  [fp32]",
+        ),
+        click.option(
+            "--set",
+            "-s",
+            "settings",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Value of a declared parameter; repeat for more.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def output_options(units: str) -> Callable[[F], F]:
+    """--units (None where not given, which means `units`), --format, --output, --force: how a table is written."""
+    options = (
+        click.option("--units", type=click.Choice(CHOICES), help=f"Unit of the numbers in tables.  [{units}]"),
+        click.option(
+            "--format", "format_", type=click.Choice(FORMATS), help="What to write.  [table, or by -o's suffix]"
+        ),
+        click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal."),
+        click.option("--force", is_flag=True, help="Let -o replace a file."),
+    )
+
+    def decorated(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+def format_of(output: str | None) -> str:
+    """What -o's suffix asks for. Raises UsageError for one that is no format."""
+    suffix = os.path.splitext(output or "")[1].lower().lstrip(".")
+    if output in (None, "-", os.devnull) or not suffix:
+        return "table"
+    if suffix not in SUFFIXES:
+        known = ", ".join(f".{s}" for s in SUFFIXES)
+        raise UsageError(f"-o {output}: no format has the suffix .{suffix}", hint=f"use {known}, or give --format")
+    return SUFFIXES[suffix]
+
+
+def no_effect(columns: str | None, units: str | None, format_: str, output: str | None, force: bool) -> None:
+    """Raise UsageError for an option that would have no effect: who gave it expects one."""
+    if format_ == "json" and columns is not None:
+        raise UsageError("--columns has no effect on JSON", hint="JSON has all of them; choose with --format csv")
+    if format_ in ("json", "csv") and units is not None:
+        raise UsageError(f"--units has no effect on {format_}", hint="programs get whole numbers")
+    if force and output is None:
+        raise UsageError("--force has no effect here", hint="it goes with -o FILE")
