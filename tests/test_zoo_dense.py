@@ -408,3 +408,9 @@ def test_segmentation_equals_torchvisions(name: str, aux: bool) -> None:
     model = Outputs(torchvisions("segmentation", name, aux_loss=aux))
     assert zoo.priced(graph) == zoo.measured(model, (1, 3, 225, 321))
     assert priced(graph) == measured(model, (1, 3, 225, 321))
+
+
+def test_lraspp_equals_torchvisions() -> None:
+    graph = cnncost.load("lraspp_mobilenet_v3_large", input="3x225x321")
+    model = Outputs(torchvisions("segmentation", "lraspp_mobilenet_v3_large"))
+    assert zoo.priced(graph) == zoo.measured(model, (1, 3, 225, 321))
