@@ -135,13 +135,44 @@ def wide_resnet(depth: int, k: int, classes: int = 10) -> nn.Module:
     return nn.Sequential(*layers, nn.BatchNorm2d(channels), relu(), Head(channels, classes))
 
 
+# ---- Pre-activation ResNets (He et al. 2016, Identity Mappings) --------------------------------
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, n: int, out: int, stride: int) -> None:
+        super().__init__()
+        inner = out // 4
+        self.bn1, self.conv1 = nn.BatchNorm2d(n), conv(n, inner, 1, stride)
+        self.bn2, self.conv2 = nn.BatchNorm2d(inner), conv(inner, inner)
+        self.bn3, self.conv3 = nn.BatchNorm2d(inner), conv(inner, out, 1)
+        self.projection = conv(n, out, 1, stride) if n != out else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = self.bn1(x).relu_()
+        y = self.conv2(self.bn2(self.conv1(active)).relu_())
+        y = self.conv3(self.bn3(y).relu_())
+        return y.add_(x if self.projection is None else self.projection(active))
+
+
+def preresnet(n: int, classes: int = 10) -> nn.Module:
+    """9n + 2 layers."""
+    layers: list[nn.Module] = [conv(3, 16)]
+    channels = 16
+    for out, stride in ((64, 1), (128, 2), (256, 2)):
+        for i in range(n):
+            layers.append(Bottleneck(channels, out, stride if i == 0 else 1))
+            channels = out
+    return nn.Sequential(*layers, nn.BatchNorm2d(channels), relu(), Head(channels, classes))
+
+
 # ---- Highway networks (Srivastava et al. 2015) -------------------------------------------------
 
 
 class Highway(nn.Module):
     def __init__(self, n: int, kernel: int = 3) -> None:
         super().__init__()
-        self.transform, self.gate = conv(n, n, kernel, bias=True), conv(n, n, kernel, bias=True)
+        self.transform: nn.Module = conv(n, n, kernel, bias=True)
+        self.gate: nn.Module = conv(n, n, kernel, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         y, gate = self.transform(x).relu(), self.gate(x).sigmoid()
@@ -164,6 +195,17 @@ def highway_mnist(n: int, classes: int = 10) -> nn.Module:
     pools = [nn.MaxPool2d(kernel, 2, ceil_mode=True) for kernel in (3, 3, 2)]
     layers = [layer for stage, pool in zip(stages, pools) for layer in (*stage, pool)]
     return nn.Sequential(nn.Conv2d(1, n, 5), relu(), *layers, nn.Flatten(), nn.Linear(n * 3 * 3, classes))
+
+
+class DenseHighway(Highway):
+    def __init__(self, n: int) -> None:
+        super().__init__(n)
+        self.transform, self.gate = nn.Linear(n, n), nn.Linear(n, n)
+
+
+def dense_highway(n: int, depth: int, classes: int = 10) -> nn.Module:
+    layers = [DenseHighway(n) for _ in range(depth - 1)]
+    return nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, n), relu(), *layers, nn.Linear(n, classes))
 
 
 # ---- PReLU-nets (He et al. 2015) ---------------------------------------------------------------
@@ -254,7 +296,7 @@ HIGHWAY32 = ([32, 64, 96], [9, 9, 9], [1, 3])
 SMALL = {"maps": [5, 7, 6], "depths": [1, 0, 3], "kernels": [5, 1], "classes": 3}
 
 CASES: list[tuple[str, dict[str, Any], Build]] = [
-    *((f"cifar_resnet{d}", {}, lambda d=d: cifar((d - 2) // 6, True)) for d in (20, 32, 44, 56, 110)),
+    *((f"cifar_resnet{d}", {}, lambda d=d: cifar((d - 2) // 6, True)) for d in (20, 32, 44, 56, 110, 1202)),
     *((f"cifar_plain{d}", {}, lambda d=d: cifar((d - 2) // 6, False)) for d in (20, 32, 44, 56, 110)),
     ("cifar_resnet20", {"input": "3x45x39", "batch": 2}, lambda: cifar(3, True)),
     ("cifar_plain20", {"input": "3x45x39", "batch": 2}, lambda: cifar(3, False)),
@@ -269,11 +311,16 @@ CASES: list[tuple[str, dict[str, Any], Build]] = [
     ("wide_resnet28_10", {}, lambda: wide_resnet(28, 10)),
     ("wide_resnet28_10", {"input": "3x45x39", "batch": 2}, lambda: wide_resnet(28, 10)),
     ("wide_resnet28_10", {"set": {"depth": 16, "width": 1, "classes": 7}}, lambda: wide_resnet(16, 1, 7)),
+    ("preresnet164", {}, lambda: preresnet(18)),
+    ("preresnet164", {"input": "3x45x39", "batch": 2, "set": {"n": 1, "classes": 7}}, lambda: preresnet(1, 7)),
+    ("preresnet1001", {}, lambda: preresnet(111)),
     ("highway19", {}, lambda: highway(*HIGHWAY19)),
     ("highway32", {}, lambda: highway(*HIGHWAY32)),
     ("highway19", {"input": "3x45x39", "batch": 2, "set": SMALL}, lambda: highway([5, 7, 6], [1, 0, 3], [5, 1], 3)),
     ("highway10", {}, lambda: highway_mnist(32)),
     ("highway10", {"set": {"width": 16, "classes": 7}}, lambda: highway_mnist(16, 7)),
+    ("highway_fc", {}, lambda: dense_highway(50, 10)),
+    ("highway_fc", {"set": {"width": 7, "depth": 3, "classes": 4}}, lambda: dense_highway(7, 3, 4)),
     ("prelu_net_a", {}, lambda: prelu_net([256, 512, 512], 5)),
     ("prelu_net_b", {}, lambda: prelu_net([256, 512, 512], 6)),
     ("prelu_net_c", {}, lambda: prelu_net([384, 768, 896], 6)),
