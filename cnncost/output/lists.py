@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING
 from inspect import getdoc
 from typing import Any
@@ -9,22 +10,37 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from cnncost.errors import counted
 from cnncost.ops import Op
 from cnncost.options import kind_of, spelled
 from cnncost.output.tables import Paper
-from cnncost.output.units import printable
+from cnncost.output.units import plural, printable
+
+INDENT = "  "
+NO_YEAR = "-   "
+ABOUT_AT_LEAST = 70
+"""Characters that the other columns want beside both names."""
 
 
-def catalogue_table(entries: list[dict[str, Any]], paper: Paper) -> str:
-    """The bundled architectures, one a line."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("name", style="cyan", no_wrap=True)
-    table.add_column("network", no_wrap=True)
-    table.add_column("year", no_wrap=True)
-    table.add_column("about", overflow="fold")
-    for e in entries:
-        table.add_row(e["name"], printable(str(e["network"])), str(e["year"] or "-"), printable(e["about"] or "-"))
-    return paper.print(table, "", f"{len(entries)} architectures. cnncost report NAME prices one.")
+def catalogue_table(families: Mapping[str, Sequence[Mapping[str, Any]]], paper: Paper) -> str:
+    """Bundled architectures, one a line, under the names of their families; names for people where there is room."""
+    entries = [entry for group in families.values() for entry in group]
+    name, network = (max((len(str(entry[key])) for entry in entries), default=0) for key in ("name", "network"))
+    wide = paper.width is None or paper.width - name - network >= ABOUT_AT_LEAST
+    parts: list[Any] = []
+    for family, group in families.items():
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(style="cyan", no_wrap=True, min_width=name + len(INDENT))
+        if wide:
+            table.add_column(no_wrap=True, min_width=network)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for e in group:
+            called = [printable(str(e["network"]))] if wide else []
+            table.add_row(INDENT + e["name"], *called, str(e["year"] or NO_YEAR), printable(e["about"] or "-"))
+        parts += [Text(printable(family), style="bold"), table]
+    counts = f"{plural(len(entries), 'architecture')} in {counted(len(families), 'family', 'families')}."
+    return paper.print(*parts, "", f"{counts} cnncost report NAME prices one, cnncost compare several.")
 
 
 def ops_table(ops: list[type[Op]], paper: Paper) -> str:

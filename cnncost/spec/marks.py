@@ -23,6 +23,8 @@ BYTES_AT_MOST = 4 * 2**20
 DEPTH_AT_MOST = 50
 VALUES_AT_MOST = 200_000
 DIGITS_AT_MOST = 40
+KEPT_AT_MOST = 50_000
+"""Characters of a file that is kept as it was read."""
 REREAD_AT_MOST = 50_000
 """Characters of a faulty file that are parsed a second time, in Python, for a better message."""
 
@@ -63,12 +65,16 @@ def plain(item: Item) -> Any:
     return value
 
 
-@lru_cache(32)
 def read(text: str, file: str) -> Item:
     """Compose one YAML document. Raises SpecError with the place for whatever is not plain data.
 
-    The last few are kept, for a family of networks extends one file; so nobody changes an Item.
+    Documents are kept, for families extend one file and lists read each before it is priced; so
+    nobody changes an Item.
     """
+    return _kept(text, file) if len(text) <= KEPT_AT_MOST else _composed(text, file)
+
+
+def _composed(text: str, file: str) -> Item:
     text = normalize(text)
     odd = _UNPRINTABLE.search(text)
     if odd:
@@ -85,6 +91,9 @@ def read(text: str, file: str) -> Item:
         raise _syntax_error(e, text, file) from None
     finally:
         loader.dispose()
+
+
+_kept = lru_cache(256)(_composed)
 
 
 def normalize(text: str) -> str:
