@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "What a network costs, layer by layer and in total.",
     "verify": "Published figures, re-derived.",
     "list": "The bundled architectures.",
+    "devices": "Data sheets of known devices: peak rates, memory, bandwidth, sources.",
     "ops": "The layers of the language, or one of them with its options.",
     "schema": "JSON Schema of the spec language, or of the JSON that a command writes.",
     "completion": "A script that completes commands, options and networks in your shell.",

@@ -58,6 +58,20 @@ class NetworkColumnParam(ColumnParam):
         return NETWORK_COLUMNS
 
 
+class DeviceParam(click.ParamType):  # type: ignore[type-arg]
+    """A device by name, which it completes, or the path of a sheet."""
+
+    name = "device"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        from cnncost.devices import names
+
+        known = [CompletionItem(name) for name in names() if name.startswith(incomplete.lower())]
+        return [*known, CompletionItem(incomplete, type="file")]
+
+
 def parse_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
     """--set name=value pairs; values are read as in a spec. Raises UsageError."""
     from cnncost.spec.marks import plain, read

@@ -88,10 +88,11 @@ def device_page(device: Device, paper: Paper) -> str:
         rates.add_row(p.dtype, p.unit, p.accumulate or "-", rate(p.rate, p.dtype), fmas, clock, origin)
     title = Text(printable(f"{device.maker} {device.name} ({device.year}), {device.kind}"), style="bold")
     about = [printable(device.about)] if device.about else []
-    sources = [
-        Text(printable(f"{number[source]} {source}{'  ' + source.url if source.url else ''}"), style="dim")
-        for source in documents
-    ]
+    sources: list[Text] = []
+    for source in documents:
+        sources.append(Text(printable(f"{number[source]} {source}"), style="dim"))
+        if source.url:  # an address is not broken, so that it can be copied
+            sources.append(Text(f"    {printable(source.url)}", style="dim", no_wrap=True, overflow="ignore"))
     rule = f"peak = {'SMs' if device.kind == 'gpu' else 'cores'} x FMAs x 2 x clock."
     return paper.print(title, *about, "", figures, "", rates, "", rule, NOTE, *sources)
 

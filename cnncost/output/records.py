@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
+from types import MappingProxyType
 from typing import Any
 
 from cnncost.analysis.columns import Column
@@ -60,9 +61,11 @@ def record(report: Report, rows: Sequence[LayerReport] | None = None) -> dict[st
     }
 
 
-def to_json(report: Report, rows: Sequence[LayerReport] | None = None) -> str:
-    """The JSON report as text."""
-    return json.dumps(record(report, rows), indent=2, ensure_ascii=False) + "\n"
+def to_json(
+    report: Report, rows: Sequence[LayerReport] | None = None, more: Mapping[str, Any] = MappingProxyType({})
+) -> str:
+    """The JSON report as text; more: further keys."""
+    return json.dumps({**record(report, rows), **more}, indent=2, ensure_ascii=False) + "\n"
 
 
 def to_csv(rows: Sequence[LayerReport], columns: Sequence[Column]) -> str:
@@ -97,8 +100,14 @@ def pipe_table(drawn: Sequence[Drawn]) -> list[str]:
     return ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in zip(*cells)]
 
 
-def to_markdown(report: Report, rows: Sequence[LayerReport], columns: Sequence[Column], units: str = "exact") -> str:
-    """A table for documents, with a heading, totals and conventions."""
+def to_markdown(
+    report: Report,
+    rows: Sequence[LayerReport],
+    columns: Sequence[Column],
+    units: str = "exact",
+    more: Sequence[str] = (),
+) -> str:
+    """A table for documents, with a heading, totals, `more` and conventions."""
     from cnncost.output.tables import heading
 
     title, source = str(heading(report)).split("\n")
@@ -113,6 +122,7 @@ def to_markdown(report: Report, rows: Sequence[LayerReport], columns: Sequence[C
             "",
             f"{t['params']:,} params, {t['macs']:,} MACs, {t['flops']:,} FLOPs, {plural(t['layers'], 'layer')} deep.",
             "",
+            *more,
             *(f"- {line}" for line in CONVENTIONS),
             "",
         ]

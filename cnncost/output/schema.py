@@ -9,6 +9,7 @@ from cnncost.output.records import SCHEMA_VERSION
 
 COUNT = {"type": "integer", "minimum": 0}
 SHAPE = {"type": "array", "items": {"type": "integer", "minimum": 1}, "minItems": 1}
+PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
 NAMES = {"type": "array", "items": {"type": "string"}}
 
 COUNTS = {
@@ -53,7 +54,56 @@ def document(title: str, properties: dict[str, Any]) -> dict[str, Any]:
 
 def schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of what `cnncost report --format json` writes."""
-    return document("cnncost report", report_parts())
+    whole = document("cnncost report", report_parts())
+    return {**whole, "properties": {**whole["properties"], "training": _training(), "testing": _testing()}}
+
+
+def _training() -> dict[str, Any]:
+    """The key `training`, there where it is asked for."""
+    share = {"description": "[least, most] share of the devices' peak", "anyOf": [PAIR, {"type": "null"}]}
+    simple = "by the usual rule, every gradient of every layer"
+    run = {
+        "devices": {**COUNT, "minimum": 1},
+        "device": {"type": "string", "description": "key of the device's sheet"},
+        "dtype": {"enum": list(DTYPES)},
+        "epochs": COUNT,
+        "images": {**COUNT, "description": "images of an epoch"},
+        "source": {"type": ["string", "null"], "description": "where the run is told, for those of the spec's facts"},
+        "macs": COUNT,
+        "flops": {**COUNT, "description": "2 x macs"},
+        "three_times_forward_macs": {**COUNT, "description": simple},
+        "peak_flops_per_second": {"type": "number", "description": "of all devices together, dense"},
+        "seconds_at_peak": {"type": "number"},
+        "seconds": {"description": "[least, most] that the run took", "anyOf": [PAIR, {"type": "null"}]},
+        "utilisation": share,
+        "three_times_forward_utilisation": share,
+    }
+    an_image = {
+        "macs_per_image": {**COUNT, "description": "forward and both gradients"},
+        "forward_macs_per_image": COUNT,
+        "weight_gradient_macs_per_image": COUNT,
+        "data_gradient_macs_per_image": {**COUNT, "description": "none for layers that take only the network's input"},
+        "three_times_forward_macs_per_image": {**COUNT, "description": simple},
+    }
+    return object_({**an_image, "runs": {"type": "array", "items": object_(run)}})
+
+
+def _testing() -> dict[str, Any]:
+    """The key `testing`, there where it is asked for."""
+    number = {"type": ["number", "null"], "description": "null without a device"}
+    return object_(
+        {
+            "crops": COUNT,
+            "models": COUNT,
+            "passes": {**COUNT, "description": "crops x models"},
+            "macs": {**COUNT, "description": "of one test image"},
+            "flops": {**COUNT, "description": "2 x macs"},
+            "device": {"type": ["string", "null"], "description": "key of the device's sheet"},
+            "dtype": {"enum": [*DTYPES, None]},
+            "peak_flops_per_second": number,
+            "seconds_at_peak": number,
+        }
+    )
 
 
 def report_parts() -> dict[str, Any]:

@@ -61,11 +61,12 @@ def report_table(
     columns: Sequence[Column],
     units: str = "exact",
     paper: Paper | None = None,
+    more: Sequence[Any] = (),
 ) -> str:
-    """The whole report: what was read, a row a layer, totals, notes, conventions."""
+    """The whole report: what was read, a row a layer, totals, `more`, notes, conventions."""
     paper = paper or Paper()
     tables = [part for table in _tables(report, rows, columns, units, paper) for part in (table, "")]
-    return paper.print(heading(report), "", *tables, *_totals(report), "", *notes(report), *footer())
+    return paper.print(heading(report), "", *tables, *_totals(report), "", *more, *notes(report), *footer())
 
 
 def heading(report: Report) -> Text:

@@ -13,6 +13,32 @@ from cnncost.devices import Peak
 from cnncost.output.units import duration, in_unit, percent, plural, printable, rate, span
 
 
+class Extra(NamedTuple):
+    """What a report shows beside its own figures."""
+
+    training: TrainingCost | None
+    testing: EvaluationCost | None
+
+    @property
+    def blocks(self) -> list[Block]:
+        testing = [evaluation_block(self.testing)] if self.testing else []
+        return [*(training_blocks(self.training) if self.training else []), *testing]
+
+    @property
+    def renderables(self) -> list[Any]:
+        return renderables(self.blocks)
+
+    @property
+    def markdown(self) -> list[str]:
+        return markdown(self.blocks)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Keys of the JSON report."""
+        training = {"training": training_record(self.training)} if self.training else {}
+        return {**training, **({"testing": evaluation_record(self.testing)} if self.testing else {})}
+
+
 class Block(NamedTuple):
     """A heading, rows of a label and its cells under column heads, and notes."""
 

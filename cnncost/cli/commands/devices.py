@@ -2,26 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from cnncost.cli.common import deliver, paper
-
-
-class DeviceParam(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest click
-    """A device by name, which it completes, or the path of a sheet."""
-
-    name = "device"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
-        from click.shell_completion import CompletionItem
-
-        from cnncost.devices import names
-
-        known = [CompletionItem(name) for name in names() if name.startswith(incomplete.lower())]
-        return [*known, CompletionItem(incomplete, type="file")]
-
+from cnncost.cli.common import DeviceParam, deliver, paper
 
 EXAMPLES = """\b
 Examples:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,8 +12,12 @@ from cnncost.analysis.fold import BY, fold, ranked
 from cnncost.analysis.fold import top as first
 from cnncost.analysis.report import LayerReport, Report, analyze
 from cnncost.cli.common import ColumnParam, SpecParam, deliver, load_graph, paper
+from cnncost.cli.costs import Costs, cost_options
 from cnncost.cli.options import format_of, no_effect, output_options, size_options
 from cnncost.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from cnncost.output.training import Extra
 
 EXAMPLES = """\b
 Examples:
@@ -23,6 +27,8 @@ Examples:
   cnncost report mobilenet_v2 --set width=0.5 --sort macs --top 10
   cnncost report my_net.yaml --columns +flops,activation_bytes,receptive_field
   cnncost report vgg16 --format json -o vgg16.json
+  cnncost report alexnet --train-run "2x gtx-580, 90 epochs, 1.2M images, 5 to 6 days"
+  cnncost report googlenet --crops 144 --models 7 --device rtx-4090
 """
 
 
@@ -50,6 +56,7 @@ def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> No
 @click.option("--list-columns", is_flag=True, is_eager=True, expose_value=False, callback=_columns_help,
               help="Name all columns and what they show.")  # fmt: skip
 @click.option("--strict", is_flag=True, help="A window that does not fit evenly is an error.")
+@cost_options
 @output_options(units="exact")
 def command(
     spec: str,
@@ -63,6 +70,10 @@ def command(
     top: int | None,
     columns: str | None,
     strict: bool,
+    train_run: str | None,
+    crops: int | None,
+    models: int | None,
+    device: str | None,
     units: str | None,
     format_: str | None,
     output: str | None,
@@ -74,15 +85,19 @@ def command(
     """
     chosen_format = format_ or format_of(output)
     _no_effect(by, depth, columns, units, chosen_format, output, force)
+    costs = Costs(train_run, crops, models, device)
+    costs.check(chosen_format)
     shown = chosen(columns)
     key = _ranking(sort)
-    report = analyze(load_graph(spec, inputs, batch, settings), dtype, strict)
+    graph = load_graph(spec, inputs, batch, settings)
+    report = analyze(graph, dtype, strict)
     rows = fold(report, by, depth or 1)
     rows = ranked(rows, key) if key else rows
     rows = first(rows, top) if top else rows
     if by != "layer":
         shown = [column._replace(header=by) if column.name == "name" else column for column in shown]
-    deliver(_text(report, rows, shown, units or "exact", chosen_format, output), output, force, spec)
+    extra = costs.of(graph, dtype)
+    deliver(_text(report, rows, shown, units or "exact", chosen_format, output, extra), output, force, spec)
 
 
 def _no_effect(
@@ -103,15 +118,24 @@ def _ranking(sort: str | None) -> Callable[[LayerReport], Any] | None:
 
 
 def _text(
-    report: Report, rows: list[LayerReport], columns: list[Column], units: str, format_: str, output: str | None
+    report: Report,
+    rows: list[LayerReport],
+    columns: list[Column],
+    units: str,
+    format_: str,
+    output: str | None,
+    extra: Extra | None,
 ) -> str:
     """The report in a format."""
     if format_ == "table":
         from cnncost.output.tables import Paper, report_table
 
-        return report_table(report, rows, columns, units, Paper() if output and output != "-" else paper())
+        more = extra.renderables if extra else []
+        return report_table(report, rows, columns, units, Paper() if output and output != "-" else paper(), more)
     from cnncost.output.records import to_csv, to_json, to_markdown
 
     if format_ == "json":
-        return to_json(report, rows)
-    return to_csv(rows, columns) if format_ == "csv" else to_markdown(report, rows, columns, units)
+        return to_json(report, rows, extra.record if extra else {})
+    if format_ == "csv":
+        return to_csv(rows, columns)
+    return to_markdown(report, rows, columns, units, extra.markdown if extra else ())

@@ -10,6 +10,7 @@ from cnncost.cli.common import deliver
 
 SCHEMAS = {
     "spec": "cnncost.spec.schema:schema",
+    "device": "cnncost.devices.schema:schema",
     "report": "cnncost.output.schema:schema",
     "verify": "cnncost.output.claims:verify_schema",
 }
@@ -28,9 +29,9 @@ In an editor with the YAML language server, put this line on top of a spec:
 @click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal.")
 @click.option("--force", is_flag=True, help="Let -o replace a file.")
 def command(what: str, output: str | None, force: bool) -> None:
-    """JSON Schema of the spec language (spec), or of the JSON that a command writes.
+    """JSON Schema of the spec language (spec), of device sheets (device), or of the JSON that a command writes.
 
-    With the first, editors complete and check specs; with the others, programs check what they read.
+    With the first two, editors complete and check files; with the others, programs check what they read.
     """
     import json
 
