@@ -59,6 +59,11 @@ def test_torchvision_has_them() -> None:
     assert {"resnet50", "vgg16_bn", "convnext_tiny", "regnet_y_128gf", "mnasnet1_3"} <= set(CLASSIFIERS)
 
 
+def test_no_network_of_torchvision_is_missing() -> None:
+    missing = {OURS.get(model, model) for model in CLASSIFIERS} - set(bundled_names())
+    assert missing == set()
+
+
 @pytest.mark.parametrize("model", CLASSIFIERS)
 def test_equals_torchvision(model: str) -> None:
     """Parameters, MACs and shape of every weighted layer, in order; the other layers by kind, shape and memory."""
@@ -145,48 +150,46 @@ def test_auxiliary_classifiers(model: str, heads: list[str]) -> None:
     assert report.outputs == ("fc", *heads)
 
 
-@pytest.mark.parametrize("model", ["inception_v3"])
-def test_bears_torchvisions_names(model: str) -> None:
-    module = built(model, **options(model))
+def test_inception_v3_bears_torchvisions_names() -> None:
+    module = built("inception_v3", **options("inception_v3"))
     theirs = [name for name, layer in module.named_modules() if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear))]
-    report = cnncost.analyze(OURS.get(model, model))
+    report = cnncost.analyze("inception_v3")
     assert [layer.name for layer in report.layers if layer.op in ("conv", "linear")] == theirs
 
 
 # ---- timm --------------------------------------------------------------------------------------
 
-TIMM = {
-    "inception_v4": "inception_v4",
-    "inception_resnet_v2": "inception_resnet_v2",
-    "xception": "legacy_xception",
-    "resnext101_32x4d": "resnext101_32x4d",
-    # as its authors trained them in Caffe: SE-ResNets have the stride in the first 1x1, and no pool pads
-    "se_resnet50": "legacy_seresnet50",
-    "se_resnet101": "legacy_seresnet101",
-    "se_resnet152": "legacy_seresnet152",
-    "se_resnext50_32x4d": "legacy_seresnext50_32x4d",
-    "se_resnext101_32x4d": "legacy_seresnext101_32x4d",
-    "senet154": "legacy_senet154",
-    # on torchvision's ResNets
-    "seresnet50": "seresnet50",
-    "seresnet101": "seresnet101",
-    "seresnet152": "seresnet152",
-    "seresnext50_32x4d": "seresnext50_32x4d",
-    "seresnext101_32x4d": "seresnext101_32x4d",
+TIMM: dict[str, tuple[str, dict[str, Any]]] = {
+    "mobilenet_v1": ("mobilenetv1_100", {"act_layer": "relu"}),
+    "inception_v4": ("inception_v4", {}),
+    "inception_resnet_v2": ("inception_resnet_v2", {}),
+    "xception": ("legacy_xception", {}),
+    "resnext101_32x4d": ("resnext101_32x4d", {}),
+    # as in Caffe: SE-ResNets have the stride in the first 1x1, and the first pool rounds up in place of padding
+    "se_resnet50": ("legacy_seresnet50", {}),
+    "se_resnet101": ("legacy_seresnet101", {}),
+    "se_resnet152": ("legacy_seresnet152", {}),
+    "se_resnext50_32x4d": ("legacy_seresnext50_32x4d", {}),
+    "se_resnext101_32x4d": ("legacy_seresnext101_32x4d", {}),
+    "senet154": ("legacy_senet154", {}),
+    # as torchvision's ResNets
+    "seresnet50": ("seresnet50", {}),
+    "seresnet101": ("seresnet101", {}),
+    "seresnet152": ("seresnet152", {}),
+    "seresnext50_32x4d": ("seresnext50_32x4d", {}),
+    "seresnext101_32x4d": ("seresnext101_32x4d", {}),
 }
-"""Bundled name: timm's. Branches may run in another order."""
+"""Bundled name: timm's model and its options."""
 
 
-@pytest.mark.parametrize(("name", "model"), TIMM.items(), ids=TIMM)
-def test_equals_timm(name: str, model: str) -> None:
-    graph = cnncost.load(name)
+@pytest.mark.parametrize("size", ["default", "3x331x307"])
+@pytest.mark.parametrize("name", TIMM)
+def test_equals_timm(name: str, size: str) -> None:
+    """Branches may run in another order."""
+    graph = cnncost.load(name, input=None if size == "default" else size)
     (shape,) = graph.inputs.values()
-    got, expected = priced(graph), measured(built_by_timm(model), shape)
+    model, options = TIMM[name]
+    got, expected = priced(graph), measured(built_by_timm(model, **options), shape)
     assert Counter(got.layers) == Counter(expected.layers)
     assert got.plain == expected.plain
     assert (got.params, got.macs, got.shape) == (expected.params, expected.macs, expected.shape)
-
-
-def test_no_network_of_torchvision_is_missing() -> None:
-    missing = {OURS.get(model, model) for model in CLASSIFIERS} - set(bundled_names())
-    assert missing == set()
