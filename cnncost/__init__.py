@@ -14,24 +14,34 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from cnncost.analysis.align import Alignment
     from cnncost.analysis.claims import Verdict, Verification
+    from cnncost.analysis.compare import Comparison
+    from cnncost.analysis.explain import Explanation, LayerExplanation
     from cnncost.analysis.report import LayerReport, Report
-    from cnncost.api import analyze, load, verify
+    from cnncost.api import align, analyze, compare, explain, load, verify
     from cnncost.cost import Cost
     from cnncost.errors import CnncostError, ShapeError, SpecError, UsageError
     from cnncost.graph import Graph, Node
 
 _PUBLIC = {
+    "Alignment": "cnncost.analysis.align",
     "CnncostError": "cnncost.errors",
+    "Comparison": "cnncost.analysis.compare",
     "Cost": "cnncost.cost",
+    "Explanation": "cnncost.analysis.explain",
     "Graph": "cnncost.graph",
+    "LayerExplanation": "cnncost.analysis.explain",
     "LayerReport": "cnncost.analysis.report",
     "Node": "cnncost.graph",
     "Report": "cnncost.analysis.report",
     "ShapeError": "cnncost.errors",
     "SpecError": "cnncost.errors",
     "UsageError": "cnncost.errors",
+    "align": "cnncost.api",
     "analyze": "cnncost.api",
+    "compare": "cnncost.api",
+    "explain": "cnncost.api",
     "Verdict": "cnncost.analysis.claims",
     "Verification": "cnncost.analysis.claims",
     "load": "cnncost.api",
@@ -39,9 +49,13 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "Alignment",
     "CnncostError",
+    "Comparison",
     "Cost",
+    "Explanation",
     "Graph",
+    "LayerExplanation",
     "LayerReport",
     "Node",
     "Report",
@@ -50,7 +64,10 @@ __all__ = [
     "UsageError",
     "Verdict",
     "Verification",
+    "align",
     "analyze",
+    "compare",
+    "explain",
     "load",
     "verify",
 ]

@@ -1,19 +1,22 @@
-"""The calls that most programs need: load a spec, analyze it, verify its claims."""
+"""The calls that most programs need: load a spec, analyze it, compare several, verify its claims."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from os import PathLike
+from collections.abc import Callable, Iterable, Mapping
+from os import PathLike, fsdecode
 from typing import TYPE_CHECKING, Any, Union
 
 from cnncost.analysis.report import Report
 from cnncost.analysis.report import analyze as analyze_graph
-from cnncost.errors import UsageError
+from cnncost.errors import CnncostError, UsageError, Where
 from cnncost.graph import Graph
 from cnncost.spec import load
 
 if TYPE_CHECKING:
+    from cnncost.analysis.align import Alignment
     from cnncost.analysis.claims import Verification
+    from cnncost.analysis.compare import Comparison
+    from cnncost.analysis.explain import Explanation
 
 Spec = Union[str, PathLike[str]]
 
@@ -33,11 +36,155 @@ def analyze(
     paths and names. dtype: fp32, fp16, bf16, int8 ...; it sets the bytes. strict: windows that do
     not fit evenly are errors. Raises SpecError, ShapeError, UsageError.
     """
-    if isinstance(network, Graph):
-        if input is not None or batch is not None or set:
-            raise UsageError("a graph has its input, batch and parameters", hint="give them to cnncost.load()")
-        return analyze_graph(network, dtype, strict)
-    return analyze_graph(load(network, input=input, batch=1 if batch is None else batch, set=set), dtype, strict)
+    return analyze_graph(_graph(network, input, batch, set), dtype, strict)
+
+
+def _graph(network: Graph | Spec, input: Any, batch: Any, set: Mapping[str, Any] | None) -> Graph:
+    """A graph as it is, or a spec at these sizes."""
+    if not isinstance(network, Graph):
+        return load(network, input=input, batch=1 if batch is None else batch, set=set)
+    if input is not None or batch is not None or set:
+        raise UsageError("a graph has its input, batch and parameters", hint="give them to cnncost.load()")
+    return network
+
+
+def compare(
+    networks: Spec | Iterable[Graph | Spec],
+    *,
+    relative_to: Graph | Spec | None = None,
+    input: Any = None,
+    batch: Any = None,
+    set: Mapping[str, Any] | None = None,
+    dtype: str = "fp32",
+    watch: Callable[[int, int], None] | None = None,
+) -> Comparison:
+    """Networks side by side: totals, published errors, ratios to one of them.
+
+    networks: paths, bundled names, globs over both, "family:resnet", "all", or graphs from load();
+    each counts once. relative_to: the one that ratios are to, which is added where it is not among
+    them. input, batch, set, dtype: as in analyze(), for all of them. watch: called with the number
+    of networks done and of all, before each. Raises SpecError, ShapeError, UsageError at the first
+    network that cannot be priced, and names it.
+    """
+    from cnncost.analysis.compare import comparison, network_row
+
+    chosen = _listed([networks] if isinstance(networks, (str, PathLike)) else networks)
+    base = None
+    if relative_to is not None:
+        _one(relative_to, "ratios are to one network")
+        reference = _listed([relative_to])
+        chosen = chosen if reference.keys() <= chosen.keys() else {**reference, **chosen}
+        base = list(chosen).index(*reference)
+    if not chosen:
+        raise UsageError("no network to compare", hint="cnncost list shows the bundled architectures")
+    rows, batches = [], []
+    for done, network in enumerate(chosen.values()):
+        if watch is not None:
+            watch(done, len(chosen))
+        try:
+            graph = _graph(network, input, batch, set)
+            rows.append(network_row(analyze_graph(graph, dtype, fields=False), graph.facts))
+        except CnncostError as e:
+            _name(e, network)
+            raise
+        batches.append(graph.batch)
+    if min(batches) < max(batches):
+        raise UsageError(f"graphs of batch {min(batches):,} and {max(batches):,}", hint="load all with one batch")
+    return comparison(rows, batches[0], dtype, base)
+
+
+def _listed(networks: Iterable[Graph | Spec]) -> dict[Any, Graph | str]:
+    """Networks by what they are, each once: graphs, and specs by where they lie."""
+    from cnncost.spec.catalogue import matching
+
+    listed: dict[Any, Graph | str] = {}
+    for network in networks:
+        if isinstance(network, Graph):
+            listed.setdefault(id(network), network)
+        else:
+            for place, spec in matching([fsdecode(network)]).items():
+                listed.setdefault(place, spec)
+    return listed
+
+
+def _one(network: Graph | Spec, hint: str) -> Graph | str:
+    """The network that is meant. Raises UsageError where a glob fits several."""
+    listed = list(_listed([network]).values())
+    if len(listed) != 1:
+        raise UsageError(f"{network} means {len(listed):,} networks", hint=hint)
+    return listed[0]
+
+
+def _name(error: CnncostError, network: Graph | str) -> None:
+    """Make an error say which of several networks it is about, unless its place does."""
+    name = network.name if isinstance(network, Graph) else network
+    if error.where is None:
+        error.where = name
+    elif not isinstance(error.where, Where) or error.where.file.removesuffix(".yaml") != name.removesuffix(".yaml"):
+        error.message += f" (in {name})"
+
+
+def align(
+    a: Graph | Spec,
+    b: Graph | Spec,
+    *,
+    input: Any = None,
+    batch: Any = None,
+    set: Mapping[str, Any] | None = None,
+    dtype: str = "fp32",
+) -> Alignment:
+    """Two networks layer by layer: which stands for which, and what differs.
+
+    a, b: paths, bundled names, or graphs from load(). input, batch, set, dtype: as in analyze(),
+    for both. Raises SpecError, ShapeError, UsageError.
+    """
+    from cnncost.analysis.align import align as align_reports
+
+    reports = []
+    for given in (a, b):
+        network = _one(given, "layers are compared with those of one network")
+        try:
+            reports.append(analyze_graph(_graph(network, input, batch, set), dtype, fields=False))
+        except CnncostError as e:
+            _name(e, network)
+            raise
+    return align_reports(*reports)
+
+
+def explain(
+    network: Graph | Spec,
+    layer: Any = None,
+    *,
+    input: Any = None,
+    batch: Any = None,
+    set: Mapping[str, Any] | None = None,
+    dtype: str = "fp32",
+    **options: Any,
+) -> Explanation:
+    """The formulas of layers with their numbers in them.
+
+    network: a path, a bundled name, a graph from load(); or the key of an op, for a single layer
+    with its options as keywords and its input's shape (a list of shapes where it joins several):
+    explain("conv", out=10, kernel=5, input="3x32x32"). layer: a path, the end of one, a block or a
+    glob; of an op its main option. The others as in analyze(). Raises SpecError, ShapeError,
+    UsageError.
+    """
+    from cnncost.analysis.explain import explain as explain_layers
+    from cnncost.analysis.explain import select
+    from cnncost.spec.single import is_op, several, single
+
+    if not isinstance(network, Graph) and is_op(network):
+        if set:
+            raise UsageError("an op has no parameters to set", hint="give its options by name: kernel=3")
+        graph = single(str(network), layer, options, several(input), 1 if batch is None else batch)
+        report = analyze_graph(graph, dtype)
+        return explain_layers(graph, report, report.layers)
+    if options:
+        hint = "options go with an op, as in explain('conv', out=10, input='3x32x32')"
+        raise UsageError(f"a network takes no {next(iter(options))}", hint=hint)
+    graph = _graph(network, input, batch, set)
+    report = analyze_graph(graph, dtype)
+    return explain_layers(graph, report, select(report, layer))
 
 
 def verify(spec: Spec) -> Verification:
@@ -52,4 +199,4 @@ def verify(spec: Spec) -> Verification:
     return verify_document(document_of(spec))
 
 
-__all__ = ["analyze", "load", "verify"]
+__all__ = ["align", "analyze", "compare", "explain", "load", "verify"]

@@ -12,7 +12,7 @@ ORDER = ["errors", "dims", "options", "cost", "ops", "graph", "spec", "devices",
 """Each room may import from those to its left, and from itself."""
 WALLED = {"torch", "torchvision", "fvcore"}
 EXCEPTIONS = {("report.py", f"cnncost.output.{module}") for module in ("notebook", "records", "tables")}
-EXCEPTIONS |= {(f"{module}.py", f"cnncost.output.{module}") for module in ("align", "compare")}
+EXCEPTIONS |= {(f"{module}.py", f"cnncost.output.{module}") for module in ("align", "compare", "explain")}
 """A report shows itself, in a shell, a notebook or as JSON: users expect methods, and these want tables."""
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -31,6 +31,8 @@ COUNTED = {
 BORDER = {1: ("elements",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}
 LISTED_AT_MOST = 60
 SUMMANDS_AT_MOST = 6
+PLAIN_SUMS = "plain sums"
+"""What a sum of k products takes if it starts with the first: k multiplications, k - 1 additions."""
 
 
 class Equation(NamedTuple):
@@ -263,7 +265,7 @@ def _counts(traced: TracedOp, lines: _Lines) -> None:
     sums = names_in(using(told(values["macs"]), [(outputs, told(size))]))
     if values["macs"] and not operations and outputs.text in sums:
         plain = 2 * names["macs"] - named(outputs.text, size)
-        lines.add("plain sums", plain, note="k products take k - 1 additions")
+        lines.add(PLAIN_SUMS, plain)
 
 
 def _parts(cost: Cost) -> dict[str, Any]:
@@ -325,9 +327,10 @@ def _grown(traced: TracedOp, before: ReceptiveField | None, axis: int) -> tuple[
     along, jump = traced.sight[at], before.stride[axis]
     if along.axis != axis + 2 or type(jump) is not int or not isinstance(along.reach, int):
         return None, None
-    step = named("jump", jump)
+    own = "" if len(set(before.size)) == len(set(before.stride)) == 1 else f"_{AXES[len(before.size)][axis]}"
+    step = named(f"jump{own}", jump)
     new = step if along.stride == 1 else step * along.stride
-    return named("previous", before.size[axis]) + (along.reach - 1) * step, new
+    return named(f"previous{own}", before.size[axis]) + (along.reach - 1) * step, new
 
 
 # ---- beside others ----------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from cnncost.errors import CnncostError, UsageError, did_you_mean
 
 COMMANDS = {
     "report": "What a network costs, layer by layer and in total.",
+    "compare": "Networks side by side, or two of them layer by layer.",
+    "explain": "The formulas of a layer with its numbers in them.",
     "verify": "Published figures, re-derived.",
     "list": "The bundled architectures.",
     "devices": "Data sheets of known devices: peak rates, memory, bandwidth, sources.",

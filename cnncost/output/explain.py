@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from cnncost.analysis.explain import Beside, Equation, Explanation, LayerExplanation
+from cnncost.analysis.explain import PLAIN_SUMS, Beside, Equation, Explanation, LayerExplanation
 from cnncost.output.records import layer_record
 from cnncost.output.schema import SHAPE
 from cnncost.output.schema import schema as report_schema
@@ -20,9 +20,10 @@ SCHEMA_VERSION = 1
 """Grows when a key changes its meaning or goes; new keys do not change it."""
 
 LEGEND = (
-    "height' is the output's, height the input's; jump: pixels between neighbouring fields.",
+    "height' is the output's; jump: input pixels between neighbouring fields.",
     "a/b is exact: floor and ceil say where it is rounded. Taps on padding count.",
 )
+PLAIN_LEGEND = "plain sums: k products and k - 1 additions, where MACs are k of each."
 
 
 def explanation_text(explanation: Explanation, paper: Paper | None = None) -> str:
@@ -33,7 +34,9 @@ def explanation_text(explanation: Explanation, paper: Paper | None = None) -> st
         parts += [*_layer(explanation, explained, paper, alone=len(explanation.layers) == 1), ""]
     if len(explanation.layers) > 1:
         parts += [Text(f"sum of {len(explanation.layers)} layers", style="bold"), *_lines(explanation.sums, paper), ""]
-    return paper.print(*parts, *(Text(line, style="dim") for line in LEGEND))
+    plain = any(e.quantity == PLAIN_SUMS for explained in explanation.layers for e in explained.equations)
+    legend = (*LEGEND, PLAIN_LEGEND) if plain else LEGEND
+    return paper.print(*parts, *(Text(line, style="dim") for line in legend))
 
 
 def _layer(explanation: Explanation, explained: LayerExplanation, paper: Paper, alone: bool) -> list[Any]:
@@ -52,7 +55,7 @@ def _heading(explanation: Explanation, explained: LayerExplanation) -> list[Text
     if report.source:
         first.append(f": {layer.kind} of {printable(report.name)}", style="not bold")
     inputs = " + ".join(shape(x[1:]) for x in explained.input_shapes)
-    place = f"; {printable(str(layer.where))}" if layer.where else ""
+    place = f"; {printable(str(layer.where))}" if layer.where and not report.about.get("bundled") else ""
     sizes = f"{inputs} -> {shape(layer.output_shape[1:])}, batch {report.batch:,}, {report.dtype}{place}"
     return [first, Text(explained.about, style="dim"), Text(sizes, style="dim")]
 
@@ -128,7 +131,7 @@ def record(explanation: Explanation) -> dict[str, Any]:
         "source": report.source,
         "batch": report.batch,
         "dtype": report.dtype,
-        "legend": list(LEGEND),
+        "legend": [*LEGEND, PLAIN_LEGEND],
         "layers": [_record(explained) for explained in explanation.layers],
         "sum": [e._asdict() for e in explanation.sums],
     }

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING
 from typing import Any
 
 from cnncost.errors import OptionError, UsageError, did_you_mean
 from cnncost.graph import Graph, GraphBuilder
-from cnncost.ops import MENU, find
+from cnncost.ops import MENU, SYNONYMS, find, unknown_op_hint
+from cnncost.ops.base import EXAMPLES
 from cnncost.options import KINDS, kind_of, spelled
 from cnncost.spec.files import bundled_names
 from cnncost.spec.lines import OPTION_SYNONYMS
@@ -21,7 +23,18 @@ _SIZES = re.compile(r"[0-9]+(x[0-9]+)+")
 
 def is_op(word: Any) -> bool:
     """Whether a word means an op: files and bundled networks of that name come first."""
-    return isinstance(word, str) and word in MENU and not os.path.isfile(word) and word not in bundled_names()
+    return isinstance(word, str) and word in MENU and not _is_network(word)
+
+
+def _is_network(word: str) -> bool:
+    return os.path.isfile(word) or word.removesuffix(".yaml") in bundled_names()
+
+
+def no_such_op(word: str, options: Sequence[str]) -> None:
+    """Raise UsageError for a word that is no network, and by its name or its options was meant as an op."""
+    meant = word.lower() in SYNONYMS or any(option.startswith("--") for option in options)
+    if meant and word != "-" and not _is_network(word):
+        raise UsageError(f"{spelled(word)} is neither a network nor an op", hint=unknown_op_hint(word))
 
 
 def several(shapes: Any) -> list[Any]:
@@ -49,6 +62,9 @@ def single(key: str, main: Any, options: Mapping[str, Any], inputs: Sequence[Any
         if name not in cls.options:
             hint = did_you_mean(name, cls.options, {**OPTION_SYNONYMS, "size": "kernel"})
             raise UsageError(f"{key} has no option {spelled(name)}", hint=hint)
+    for name, field in cls.options.items():
+        if field.default is MISSING and name not in options:
+            raise UsageError(f"{key} needs {name}", hint=f"such as {EXAMPLES[name]}")
     builder = GraphBuilder()
     names = ["input"] if len(inputs) == 1 else [f"input_{i}" for i in range(1, len(inputs) + 1)]
     try:

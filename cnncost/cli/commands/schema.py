@@ -12,6 +12,9 @@ SCHEMAS = {
     "spec": "cnncost.spec.schema:schema",
     "device": "cnncost.devices.schema:schema",
     "report": "cnncost.output.schema:schema",
+    "compare": "cnncost.output.compare:compare_schema",
+    "layers": "cnncost.output.align:layers_schema",
+    "explain": "cnncost.output.explain:explain_schema",
     "verify": "cnncost.output.claims:verify_schema",
 }
 """Where the schema of each public format is."""

@@ -1,0 +1,112 @@
+"""cnncost explain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from cnncost.cli.common import SpecParam, deliver, paper, parse_inputs, parse_settings
+from cnncost.cli.options import size_options
+from cnncost.errors import UsageError
+
+EXAMPLES = """\b
+Examples:
+  cnncost explain alexnet conv2
+  cnncost explain googlenet 3a
+  cnncost explain resnet50 'conv3_x.0.*.conv' --batch 32
+  cnncost explain conv 10 --input 3x32x32 --kernel 5 --padding 2
+  cnncost explain max_pool 3 --input 96x55x55 --stride 2
+  cnncost explain concat --input 64x28x28 --input 128x28x28
+"""
+
+
+@click.command("explain", epilog=EXAMPLES, context_settings={"ignore_unknown_options": True})
+@click.argument("spec", type=SpecParam())
+@click.argument("layer", nargs=-1, type=click.UNPROCESSED, metavar="[LAYER]")
+@size_options
+@click.option("--format", "format_", type=click.Choice(("table", "json")), default="table", help="[table]")
+def command(
+    spec: str,
+    layer: tuple[str, ...],
+    inputs: tuple[str, ...],
+    batch: int,
+    dtype: str,
+    settings: tuple[str, ...],
+    format_: str,
+) -> None:
+    """The formulas of a layer with its numbers in them.
+
+    SPEC is a YAML file, the name of a bundled architecture, or - for standard input. LAYER is a path,
+    the end of one, a block or a glob; of several layers each is explained, and then their sum.
+
+    SPEC may also be an op (cnncost ops), for a single layer: LAYER is then its main option, other
+    options follow by name (--kernel 3 --stride 2x1 --no-bias), and --input is needed, once for each
+    input. A file or a network that has an op's name comes before the op.
+    """
+    from cnncost.api import explain
+    from cnncost.spec.single import is_op, no_such_op
+
+    if spec.startswith("-") and spec != "-":
+        raise UsageError(f"no such option: {spec}", hint="a network or an op comes first; cnncost explain --help")
+    if is_op(spec):
+        if settings:
+            raise UsageError("--set has no effect on an op", hint="give its options by name: --kernel 3")
+        if not inputs:
+            hint = "write --input 3x224x224, channels x height x width, once for each input"
+            raise UsageError(f"{spec} alone needs --input", hint=hint)
+        main, options = _options(spec, layer)
+        shapes = list(inputs) if len(inputs) != 1 else inputs[0]
+        explanation = explain(spec, main, input=shapes or None, batch=batch, dtype=dtype, **options)
+    else:
+        no_such_op(spec, layer)
+        given: Any = {"input": parse_inputs(inputs), "batch": batch, "set": parse_settings(settings)}
+        explanation = explain(spec, _one(spec, layer), dtype=dtype, **given)
+    if format_ == "json":
+        deliver(explanation.to_json(), None, False)
+        return
+    from cnncost.output.explain import explanation_text
+
+    deliver(explanation_text(explanation, paper()), None, False)
+
+
+def _one(spec: str, words: Sequence[str]) -> str | None:
+    """The one layer of a network that is asked for, or nothing."""
+    for word in words:
+        if word.startswith("-"):
+            raise UsageError(f"no such option: {word}", hint="cnncost explain --help; options of layers go with an op")
+    if len(words) > 1:
+        hint = f"for several layers take a block or a glob: cnncost explain {spec} 'conv*'"
+        raise UsageError(f"one layer at a time, got {' '.join(words)}", hint=hint)
+    return words[0] if words else None
+
+
+def _options(op: str, words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """The main option, or None, and the others by name: --kernel 3, --kernel=3, --no-bias, --ceil-mode."""
+    from cnncost.ops import find
+    from cnncost.spec.single import option_of
+
+    flags = {name for name, field in find(op).options.items() if field.type == "Flag"}
+    main, options, rest = None, dict[str, Any](), list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            if main is not None:
+                raise UsageError(f"{op}: {word} after {main}", hint="options go by name: --kernel 3")
+            main = word
+            continue
+        name, equals, text = word.removeprefix("--").replace("-", "_").partition("=")
+        text = word.partition("=")[2]
+        if name.removeprefix("no_") in flags and name not in flags:
+            name, text, equals = name.removeprefix("no_"), "false", "="
+        elif name in flags and not equals and (not rest or rest[0] not in ("true", "false")):
+            text, equals = "true", "="
+        if not equals:
+            if not rest:
+                raise UsageError(f"--{name} has no value", hint=f"write --{name} VALUE")
+            text = rest.pop(0)
+        if name in options:
+            raise UsageError(f"--{name} given twice", hint="for one value an axis write 3x5")
+        options[name] = option_of(op, name, text)
+    return (None if main is None else option_of(op, None, main)), options
