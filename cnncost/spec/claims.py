@@ -43,6 +43,7 @@ FACT = {
     "crop_size": "pixels of a crop's side",
     "training_time": "how long training took: 5 to 6 days",
     "devices": "what it ran on: 2x gtx-580",
+    "dtype": "what it was computed in, fp32 if left out",
     "epochs": "passes over the images",
     "images": "images of an epoch: 1.2M",
     "batch": "images of a step",
