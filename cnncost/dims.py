@@ -126,14 +126,14 @@ def _came(result: int, how: str, *operands: Any) -> int:
     return result
 
 
-def round_to(value: Any, divisor: int) -> Any:
+def round_to(value: Any, divisor: Any) -> Any:
     """`value` rounded to a multiple of `divisor`, never more than 10 percent down.
 
     The rule that MobileNet's authors use for channel counts (round half up, at least `divisor`,
     one step up where rounding would lose more than a tenth), for numbers and arrays.
     """
     nearest = (value + divisor / 2) // divisor * divisor
-    if is_array(value):
+    if is_array(nearest):
         import numpy as np
 
         nearest = np.maximum(nearest, divisor)

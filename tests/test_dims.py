@@ -90,6 +90,11 @@ def test_round_to_is_the_nearest_multiple_and_never_a_tenth_less() -> None:
         check_arrays_alike(lambda v, d=divisor: round_to(v, d), wide, exact=lambda v, d=divisor: nearest(v, d))
 
 
+def test_round_to_takes_an_array_of_divisors() -> None:
+    divisors = [8, 16, 24, 120]
+    assert round_to(81, np.array(divisors)).tolist() == [round_to(81, divisor) for divisor in divisors]
+
+
 def test_broadcast_is_numpys_of_tensors_with_the_same_axes() -> None:
     shapes = [s for rank in range(4) for s in product((1, 2, 3), repeat=rank)]
     for a, b in product(shapes, shapes):
