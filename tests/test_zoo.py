@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision_shim
-from zoo import Measured, built, built_by_timm, measured, priced
+from zoo import Measured, built, built_by_timm, measured, no_memory, priced
 
 import cnncost
 from cnncost.spec.files import bundled_names
@@ -121,6 +121,33 @@ def case_id(case: tuple[str, tuple[int, ...]]) -> str:
 @pytest.mark.parametrize(("model", "shape"), ELSEWHERE, ids=map(case_id, ELSEWHERE))
 def test_equals_torchvision_at_other_sizes(model: str, shape: tuple[int, ...]) -> None:
     check_same(of_size(OURS.get(model, model), shape), torchvisions(model, shape))
+
+
+# depth, w0, wa, wm, group_width: none of torchvision's own; the last has three stages
+REGNETS = [
+    (12, 32, 31.3, 2.2, 8),
+    (19, 104, 21.07, 1.7, 40),
+    (23, 24, 18.4, 2.85, 24),
+    (15, 176, 140.5, 2.41, 72),
+    (9, 64, 30.0, 2.5, 16),
+]
+
+
+@pytest.mark.parametrize("numbers", REGNETS, ids=str)
+def test_regnets_stages_follow_from_five_numbers(numbers: tuple[int, int, float, float, int]) -> None:
+    """The quantised linear rule of the paper, as torchvision computes it block by block."""
+    depth, w0, wa, wm, group_width = numbers
+    pytest.importorskip("torchvision")
+    torchvision_shim.models()
+    from torchvision.models.regnet import BlockParams, RegNet
+
+    with no_memory():
+        stages = BlockParams.from_init_params(depth=depth, w_0=w0, w_a=wa, w_m=wm, group_width=group_width)
+        module = RegNet(stages).eval()
+    graph = cnncost.load(
+        "regnet_x_400mf", set={"depth": depth, "w0": w0, "wa": wa, "wm": wm, "group_width": group_width}
+    )
+    check_same(priced(graph), measured(module, (1, 3, 224, 224)))
 
 
 @pytest.mark.parametrize("name", ["resnet50_v1", "resnet101_v1", "resnet152_v1"])
