@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cnncost.analysis.training import EvaluationCost, RunCost, TrainingCost
 from cnncost.devices import Peak
-from cnncost.output.units import duration, in_unit, percent, plural, printable, rate, span
+from cnncost.output.units import duration, percent, plural, printable, rate, span, unit_for
 
 
 class Extra(NamedTuple):
@@ -62,8 +62,8 @@ def _run_block(cost: TrainingCost, priced: RunCost) -> Block:
     ideal = [duration(2 * macs / priced.peak_rate) for macs in (priced.macs, priced.simple_macs)]
     rows: list[tuple[str, ...]] = [
         ("MACs an image", f"{cost.macs:,}", f"{cost.simple_macs:,}"),
-        ("MACs in all", in_unit(priced.macs), in_unit(priced.simple_macs)),
-        ("FLOPs in all", in_unit(2 * priced.macs), in_unit(2 * priced.simple_macs)),
+        ("MACs in all", *_in_one_unit(priced.macs, priced.simple_macs)),
+        ("FLOPs in all", *_in_one_unit(2 * priced.macs, 2 * priced.simple_macs)),
         ("time at peak", *ideal),
     ]
     if priced.utilisation and priced.simple_utilisation:
@@ -79,6 +79,11 @@ def _run_block(cost: TrainingCost, priced: RunCost) -> Block:
             _peak_note(priced.peak, priced.peak_rate if run.number > 1 else None),
         ],
     )
+
+
+def _in_one_unit(*counts: int) -> list[str]:
+    unit = unit_for(counts, False, "auto")
+    return [f"{unit.show(count)} {unit.name}".rstrip() for count in counts]
 
 
 def evaluation_block(cost: EvaluationCost) -> Block:
