@@ -19,8 +19,20 @@ if TYPE_CHECKING:
     from cnncost.analysis.compare import Comparison
     from cnncost.analysis.explain import Explanation, LayerExplanation
     from cnncost.analysis.report import LayerReport, Report
-    from cnncost.api import align, analyze, compare, explain, load, verify
+    from cnncost.analysis.training import EvaluationCost, TrainingCost
+    from cnncost.api import (
+        align,
+        analyze,
+        compare,
+        evaluation_cost,
+        explain,
+        load,
+        load_device,
+        training_cost,
+        verify,
+    )
     from cnncost.cost import Cost
+    from cnncost.devices import Device
     from cnncost.errors import CnncostError, ShapeError, SpecError, UsageError
     from cnncost.graph import Graph, Node
 
@@ -29,6 +41,8 @@ _PUBLIC = {
     "CnncostError": "cnncost.errors",
     "Comparison": "cnncost.analysis.compare",
     "Cost": "cnncost.cost",
+    "Device": "cnncost.devices",
+    "EvaluationCost": "cnncost.analysis.training",
     "Explanation": "cnncost.analysis.explain",
     "Graph": "cnncost.graph",
     "LayerExplanation": "cnncost.analysis.explain",
@@ -37,14 +51,18 @@ _PUBLIC = {
     "Report": "cnncost.analysis.report",
     "ShapeError": "cnncost.errors",
     "SpecError": "cnncost.errors",
+    "TrainingCost": "cnncost.analysis.training",
     "UsageError": "cnncost.errors",
     "align": "cnncost.api",
     "analyze": "cnncost.api",
     "compare": "cnncost.api",
+    "evaluation_cost": "cnncost.api",
     "explain": "cnncost.api",
     "Verdict": "cnncost.analysis.claims",
     "Verification": "cnncost.analysis.claims",
     "load": "cnncost.api",
+    "load_device": "cnncost.api",
+    "training_cost": "cnncost.api",
     "verify": "cnncost.api",
 }
 
@@ -53,6 +71,8 @@ __all__ = [
     "CnncostError",
     "Comparison",
     "Cost",
+    "Device",
+    "EvaluationCost",
     "Explanation",
     "Graph",
     "LayerExplanation",
@@ -61,14 +81,18 @@ __all__ = [
     "Report",
     "ShapeError",
     "SpecError",
+    "TrainingCost",
     "UsageError",
     "Verdict",
     "Verification",
     "align",
     "analyze",
     "compare",
+    "evaluation_cost",
     "explain",
     "load",
+    "load_device",
+    "training_cost",
     "verify",
 ]
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cnncost.analysis.claims import Verification
     from cnncost.analysis.compare import Comparison
     from cnncost.analysis.explain import Explanation
+    from cnncost.analysis.runs import Run
+    from cnncost.analysis.training import EvaluationCost, TrainingCost
+    from cnncost.devices import Device
 
 Spec = Union[str, PathLike[str]]
 
@@ -199,4 +202,60 @@ def verify(spec: Spec) -> Verification:
     return verify_document(document_of(spec))
 
 
-__all__ = ["align", "analyze", "compare", "explain", "load", "verify"]
+def training_cost(
+    network: Graph | Spec,
+    run: str | Run | None = None,
+    *,
+    input: Any = None,
+    set: Mapping[str, Any] | None = None,
+    dtype: str = "fp32",
+) -> TrainingCost:
+    """MACs of training on an image, and what a whole run costs: time at the devices' peak, utilisation.
+
+    run: "2x gtx-580, 90 epochs, 1.2M images, 5 to 6 days", the time where it is known; "published"
+    for those that the spec's facts tell of. dtype: of the arithmetic, where the run names none.
+    network, input, set: as in analyze(). Raises SpecError, ShapeError, UsageError.
+    """
+    from cnncost.analysis.training import training_cost as price
+
+    return price(_graph(network, input, None, set), run, dtype)
+
+
+def evaluation_cost(
+    network: Graph | Spec,
+    *,
+    crops: int = 1,
+    models: int = 1,
+    device: str | Device | None = None,
+    input: Any = None,
+    set: Mapping[str, Any] | None = None,
+    dtype: str = "fp32",
+) -> EvaluationCost:
+    """What testing one image costs: each of its crops goes through each of the models.
+
+    device: whose peak in `dtype` the ideal time is for. network, input, set: as in analyze(). Raises
+    SpecError, ShapeError, UsageError.
+    """
+    from cnncost.analysis.training import evaluation_cost as price
+
+    return price(_graph(network, input, None, set), crops, models, device, dtype)
+
+
+def load_device(name: Spec) -> Device:
+    """A device's data sheet by name ("RTX 4090"), or by the path of one's own. Raises SpecError, UsageError."""
+    from cnncost.devices import load as load_sheet
+
+    return load_sheet(name)
+
+
+__all__ = [
+    "align",
+    "analyze",
+    "compare",
+    "evaluation_cost",
+    "explain",
+    "load",
+    "load_device",
+    "training_cost",
+    "verify",
+]
