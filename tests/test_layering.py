@@ -84,7 +84,8 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["report alexnet", "report resnet152 --by block", "list", "report vgg16 --format json"]
+    "command",
+    ["report alexnet", "report resnet152 --by block", "list", "report vgg16 --format json", "explain alexnet conv2"],
 )
 def test_the_analytic_path_loads_neither_torch_nor_numpy(command: str) -> None:
     code = f"""
