@@ -41,8 +41,8 @@ def options(model: str) -> dict[str, Any]:
     return {}
 
 
-def torchvisions(model: str, shape: tuple[int, ...]) -> Measured:
-    return measured(built(model, **options(model)), shape)
+def torchvisions(model: str, **more: Any) -> torch.nn.Module:
+    return built(model, **options(model), **more)
 
 
 def check_same(got: Measured, expected: Measured) -> None:
@@ -69,7 +69,7 @@ def test_equals_torchvision(model: str) -> None:
     """Parameters, MACs and shape of every weighted layer, in order; the other layers by kind, shape and memory."""
     graph = cnncost.load(OURS.get(model, model))
     (shape,) = graph.inputs.values()
-    check_same(priced(graph), torchvisions(model, shape))
+    check_same(priced(graph), measured(torchvisions(model), shape))
 
 
 PAPERS_SIDE = {"efficientnet_b2": 260}
@@ -84,43 +84,60 @@ def test_has_the_input_of_torchvisions_weights(model: str) -> None:
     assert cnncost.load(OURS.get(model, model)).inputs == {"input": (1, 3, side, side)}
 
 
-# Odd sizes, height unlike width, several images: windows that do not fit, one network of a family.
-ELSEWHERE = [
-    ("alexnet", (2, 3, 231, 197)),
-    ("convnext_tiny", (2, 3, 225, 193)),
-    ("densenet121", (2, 3, 231, 181)),
-    ("efficientnet_v2_s", (2, 3, 225, 193)),
-    ("googlenet", (2, 3, 231, 197)),
-    ("inception_v3", (2, 3, 331, 307)),
-    ("mnasnet0_5", (2, 3, 225, 193)),
-    ("mobilenet_v2", (2, 3, 321, 255)),
-    ("mobilenet_v3_small", (2, 3, 225, 193)),
-    ("regnet_x_400mf", (2, 3, 225, 193)),
-    ("regnet_y_400mf", (2, 3, 225, 193)),
-    ("resnet18", (2, 3, 65, 97)),
-    ("resnet50", (2, 3, 225, 193)),
-    ("shufflenet_v2_x0_5", (2, 3, 225, 193)),
-    ("squeezenet1_0", (2, 3, 231, 197)),
-    ("squeezenet1_1", (2, 3, 231, 197)),
-    ("vgg11_bn", (2, 3, 225, 193)),
-    *((f"efficientnet_b{n}", (1, 3, 224, 224)) for n in range(1, 8)),
-    ("efficientnet_b2", (1, 3, 288, 288)),
-    ("inception_v3", (1, 3, 299, 299)),
+ONE_OF_EACH = {
+    "alexnet": (231, 197),
+    "convnext_tiny": (225, 193),
+    "densenet121": (231, 181),
+    "efficientnet_b0": (225, 193),
+    "efficientnet_v2_s": (225, 193),
+    "googlenet": (231, 197),
+    "inception_v3": (331, 307),
+    "mnasnet0_5": (225, 193),
+    "mobilenet_v2": (321, 255),
+    "mobilenet_v3_small": (225, 193),
+    "regnet_x_400mf": (225, 193),
+    "regnet_y_400mf": (225, 193),
+    "resnet18": (65, 97),
+    "resnet50": (225, 193),
+    "shufflenet_v2_x0_5": (225, 193),
+    "squeezenet1_0": (231, 197),
+    "squeezenet1_1": (231, 197),
+    "vgg11_bn": (225, 193),
+}
+"""A network of each family, and an image on which its windows do not fit."""
+
+
+def check_at(name: str, module: torch.nn.Module, shape: tuple[int, ...]) -> None:
+    batch, *image = shape
+    check_same(priced(cnncost.load(name, input=image, batch=batch)), measured(module, shape))
+
+
+@pytest.mark.parametrize("model", ONE_OF_EACH)
+def test_equals_torchvision_at_odd_sizes_and_in_batches(model: str) -> None:
+    check_at(OURS.get(model, model), torchvisions(model), (2, 3, *ONE_OF_EACH[model]))
+
+
+@pytest.mark.parametrize("model", [f"efficientnet_b{n}" for n in range(1, 8)])
+def test_efficientnets_at_the_size_of_b0(model: str) -> None:
+    check_at(model, built(model), (1, 3, 224, 224))
+
+
+# (network, parameters, torchvision's options of the same meaning)
+PARAMETERS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("mobilenet_v2", {"width": 0.35}, {"width_mult": 0.35}),
+    ("mobilenet_v2", {"width": 1.4}, {"width_mult": 1.4}),
+    ("mobilenet_v3_large", {"width": 0.75}, {"width_mult": 0.75}),
+    ("mobilenet_v3_small", {"width": 1.3}, {"width_mult": 1.3}),
+    ("resnet50", {"groups": 16, "width_per_group": 8}, {"groups": 16, "width_per_group": 8}),
+    *((model, {"classes": 10}, {"num_classes": 10}) for model in ONE_OF_EACH),
 ]
 
 
-def of_size(name: str, shape: tuple[int, ...]) -> Measured:
-    batch, *image = shape
-    return priced(cnncost.load(name, input=image, batch=batch))
-
-
-def case_id(case: tuple[str, tuple[int, ...]]) -> str:
-    return f"{case[0]}-{'x'.join(map(str, case[1]))}"
-
-
-@pytest.mark.parametrize(("model", "shape"), ELSEWHERE, ids=map(case_id, ELSEWHERE))
-def test_equals_torchvision_at_other_sizes(model: str, shape: tuple[int, ...]) -> None:
-    check_same(of_size(OURS.get(model, model), shape), torchvisions(model, shape))
+@pytest.mark.parametrize(("model", "ours", "theirs"), PARAMETERS, ids=[f"{row[0]}-{row[1]}" for row in PARAMETERS])
+def test_parameters_are_torchvisions(model: str, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    graph = cnncost.load(OURS.get(model, model), set=ours)
+    (shape,) = graph.inputs.values()
+    check_same(priced(graph), measured(torchvisions(model, **theirs), shape))
 
 
 # depth, w0, wa, wm, group_width: none of torchvision's own; the last has three stages
@@ -158,8 +175,8 @@ def test_resnets_as_published_stride_in_the_first_convolution(name: str) -> None
     for bottleneck in strided:
         bottleneck.conv1.stride, bottleneck.conv2.stride = (2, 2), (1, 1)
     assert len(strided) == 3
-    for shape in ((1, 3, 224, 224), (2, 3, 225, 193)):
-        check_same(of_size(name, shape), measured(module, shape))
+    check_at(name, module, (1, 3, 224, 224))
+    check_at(name, module, (2, 3, 225, 193))
 
 
 @pytest.mark.parametrize(
@@ -178,7 +195,7 @@ def test_auxiliary_classifiers(model: str, heads: list[str]) -> None:
 
 
 def test_inception_v3_bears_torchvisions_names() -> None:
-    module = built("inception_v3", **options("inception_v3"))
+    module = torchvisions("inception_v3")
     theirs = [name for name, layer in module.named_modules() if isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear))]
     report = cnncost.analyze("inception_v3")
     assert [layer.name for layer in report.layers if layer.op in ("conv", "linear")] == theirs
