@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cnncost.devices import Device, all_devices, folder, load, names
 from cnncost.devices.quantities import EXAMPLES, UNITS, quantity
 from cnncost.devices.schema import schema
-from cnncost.devices.sheet import FIGURES
+from cnncost.devices.sheet import FIGURES, PEAK, SOURCE, TOP
 from cnncost.errors import CnncostError, SpecError, UsageError
 
 DEVICES = {device.key: device for device in all_devices()}
@@ -127,6 +127,19 @@ def test_forms_of_a_device_differ_in_what_they_say() -> None:
 def test_sheets_follow_the_schema(name: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema())
     jsonschema.validate(yaml.safe_load(Path(folder(), f"{name}.yaml").read_text(encoding="utf-8")), schema())
+
+
+def test_the_page_on_sheets_has_every_key_and_its_example_is_a_sheet(tmp_path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "devices.md").read_text(encoding="utf-8")
+    for key in (*TOP, *PEAK, *SOURCE):
+        assert f"`{key}`" in page, key
+    (tmp_path / "rtx.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, flags=re.S)[0], encoding="utf-8")
+    shown, ours = load(tmp_path / "rtx.yaml"), load("rtx-4090")
+    for name in ("name", "units", "boost_clock", "l2", "memory", "bandwidth", "tdp"):
+        assert getattr(shown, name) == getattr(ours, name)
+    assert {(p.dtype, p.accumulate, p.rate) for p in shown.peaks} <= {
+        (p.dtype, p.accumulate, p.rate) for p in ours.peaks
+    }
 
 
 # ---- names -------------------------------------------------------------------------------------
