@@ -52,7 +52,7 @@ def _graph(network: Graph | Spec, input: Any, batch: Any, set: Mapping[str, Any]
 
 
 def compare(
-    networks: Spec | Iterable[Graph | Spec],
+    networks: Graph | Spec | Iterable[Graph | Spec],
     *,
     relative_to: Graph | Spec | None = None,
     input: Any = None,
@@ -71,7 +71,7 @@ def compare(
     """
     from cnncost.analysis.compare import comparison, network_row
 
-    chosen = _listed([networks] if isinstance(networks, (str, PathLike)) else networks)
+    chosen = _listed([networks] if isinstance(networks, (str, PathLike, Graph)) else networks)
     base = None
     if relative_to is not None:
         _one(relative_to, "ratios are to one network")
@@ -104,9 +104,14 @@ def _listed(networks: Iterable[Graph | Spec]) -> dict[Any, Graph | str]:
     for network in networks:
         if isinstance(network, Graph):
             listed.setdefault(id(network), network)
-        else:
-            for place, spec in matching([fsdecode(network)]).items():
-                listed.setdefault(place, spec)
+            continue
+        try:
+            pattern = fsdecode(network)
+        except TypeError:
+            hint = "give paths, names of bundled architectures, or graphs"
+            raise UsageError(f"a network is a file or a graph, got {network!r}", hint=hint) from None
+        for place, spec in matching([pattern]).items():
+            listed.setdefault(place, spec)
     return listed
 
 
@@ -173,7 +178,7 @@ def explain(
     UsageError.
     """
     from cnncost.analysis.explain import explain as explain_layers
-    from cnncost.analysis.explain import select
+    from cnncost.analysis.select import select
     from cnncost.spec.single import is_op, several, single
 
     if not isinstance(network, Graph) and is_op(network):

@@ -17,7 +17,7 @@ VALIDATION = "ILSVRC-2012 validation"
 """Errors are on these images unless the comparison says otherwise."""
 
 
-class Tested(NamedTuple):
+class ErrorRate(NamedTuple):
     """A published error rate, in percent, and how it was measured.
 
     top1, top5: None where it was not printed; where classes are few, top1 is the error.
@@ -41,7 +41,7 @@ class Tested(NamedTuple):
         return (self.dataset or "not said on what") + (f", {models}{crops}" if self.models * self.crops > 1 else "")
 
 
-def tested(facts: Iterable[Mapping[str, Any]]) -> Tested | None:
+def error_rate(facts: Iterable[Mapping[str, Any]]) -> ErrorRate | None:
     """The error that a comparison shows: on the ILSVRC-2012 validation images if there is one, of one model rather
     than several, with the fewest crops; the first of equals.
     """
@@ -53,7 +53,7 @@ def tested(facts: Iterable[Mapping[str, Any]]) -> Tested | None:
         return fact.get("dataset") != VALIDATION, fact.get("models", 1), fact.get("crops", 1)
 
     fact = min(rates, key=order)
-    return Tested(
+    return ErrorRate(
         fact.get("top1_error", fact.get("error")),
         fact.get("top5_error"),
         fact.get("dataset"),
@@ -89,8 +89,8 @@ class NetworkRow(NamedTuple):
         return {**figures(self.cost, self.element_bytes), "layers": self.layers}
 
     @property
-    def tested(self) -> Tested | None:
-        return tested(self.facts)
+    def error_rate(self) -> ErrorRate | None:
+        return error_rate(self.facts)
 
     @property
     def moved_bytes(self) -> Any:
@@ -134,8 +134,8 @@ def _about(key: str) -> Callable[[NetworkRow], Any]:
     return lambda row: row.about.get(key)
 
 
-def _tested(field: str) -> Callable[[NetworkRow], Any]:
-    return lambda row: getattr(row.tested, field, None)
+def _error(field: str) -> Callable[[NetworkRow], Any]:
+    return lambda row: getattr(row.error_rate, field, None)
 
 
 def _first_input(row: NetworkRow) -> Shape:
@@ -167,9 +167,9 @@ NETWORK_COLUMNS = {
                lambda r: r.cost.params * r.element_bytes),
         Column("moved_bytes", "moved", "bytes", "elements read and written, layer by layer", lambda r: r.moved_bytes),
         Column("intensity", "FLOPs/B", "number", "FLOPs per byte moved", lambda r: r.intensity),
-        Column("top1_error", "top-1", "percent", "published top-1 error", _tested("top1")),
-        Column("top5_error", "top-5", "percent", "published top-5 error", _tested("top5")),
-        Column("tested", "tested", "text", "crops, models and images of these errors", _tested("how")),
+        Column("top1_error", "top-1", "percent", "published top-1 error", _error("top1")),
+        Column("top5_error", "top-5", "percent", "published top-5 error", _error("top5")),
+        Column("tested", "tested", "text", "crops, models and images of these errors", _error("how")),
         Column("source", "file", "text", "where the network is written", lambda r: r.source),
     )
 }  # fmt: skip

@@ -220,7 +220,8 @@ def to_markdown(alignment: Alignment, everything: bool = False, units: str = "ex
     """What differs as a table for documents."""
     from cnncost.output.records import pipe_table
 
-    title = [f"{line}  " for line in map(str, heading(alignment))]
+    *networks, sizes = map(str, heading(alignment))
+    title = [*(f"`{line[0]}`{line[1:]}  " for line in networks), sizes]
     notes = [*filter(None, _legend(alignment)), *CONVENTIONS]
     table = pipe_table(draw(alignment, everything, units))
     return "\n".join([*title, "", *table, "", *(f"- {line}" for line in notes), ""])

@@ -18,9 +18,11 @@ from cnncost.output.units import plural, printable, shape, unit_for
 
 SCHEMA_VERSION = 1
 """Grows when a key changes its meaning or goes; new keys do not change it."""
+ERRORS = ("top5_error", "top1_error")
 NEEDED = ("name", "params", "macs")
-WANTED = ("tested", "top5_error", "layers", "top1_error", "year", "activation_bytes", "input", "flops", "weight_bytes")
-"""What a narrow terminal shows: the columns that are needed, then these in order as long as they fit, then the rest."""
+WANTED = ("layers", "top1_error", "year", "activation_bytes", "input", "flops", "weight_bytes")
+"""What a narrow terminal shows: the columns that are needed; an error and how it was measured; these in order, and the
+rest, as long as they fit."""
 UNITS = "auto"
 
 
@@ -101,27 +103,33 @@ def _percents(column: Column, lines: list[str]) -> Drawn:
 
 
 def times(ratio: float | None) -> str:
-    """A ratio: x0.42; a dash where there is none."""
+    """A ratio: x0.42, x5.64, x1,235; a dash where there is none."""
     if ratio is None:
         return "-"
-    return "<x0.01" if 0 < ratio < 0.005 else f"x{ratio:,.2f}"
+    if 0 < ratio < 0.005:
+        return "<x0.01"
+    return f"x{ratio:,.0f}" if ratio >= 100 else f"x{ratio:,.2f}"
 
 
 def _fitting(drawn: list[Drawn], paper: Paper) -> list[Drawn]:
     """The columns that fit the width, the most wanted ones first, in their order."""
-    order = {name: i for i, name in enumerate((*NEEDED, *WANTED))}
-    kept: list[Drawn] = []
-    for column in sorted(drawn, key=lambda c: order.get(c.about.name, len(order))):
-        if column.about.name in NEEDED or room_beside([*kept, column], paper) >= 0:
-            kept.append(column)
-    return [column for column in drawn if column in kept]
+    columns = {column.about.name: column for column in drawn}
+    kept = {name: columns[name] for name in NEEDED if name in columns}
+    error = next((name for name in ERRORS if name in columns), "tested")
+    for names in ((error, "tested"), *((name,) for name in (*WANTED, *columns) if name != "tested")):
+        if names[-1] in ERRORS and "tested" not in kept:
+            continue  # an error alone would be taken for what it may not be
+        more = {name: columns[name] for name in names if name in columns and name not in kept}
+        if room_beside([*kept.values(), *more.values()], paper) >= 0:
+            kept |= more
+    return [column for column in drawn if column.about.name in kept]
 
 
 def _notes(comparison: Comparison, drawn: list[Drawn], kept: list[Drawn], paper: Paper) -> list[str]:
     """What a reader should know about these columns."""
     names = {column.about.name for column in kept}
     lines = []
-    if names & {"top1_error", "top5_error"}:
+    if names & set(ERRORS):
         lines.append(f"top-1, top-5: published errors on {VALIDATION}, unless `tested` names other images.")
     if comparison.base is not None:
         lines.append(f"x: times the figure of {printable(comparison.base.name)}.")
@@ -136,7 +144,7 @@ def _notes(comparison: Comparison, drawn: list[Drawn], kept: list[Drawn], paper:
 
 def network_record(comparison: Comparison, row: NetworkRow) -> dict[str, Any]:
     """One network of the JSON comparison."""
-    tested = row.tested
+    error = row.error_rate
     ratios = {c.name: comparison.ratio(row, c) for c in NETWORK_COLUMNS.values() if c.adds_up}
     return {
         "name": row.name,
@@ -147,7 +155,7 @@ def network_record(comparison: Comparison, row: NetworkRow) -> dict[str, Any]:
         "inputs": {name: list(sizes) for name, sizes in row.inputs.items()},
         "nodes": row.nodes,
         "totals": row.totals,
-        "tested": tested._asdict() if tested else None,
+        "error": error._asdict() if error else None,
         "facts": list(row.facts),
         "ratios": ratios if comparison.base is not None else None,
     }
@@ -221,7 +229,7 @@ def compare_schema() -> dict[str, Any]:
     parts = report_parts()
     number = {"type": ["number", "null"]}
     text = {"type": ["string", "null"]}
-    tested = {
+    error = {
         "top1": {**number, "description": "top-1 error in percent; where classes are few, the error"},
         "top5": {**number, "description": "top-5 error in percent"},
         "dataset": {**text, "description": "what it was tested on"},
@@ -240,7 +248,7 @@ def compare_schema() -> dict[str, Any]:
         "inputs": {"type": "object", "additionalProperties": SHAPE},
         "nodes": {"type": "integer", "minimum": 1, "description": "layers of any kind"},
         "totals": parts["totals"],
-        "tested": {"anyOf": [object_(tested), {"type": "null"}], "description": "the published error that is shown"},
+        "error": {"anyOf": [object_(error), {"type": "null"}], "description": "the published error that is shown"},
         "facts": {"type": "array", "items": {"type": "object"}, "description": "all measured facts of the spec"},
         "ratios": {"anyOf": [object_(ratios), {"type": "null"}], "description": "figures over those of relative_to"},
     }

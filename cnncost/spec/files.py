@@ -101,7 +101,8 @@ def _found(spec: str, beside: str | None) -> Place | None:
     candidates = [path, f"{path}.yaml"] if beside is not None and spec else [path]
     for path in candidates:
         if os.path.isfile(path) or (_OPEN.fullmatch(path) and _is_pipe(path)):
-            return Place(path, printable(path), False)
+            bundled_too = beside is not None and beside == bundled_folder()
+            return Place(path, os.path.basename(path) if bundled_too else printable(path), bundled_too)
     bundled = _bundled(spec)
     return Place(bundled, os.path.basename(bundled), True) if bundled else None
 
