@@ -20,8 +20,9 @@ import pytest
 from cases import CASES, Case
 
 import cnncost
-from cnncost.analysis.explain import Equation, LayerExplanation, explain, select
+from cnncost.analysis.explain import Equation, LayerExplanation, explain
 from cnncost.analysis.report import analyze
+from cnncost.analysis.select import select
 from cnncost.analysis.trace import Traced, named, text, told
 from cnncost.cli import cli
 from cnncost.graph import Graph, GraphBuilder
@@ -267,6 +268,14 @@ def test_what_says_nothing_is_left_out() -> None:
     assert shown(0 * n) == ("0", "0")
 
 
+def test_inputs_of_other_batches_are_told_apart() -> None:
+    explained = cnncost.explain("add", input=["2x3x3", "2x1x3"], batch=4)["add"]
+    assert "batch" in explained.names
+    outer = one(next(c for c in CASES if c.key == "matmul" and c.shapes[0][0] != c.shapes[1][0]))
+    assert outer.names["batch"] != 1
+    assert value_of(lines_of(outer)["MACs"].symbols, outer.names) == outer.layer.macs
+
+
 def test_terms_are_counted_and_signs_kept() -> None:
     n, p, k, less = named("n", 7), named("p", 2), named("k", 3), named("m", -4)
     assert shown(n + p + p - k) == ("n + 2 x p - k", "7 + 2x2 - 3")
@@ -303,6 +312,7 @@ def test_a_double_that_is_not_its_decimal_is_not_told() -> None:
 
     n = named("n", 100)
     assert shown(scaled(n, 1.5)) == ("floor(n x 1.5)", "floor(100 x 1.5)")
+    assert shown(scaled(n, 0.123456789)) == ("floor(n x 0.123456789)", "floor(100 x 0.123456789)")
     assert 0.29 * 100 < 29
     assert shown(scaled(n, 0.29)) == ("28", "28")
 
@@ -417,6 +427,7 @@ def test_json_follows_its_schema_and_holds_the_report(run) -> None:
 def test_an_explanation_shows_itself() -> None:
     explanation = cnncost.explain(cnncost.load("alexnet"), "conv2", dtype="fp16")
     assert repr(explanation) == "<Explanation of conv2 of AlexNet>"
+    assert "MACs = 307,200 x 27 x 27 = 223,948,800;" in repr(explanation["conv2"])
     assert "307,200 x 27 x 27 = 223,948,800" in str(explanation)
     assert "(27 + 2x2 - 5)/1 + 1 = 27" in explanation._repr_html_()
     assert "<pre>" in explanation._repr_html_()

@@ -10,17 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from cnncost.analysis.quantities import chosen_layers, covers
 from cnncost.analysis.receptive import ReceptiveField
 from cnncost.analysis.report import LayerReport, Report, figures
 from cnncost.analysis.trace import Expr, Name, Number, Traced, exactly, flat, named, names_in, text, told, using
 from cnncost.analysis.traced_op import TracedOp, trace
 from cnncost.cost import Cost, Operations
 from cnncost.dims import AXES, LARGEST, Shape, numel
-from cnncost.errors import UsageError, counted, did_you_mean
+from cnncost.errors import UsageError, counted
 from cnncost.graph import Graph, Node
 from cnncost.ops import find
-from cnncost.options import spelled
 
 OPERATIONS = Operations._fields
 COUNTED = {
@@ -29,7 +27,6 @@ COUNTED = {
 }
 """Counts of a cost that have a formula of the op's own, and what they are called here."""
 BORDER = {1: ("elements",), 2: ("rows", "columns"), 3: ("slices", "rows", "columns")}
-LISTED_AT_MOST = 60
 SUMMANDS_AT_MOST = 6
 PLAIN_SUMS = "plain sums"
 """What a sum of k products takes if it starts with the first: k multiplications, k - 1 additions."""
@@ -59,7 +56,7 @@ class Beside(NamedTuple):
     macs: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LayerExplanation:
     """One layer: its figures, its formulas, what it is beside others, and what to note.
 
@@ -74,6 +71,10 @@ class LayerExplanation:
     equations: tuple[Equation, ...]
     beside: tuple[Beside, ...]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        formulas = "; ".join(f"{e.quantity} = {e.numbers} = {e.value:,}" for e in self.equations)
+        return f"<LayerExplanation of {self.layer.name}: {formulas}>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,42 +140,6 @@ def explain(graph: Graph, report: Report, layers: Sequence[LayerReport]) -> Expl
     fields.update((layer.name, layer.receptive_field) for layer in report.layers)
     explained = tuple(_explained(nodes[layer.name], layer, shapes, fields) for layer in layers)
     return Explanation(report, explained)
-
-
-def select(report: Report, wanted: str | None) -> list[LayerReport]:
-    """Layers by a path, a block, a glob, or the end of a path that only one layer or block has. Raises UsageError."""
-    names = [layer.name for layer in report.layers]
-    if wanted is None:
-        raise UsageError(f"which layer of {report.name}?", hint=_listed(names))
-    if any(covers(wanted, name) for name in names):
-        return list(chosen_layers(report, [wanted]))
-    ends = {path for name in names for path in _paths(name) if path.endswith(f".{wanted}")}
-    if len(ends) == 1:
-        return list(chosen_layers(report, list(ends)))
-    if ends:
-        every = sorted(ends, key=lambda end: next(i for i, name in enumerate(names) if covers(end, name)))
-        raise UsageError(f"{counted(len(ends), 'layer')} end in .{spelled(wanted)}", hint=f"choose one: {_some(every)}")
-    known = dict.fromkeys(path for name in names for path in (*_paths(name), name.rsplit(".", 1)[-1]))
-    near = did_you_mean(wanted, known)
-    raise UsageError(f"no layer {spelled(wanted)} in {report.name}", hint=near if near[:3] == "did" else _listed(names))
-
-
-def _paths(name: str) -> list[str]:
-    """A layer's path and those of the blocks that it is in."""
-    parts = name.split(".")
-    return [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
-
-
-def _listed(names: Sequence[str]) -> str:
-    """All layers where they are few, else the blocks."""
-    if len(names) > LISTED_AT_MOST:
-        names = list(dict.fromkeys(name.split(".")[0] for name in names))
-    return f"layers: {_some(names)}" if names else "there are none"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - LISTED_AT_MOST
-    return ", ".join(names[:LISTED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def _of_input(shape: Shape) -> ReceptiveField | None:

@@ -314,7 +314,7 @@ def text(expr: Expr, numbers: bool, rounding: bool = True) -> str:
     if isinstance(expr, Name):
         return f"{expr.value:,}" if numbers else expr.text
     if isinstance(expr, Call):
-        operands = [text(o, numbers) if not isinstance(o, float) else f"{o:g}" for o in expr.operands]
+        operands = [str(o) if isinstance(o, float) else text(o, numbers) for o in expr.operands]
         return f"{expr.how}({' x '.join(operands) if expr.how == 'floor' else ', '.join(operands)})"
     if isinstance(expr, Quotient):
         a = text(expr.over, numbers, rounding)

@@ -42,7 +42,9 @@ class TracedOp:
 
 def trace(op: Op, x: tuple[Shape, ...]) -> TracedOp:
     """Run the op's methods on names for its options and for the sizes of its inputs."""
-    inputs = tuple(_input(op, shape, f"_{i}" if len(x) > 1 else "") for i, shape in enumerate(x, 1))
+    inputs = tuple(
+        _input(op, shape, f"_{i}" if len(x) > 1 else "", shape[0] == x[0][0]) for i, shape in enumerate(x, 1)
+    )
     taken = {name for shape in inputs for size in shape for name in _text(told(size))}
     copy = _copy(op, taken)
     padding: dict[str, Size] = {}
@@ -75,11 +77,11 @@ def _axes(op: Op, rank: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _input(op: Op, shape: Shape, suffix: str) -> Shape:
-    """An input's shape in names."""
+def _input(op: Op, shape: Shape, suffix: str, same_batch: Any) -> Shape:
+    """An input's shape in names; all of one batch but where they are joined to one of a single image."""
     batch, *sizes = zip(_axes(op, len(shape)), shape)
     return (
-        named("batch", batch[1], quiet=True),
+        named("batch" if same_batch else f"batch{suffix}", batch[1], quiet=True),
         *(named(name + suffix, n) for name, n in sizes),
     )
 
