@@ -356,6 +356,11 @@ def test_quantities_are_read_exactly(dimension: str) -> None:
 # ---- the command -------------------------------------------------------------------------------
 
 
+def test_the_help(run, golden, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    golden("help-devices.txt", run("devices", "--help").out)
+
+
 def test_the_list(run, golden) -> None:
     result = run("devices")
     assert (result.code, result.err) == (0, "")

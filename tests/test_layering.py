@@ -85,7 +85,15 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["report alexnet", "report resnet152 --by block", "list", "report vgg16 --format json", "explain alexnet conv2"],
+    [
+        "report alexnet",
+        "report resnet152 --by block",
+        "list",
+        "report vgg16 --format json",
+        "explain alexnet conv2",
+        "devices rtx-4090",
+        "report alexnet --train-run published --crops 10 --device v100",
+    ],
 )
 def test_the_analytic_path_loads_neither_torch_nor_numpy(command: str) -> None:
     code = f"""

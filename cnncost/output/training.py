@@ -75,7 +75,7 @@ def _run_block(cost: TrainingCost, priced: RunCost) -> Block:
         rows,
         [
             f"exact: forward {cost.forward:,} + weight gradients {cost.weight_gradients:,} + data gradients "
-            f"{cost.data_gradients:,}; layers that take only the network's input need none of the last.",
+            f"{cost.data_gradients:,}; layers that take only the network's input need no data gradient.",
             _peak_note(priced.peak, priced.peak_rate if run.number > 1 else None),
         ],
     )
