@@ -344,17 +344,18 @@ def _notes(traced: TracedOp, node: Node, layer: LayerReport, x: tuple[Shape, ...
 
 
 def _uneven(traced: TracedOp, layer: LayerReport) -> Iterable[str]:
-    """Where a window does not fit evenly: the division that is rounded, and what goes unseen."""
+    """Where a window does not fit evenly: the division that is rounded, and what becomes of the rest."""
     axes, nouns = AXES.get(len(traced.windows), ()), BORDER.get(len(traced.windows), ())
-    found: dict[str, tuple[list[str], list[str]]] = {}
-    for axis, noun, window, lost in zip(axes, nouns, traced.windows, layer.dropped):
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for axis, noun, window, lost, m in zip(axes, nouns, traced.windows, layer.dropped, layer.output_shape[2:]):
         if axis in layer.uneven:
             places: Any = window.room // window.stride + 1
-            value = exactly(told(places))
-            formula = text(told(places), numbers=True, rounding=False)
-            along, unseen = found.setdefault(f"{formula} = {value}, about {float(value):.2f}, is not whole", ([], []))
-            along.append(axis)
-            unseen += [counted(int(lost), noun[:-1])] if lost else []
-    for words, (along, unseen) in found.items():
-        rest = f"{' and '.join(unseen)} at the far border unseen" if unseen else "only padding left over"
-        yield f"{words}: along {' and '.join(along)} the window does not fit evenly, with {rest}."
+            value, formula = exactly(told(places)), text(told(places), numbers=True, rounding=False)
+            unseen = counted(int(lost), noun[:-1]) if lost else ""
+            other = "" if lost else "the last window reaching over the end" if m > places else "only padding left over"
+            words = f"{formula} = {value}, about {float(value):.2f}, is not whole"
+            found.setdefault(words, []).append((axis, unseen, other))
+    for words, group in found.items():
+        along, lost_, others = ([*dict.fromkeys(filter(None, column))] for column in zip(*group))
+        rest = [f"{' and '.join(lost_)} at the far border unseen"] * bool(lost_) + others
+        yield f"{words}: along {' and '.join(along)} the window does not fit evenly, with {' and '.join(rest)}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from cnncost.analysis.trace import Expr, Name, Number, Traced, named, text, told
+from cnncost.analysis.trace import Name, Number, Traced, named, names_in, text, told
 from cnncost.cost import Cost
 from cnncost.dims import AXES, Shape, Size, Window
 from cnncost.ops import Op
@@ -45,7 +45,7 @@ def trace(op: Op, x: tuple[Shape, ...]) -> TracedOp:
     inputs = tuple(
         _input(op, shape, f"_{i}" if len(x) > 1 else "", shape[0] == x[0][0]) for i, shape in enumerate(x, 1)
     )
-    taken = {name for shape in inputs for size in shape for name in _text(told(size))}
+    taken = {name for shape in inputs for size in shape for name in names_in(told(size))}
     copy = _copy(op, taken)
     padding: dict[str, Size] = {}
     if op.windows(*x):
@@ -59,10 +59,6 @@ def trace(op: Op, x: tuple[Shape, ...]) -> TracedOp:
     shape = tuple(named(name, size) if name in sizes else size for name, size in zip(primed, computed))
     windows = copy.windows(*inputs)
     return TracedOp(op, inputs, shape, sizes, padding, windows, copy.cost(shape, *inputs), copy.sight(shape, *inputs))
-
-
-def _text(expr: Expr) -> list[str]:
-    return [expr.text] if isinstance(expr, Name) else []
 
 
 def _axes(op: Op, rank: int) -> tuple[str, ...]:
