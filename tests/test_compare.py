@@ -1,4 +1,7 @@
-"""Networks side by side: which are compared, what is shown of them, and in which form."""
+"""Networks side by side: which are compared, what is shown of them, and in which form.
+
+`python tests/test_compare.py` writes the outputs in docs/compare.md anew.
+"""
 
 from __future__ import annotations
 
@@ -568,3 +571,43 @@ def test_list_fits_the_terminal(width) -> None:
     assert width is None or max(map(len, text.splitlines())) <= width
     for name in bundled_names():
         assert re.search(rf"^  {name} ", text, re.M)
+
+
+# ---- docs --------------------------------------------------------------------------------------
+
+
+DOCS = ROOT / "docs" / "compare.md"
+
+
+def examples() -> list[tuple[str, str]]:
+    """(command, output as shown) of every console block of docs/compare.md."""
+    return re.findall(r"^```console\n\$ (.*?)\n(.*?)^```", DOCS.read_text(), flags=re.S | re.M)
+
+
+@pytest.mark.parametrize(("command", "shown"), examples(), ids=[command for command, _ in examples()])
+def test_docs_show_what_happens(folder, run, command, shown) -> None:
+    result = run(*command.split()[1:])
+    assert result.out + result.err == shown
+
+
+def test_the_python_of_the_docs_runs(capsys) -> None:
+    values: dict[str, object] = {}
+    exec(re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), flags=re.S | re.M)[0], values)
+    assert len(values["rows"]) == len(values["table"]) > 2  # type: ignore[arg-type]
+    difference = cnncost.analyze("resnet50_v1").total.macs - cnncost.analyze("resnet50").total.macs
+    assert capsys.readouterr().out == f"{difference}\n"
+
+
+def with_outputs(document: str) -> str:
+    """The document with what its commands print."""
+
+    def shown(match: re.Match[str]) -> str:
+        command = [sys.executable, "-m", *match[1].split()]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return f"```console\n$ {match[1]}\n{output}```"
+
+    return re.sub(r"```console\n\$ (.*?)\n.*?```", shown, document, flags=re.S)
+
+
+if __name__ == "__main__":
+    DOCS.write_text(with_outputs(DOCS.read_text()))
