@@ -9,7 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cnncost.devices import Device, all_devices, folder, load, names
@@ -333,6 +333,38 @@ def test_a_slip_is_one_message_at_its_place(folder: Path, part: str, wrong: str 
     with pytest.raises(CnncostError) as e:
         own(folder, part if wrong is None else SHEET.replace(part, wrong, 1))
     assert str(e.value) == message
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_garbled_sheet_is_a_device_or_one_message(folder: Path, data: st.DataObject) -> None:
+    text = SHEET
+    for _ in range(data.draw(st.integers(1, 3))):
+        at, end = sorted(data.draw(st.tuples(*[st.integers(0, len(text))] * 2)))
+        words = [
+            "",
+            "0",
+            "-1",
+            "{",
+            "[",
+            "]",
+            ": ",
+            "\n",
+            "null",
+            "true",
+            "1e9",
+            "é",
+            "is",
+            "&a",
+            "*a",
+            "GHz",
+            "9" * 50,
+        ]
+        text = text[:at] + data.draw(st.sampled_from(words)) + text[at if data.draw(st.booleans()) else end :]
+    try:
+        assert own(folder, text).peaks is not None
+    except CnncostError as e:
+        assert e.message and "\n" not in e.message
 
 
 def test_files_that_are_no_sheets(folder: Path) -> None:

@@ -160,6 +160,15 @@ def test_the_runs_that_facts_tell_of() -> None:
     assert [(run.number, run.device.key, run.time) for run in fp16] == [(2176, "v100", "224 seconds")]
 
 
+@pytest.mark.parametrize("name", bundled_names())
+def test_told_devices_and_times_are_understood(name: str) -> None:
+    for fact in cnncost.load(name).facts:
+        if "devices" in fact:
+            assert parse_run(f"{fact['devices']}, 1 epoch, 1 image").number >= 1
+        if "training_time" in fact:
+            assert parse_run(f"v100, 1 epoch, 1 image, {fact['training_time']}").seconds
+
+
 TOLD = [name for name in bundled_names() if any("devices" in fact for fact in cnncost.load(name).facts)]
 
 
