@@ -133,6 +133,7 @@ def check_counts(case: Case, expected: Expected) -> None:
     )
     assert all(type(n) is int for n in cost)
     assert op.arity == ARITY.get(case.key, (1, 1))
+    assert op.gates == (case.key == "multiply"), "only a factor of a product can be a gate"
     check_windows(case, y)
     assert cost.params == facts.weights + facts.biases + facts.other_params
     assert cost.flops == 2 * facts.macs + sum(expected.operations.values())
