@@ -287,9 +287,33 @@ def test_usual_columns_without_any_value_are_left_out(nets, run) -> None:
     assert re.split(r"  +", header) == ["name", "input", "layers", "params", "MACs (K)", "FLOPs (K)", *BYTES]
 
 
+def test_long_tables_have_their_headers_below_too(nets, run) -> None:
+    lines = run("compare", "all", "--columns", "name,macs,top1_error").out.splitlines()
+    header = lines[3]
+    assert header.split()[0] == "name"
+    assert lines[3 + 1 + len(bundled_names())] == header
+    assert lines.count(header) == 2
+    assert run("compare", "narrow.yaml").out.count("MACs (K)") == 1
+
+
 def test_points_of_errors_are_below_each_other(nets, run) -> None:
     lines = run("compare", "narrow.yaml", "wide.yaml", "--columns", "name,top1_error").out.splitlines()[3:6]
     assert lines == ["name    top-1 (%)", "narrow      33", "wide         7.25"]
+
+
+def test_errors_are_never_shown_without_a_word_on_how_they_were_measured(nets, run) -> None:
+    columns = "name,top1_error"
+    assert "unless `tested` names other images." in run("compare", "narrow.yaml", "--columns", f"{columns},tested").out
+    assert "the column `tested` tells them apart." in run("compare", "narrow.yaml", "--columns", columns).out
+    assert "published errors" not in run("compare", "fixed.yaml").out
+
+
+def test_a_giant_leaves_the_others_readable(nets, run) -> None:
+    arguments = ["narrow.yaml", "fixed.yaml", "vgg16", "--columns", "name,macs"]
+    values = [3 * 9 * 5 * 5 * 7 + 5 * 2, 4 * 25 * 24 * 24, cnncost.analyze("vgg16").total.macs]
+    lines = run("compare", *arguments).out.splitlines()[3:7]
+    assert lines[0].split() == ["name", "MACs", "(K)"]
+    assert [line.split()[-1] for line in lines[1:]] == [f"{value / 1000:,.3f}" for value in values]
 
 
 def test_long_names_are_cut_before_figures(folder) -> None:

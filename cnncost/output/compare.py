@@ -24,6 +24,8 @@ WANTED = ("layers", "top1_error", "year", "activation_bytes", "input", "flops", 
 """What a narrow terminal shows: the columns that are needed; an error and how it was measured; these in order, and the
 rest, as long as they fit."""
 UNITS = "auto"
+LONG = 30
+"""Rows above which the headers stand below the table too."""
 
 
 def comparison_table(
@@ -46,6 +48,9 @@ def comparison_table(
     if room < 0 and paper.cut and names.about.name == "name":
         width = max(NAME_AT_LEAST, names.width + room)
         names.lines = [shortened(line, width, paper.unicode) for line in names.lines]
+    if len(rows) > LONG:
+        for column in kept:
+            column.foot = column.header
     tables = [part for group in fitting_groups(kept, paper) for part in (one_table(group, paper), "")]
     lines = [Text(line) for line in _notes(comparison, drawn, kept, paper)]
     return paper.print(heading(comparison, len(rows)), "", *tables, *lines, *([""] if lines else []), *footer())
@@ -82,7 +87,7 @@ def _column(comparison: Comparison, rows: Sequence[NetworkRow], column: Column, 
         return _percents(column, [cell(value, column) for value in values])
     if not column.adds_up:
         return Drawn(column, column.header, [cell(value, column) for value in values], "")
-    unit = unit_for(values, column.kind == "bytes", units)
+    unit = unit_for([_middle(values)] if units == "auto" else values, column.kind == "bytes", units)
     header = f"{column.header} ({unit.name})" if unit.name else column.header
     lines = [unit.show(value) for value in values]
     if comparison.base is not None:
@@ -90,6 +95,12 @@ def _column(comparison: Comparison, rows: Sequence[NetworkRow], column: Column, 
         width = max(map(len, ratios), default=0)
         lines = [f"{line} {ratio:>{width}}" for line, ratio in zip(lines, ratios)]
     return Drawn(column, header, lines, "")
+
+
+def _middle(values: Sequence[Any]) -> Any:
+    """The median, of two the larger: one giant among many leaves the others readable."""
+    some = sorted(value for value in values if value)
+    return some[len(some) // 2] if some else 0
 
 
 def _percents(column: Column, lines: list[str]) -> Drawn:
@@ -129,8 +140,10 @@ def _notes(comparison: Comparison, drawn: list[Drawn], kept: list[Drawn], paper:
     """What a reader should know about these columns."""
     names = {column.about.name for column in kept}
     lines = []
-    if names & set(ERRORS):
+    if names & set(ERRORS) and "tested" in names:
         lines.append(f"top-1, top-5: published errors on {VALIDATION}, unless `tested` names other images.")
+    elif names & set(ERRORS):
+        lines.append("top-1, top-5: published errors, measured in several ways: the column `tested` tells them apart.")
     if comparison.base is not None:
         lines.append(f"x: times the figure of {printable(comparison.base.name)}.")
     out = [column.about.header for column in drawn if column not in kept]
