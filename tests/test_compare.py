@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
 import signal
 import subprocess
@@ -24,7 +23,6 @@ import cnncost
 from cnncost.analysis.compare import NETWORK_COLUMNS, NETWORK_DEFAULT, error_rate
 from cnncost.output.compare import comparison_table, times
 from cnncost.output.tables import Paper
-from cnncost.spec.catalogue import by_family, catalogue, matching, natural
 from cnncost.spec.files import bundled_names
 
 ROOT = Path(__file__).parent.parent
@@ -66,51 +64,8 @@ def nets(folder: Path) -> Path:
 # ---- which networks ----------------------------------------------------------------------------
 
 
-def names(*patterns: str) -> list[str]:
-    return list(matching(patterns).values())
-
-
-def test_globs_cover_bundled_names_and_files(nets) -> None:
-    assert names("resnet50*") == [n for n in bundled_names() if n.startswith("resnet50")]
-    assert names("*.yaml") == ["fixed.yaml", "narrow.yaml", "wide.yaml"]
-    assert names("./[nw]*.yaml") == ["./narrow.yaml", "./wide.yaml"]
-    assert names("vgg1[16]") == ["vgg11", "vgg16"]
-
-
-def test_numbers_in_names_count_as_numbers() -> None:
-    assert names("resnet18", "resnet1*")[:2] == ["resnet18", "resnet101"]
-    assert sorted(["a10", "a9", "b1"], key=natural) == ["a9", "a10", "b1"]
-
-
 def test_each_network_counts_once(nets) -> None:
-    os.symlink("narrow.yaml", "link.yaml")
-    assert names("alexnet", "alexnet.yaml", "alex*", "all").count("alexnet") == 1
-    assert names("narrow.yaml", "./narrow.yaml", "link.yaml", str(nets / "narrow.yaml")) == ["narrow.yaml"]
-    assert len(cnncost.compare(["wide.yaml", "*.yaml"])) == 3
-
-
-def test_all_are_the_bundled_ones_by_family_and_year() -> None:
-    everything = names("all")
-    assert sorted(everything) == sorted(bundled_names())
-    entries = {entry["name"]: entry for entry in catalogue()}
-    families = [entries[name]["family"] for name in everything]
-    runs = [family for i, family in enumerate(families) if i == 0 or family != families[i - 1]]
-    assert len(runs) == len(set(runs))
-    for group in by_family(entries.values()).values():
-        years = [entry["year"] or 9999 for entry in group]
-        assert years == sorted(years)
-
-
-def test_families_by_name_and_glob() -> None:
-    vgg = [entry["name"] for entry in catalogue() if entry["family"] == "vgg"]
-    assert sorted(names("family:vgg")) == sorted(vgg)
-    assert set(names("family:v*")) >= set(vgg)
-
-
-def test_a_file_called_all_or_with_a_star_is_a_file(nets) -> None:
-    Path("all").write_text(FIXED)
-    Path("a*b.yaml").write_text(FIXED)
-    assert names("all", "a*b.yaml") == ["all", "a*b.yaml"]
+    assert [row.name for row in cnncost.compare(["wide.yaml", "*.yaml", "./wide.yaml"])] == ["wide", "fixed", "narrow"]
 
 
 def test_files_of_one_name_are_told_apart(nets) -> None:
@@ -548,53 +503,6 @@ def test_interrupting_is_quiet() -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err.strip()) == (130, "", "interrupted")
-
-
-# ---- list --------------------------------------------------------------------------------------
-
-
-def test_list_by_pattern_and_family(run) -> None:
-    def listed(*arguments: str) -> list[str]:
-        return [entry["name"] for entry in json.loads(run("list", *arguments, "--format", "json").out)]
-
-    assert listed("vgg1*") == [name for name in bundled_names() if name.startswith("vgg1")]
-    assert listed("vgg16", "alexnet") == sorted(n for n in bundled_names() if "vgg16" in n or "alexnet" in n)
-    assert listed("--family", "vgg") == [entry["name"] for entry in catalogue() if entry["family"] == "vgg"]
-    assert listed("*_bn", "--family", "vgg") == [
-        n for n in bundled_names() if n.startswith("vgg") and n.endswith("_bn")
-    ]
-
-
-def test_list_groups_by_family(run) -> None:
-    lines = run("list", "vgg16*", "resnet50*").out.splitlines()
-    assert [line for line in lines if line and not line.startswith(" ")][:2] == ["vgg", "resnet"]
-    assert lines[0] == "vgg"
-    assert lines[1].split()[0] == "vgg16"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ("list vvgg16", "error: no architecture fits vvgg16\nhint: did you mean vgg16?\n"),
-        ("list xyzzy*", "error: no architecture fits xyzzy*\nhint: cnncost list shows all of them\n"),
-        ("list alexnet --family vgg", "error: no architecture in the family vgg fits alexnet\n"),
-        ("list --family vggs", "error: no family vggs\nhint: did you mean vgg?\n"),
-    ],
-)
-def test_list_says_what_is_not_there(run, arguments, message) -> None:
-    result = run(*arguments.split())
-    assert (result.code, result.out) == (2, "")
-    assert result.err.startswith(message)
-
-
-@pytest.mark.parametrize("width", [80, 120, 200, None])
-def test_list_fits_the_terminal(width) -> None:
-    from cnncost.output.lists import catalogue_table
-
-    text = catalogue_table(by_family(catalogue()), Paper(width))
-    assert width is None or max(map(len, text.splitlines())) <= width
-    for name in bundled_names():
-        assert re.search(rf"^  {name} ", text, re.M)
 
 
 # ---- docs --------------------------------------------------------------------------------------
