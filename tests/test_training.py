@@ -245,6 +245,20 @@ def test_whatever_is_written_is_read_or_refused(text: str) -> None:
         assert e.hint and "\n" not in e.message
 
 
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [
+        ("224 seconds", (224, 224)),
+        ("1.5 minutes", (90, 90)),
+        ("1 hour", (3600, 3600)),
+        ("5 to 6 days", (5 * 24 * 3600, 6 * 24 * 3600)),
+        ("2-3 weeks", (14 * 24 * 3600, 21 * 24 * 3600)),
+    ],
+)
+def test_times(time: str, seconds: tuple[float, float]) -> None:
+    assert parse_run(f"v100, 1 epoch, 1 image, {time}").seconds == seconds
+
+
 def test_the_dtype_is_the_reports_unless_the_run_names_one() -> None:
     assert parse_run("v100, 1 epoch, 1 image", "fp16").dtype == "fp16"
     assert parse_run("v100, 1 epoch, 1 image, fp32", "fp16").dtype == "fp32"
