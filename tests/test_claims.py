@@ -370,7 +370,7 @@ def test_only_some_verdicts_are_shown(run: Any, tmp_path: Path) -> None:
     shown = run("verify", str(path), "--only", "off", "--only", "open").out
     assert ("off by" in shown, "not reproduced, " in shown) == (True, True)
     assert ("does not hold" in shown, "trained in" in shown) == (False, False)
-    assert "8 claims on 1 network" in shown, "the counts are those of all"
+    assert "8 claims on 1 network\n" in shown, "the counts are those of all"
 
 
 @pytest.mark.parametrize(

@@ -53,29 +53,38 @@ def verify_text(verifications: Sequence[Verification], paper: Paper, only: Itera
 
 
 def _summary(verifications: Sequence[Verification], paper: Paper) -> list[Text]:
+    """What else there is, and last how the claims stand."""
     bare = [v.name for v in verifications if not v.verdicts]
     facts = sum(len(v.facts) for v in verifications)
-    lines = _prose(totals_line(verifications), 0, "bold", paper)
-    if not all(v.holds for v in verifications):
-        hint = "A claim at fault needs another quantity or rounding, or a reason under `differs:` or `open:`; or none."
-        lines += _prose(hint, 0, "", paper)
+    lines = []
     if facts:
-        lines += _prose(f"{plural(facts, 'fact')} beside them: measured errors and times, not derived.", 0, "", paper)
+        lines += _prose(
+            f"{plural(facts, 'fact')} beside the claims: measured errors and times, not derived.", 0, "", paper
+        )
     if bare:
         more = f" and {len(bare) - NAMED_AT_MOST} more" if len(bare) > NAMED_AT_MOST else ""
         lines += _prose(f"Without claims: {', '.join(bare[:NAMED_AT_MOST])}{more}.", 0, "dim", paper)
-    return lines
+    if not all(v.holds for v in verifications):
+        hint = "A claim at fault needs another quantity or rounding, or a reason under `differs:` or `open:`; or none."
+        lines += _prose(hint, 0, "", paper)
+    head, *rows = standing(verifications)
+    width = max(len(f"{n:,}") for _, n in rows)
+    return [*lines, Text(head[0], style="bold"), *(Text(f"  {n:>{width},}  {label}") for label, n in rows)]
 
 
-def totals_line(verifications: Sequence[Verification]) -> str:
-    """How many claims there are and how they stand, in a sentence."""
+def standing(verifications: Sequence[Verification]) -> list[tuple[str, int]]:
+    """How many claims there are, and how many stand how."""
     counts = counted(verifications)
+    claims = sum(counts.values())
     networks = plural(sum(bool(v.verdicts) for v in verifications), "network")
-    return (
-        f"{plural(sum(counts.values()), 'claim')} on {networks}: {counts[EXACT]:,} exact, {counts[ROUNDED]:,} within "
-        f"rounding, {counts[DIFFERS]:,} off with the cause known, {counts[OPEN]:,} not reproduced, "
-        f"{counts[WRONG] + counts[STALE]:,} at fault."
-    )
+    return [
+        (f"{plural(claims, 'claim')} on {networks}", claims),
+        ("exact", counts[EXACT]),
+        ("within rounding", counts[ROUNDED]),
+        ("off, and the cause is known", counts[DIFFERS]),
+        ("not reproduced, and what was tried is on file", counts[OPEN]),
+        ("at fault", counts[WRONG] + counts[STALE]),
+    ]
 
 
 def _heading(verification: Verification) -> Text:
@@ -281,7 +290,8 @@ def verify_markdown(verifications: Sequence[Verification]) -> str:
             row = (*cells(verdict), _source(verdict.claim))
             lines.append(f"| {' | '.join(printable(text).replace('|', chr(92) + '|') for text in row)} |")
         lines.append("")
-    return "\n".join([*lines, totals_line(verifications), ""])
+    (head, _), *rows = standing(verifications)
+    return "\n".join([*lines, f"{head}: {', '.join(f'{n:,} {label}' for label, n in rows)}.", ""])
 
 
 def verify_schema() -> dict[str, Any]:
