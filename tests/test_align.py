@@ -128,6 +128,14 @@ def test_another_op_under_the_same_name_is_a_change() -> None:
     assert "kind" in pair.differs
 
 
+def test_of_equal_alignments_pairs_are_early_and_layers_of_the_first_network_before_others() -> None:
+    a, b = priced([("a", "conv1x1")]), priced([("b", "tanh")])
+    assert [pair.change for pair in module.align(a, b).pairs] == ["only_a", "only_b"]
+    one, two = priced([("a", "tanh")]), priced([("b", "tanh"), ("c", "tanh")])
+    assert [pair.change for pair in module.align(one, two).pairs] == ["equal", "only_b"]
+    assert [pair.change for pair in module.align(two, one).pairs] == ["equal", "only_a"]
+
+
 # ---- networks ----------------------------------------------------------------------------------
 
 

@@ -145,6 +145,12 @@ def test_errors_on_the_usual_images_come_before_others() -> None:
     assert error_rate([{"map": 70.0, "source": "c"}]) is None
 
 
+def test_one_model_of_many_crops_comes_before_several_of_one() -> None:
+    many = {"top5_error": 7.9, "dataset": "ILSVRC-2012 validation", "crops": 144, "source": "a"}
+    several = {"top5_error": 8.1, "dataset": "ILSVRC-2012 validation", "models": 7, "source": "b"}
+    assert error_rate([several, many]) == error_rate([many])
+
+
 def test_ratios_are_to_the_one_that_is_named(nets) -> None:
     comparison = cnncost.compare(["wide.yaml"], relative_to="narrow.yaml")
     assert [row.name for row in comparison] == ["narrow", "wide"]  # it is added, in front
@@ -225,6 +231,19 @@ def test_a_terminal_shows_the_columns_that_fit(nets, golden, width, colour) -> N
     assert ("tested" in shown) is ("top-5" in shown)
     if not colour:
         golden(f"compare-{width}-columns.txt", text)
+
+
+def test_an_error_stands_only_beside_how_it_was_measured(nets) -> None:
+    Path("bare.yaml").write_text(re.sub(r"^(year|family):.*\n", "", NARROW, flags=re.M))
+    headers = [
+        comparison_table(cnncost.compare(names), paper=Paper(width)).splitlines()[3]
+        for names in (["bare.yaml"], ["narrow.yaml", "wide.yaml", "alexnet"])
+        for width in range(20, 160)
+    ]
+    assert all(("tested" in header) is ("top-5" in header) for header in headers)
+    assert all("top-5" in header for header in headers if "top-1" in header)
+    assert "tested" not in headers[0]
+    assert "top-1" in headers[-1]
 
 
 def test_columns_that_are_named_are_all_shown(nets) -> None:

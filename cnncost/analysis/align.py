@@ -191,12 +191,12 @@ def _moves(first: Sequence[LayerReport], second: Sequence[LayerReport]) -> list[
         before, best, steps = best, [0], bytearray()
         left = diagonal = 0
         for above, like in zip(before[1:], likeness):
-            # Of equal scores a pair is taken first, then a layer of b alone: so those of a come before those of b.
-            here, move = (diagonal + like, _MATCH) if like else (left, _SKIP_B)
-            if left > here:
-                here, move = left, _SKIP_B
-            if above > here:
+            # Of equal alignments the one whose pairs come early, and whose layers of a come before those of b.
+            here, move = diagonal + like, _MATCH
+            if above >= here:
                 here, move = above, _SKIP_A
+            if left >= here:
+                here, move = left, _SKIP_B
             best.append(here)
             steps.append(move)
             left, diagonal = here, above
