@@ -50,7 +50,8 @@ class Graph:
 
     name, about: for people. source: the file it came from. inputs: shapes by name, the batch
     first. nodes: layers; every input of a node is an input of the graph or an earlier node.
-    facts: what was measured of it, error rates and training times (spec.claims.FACT).
+    facts: what was measured of it, error rates and training times (spec.claims.FACT). notes: what
+    a reader of its counts must know, in sentences.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Graph:
     source: str | None = None
     about: dict[str, Any] = field(default_factory=dict)
     facts: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

@@ -1,40 +1,8 @@
 """torchvision's model definitions, also beside a PyTorch that its wheel was not built for.
 
-torchvision's operators are compiled against one PyTorch build. Beside another, such as a CPU-only
-one, they do not load, and the import ends where fake kernels of nms and qnms are registered.
-Declaring these two is enough for the model definitions, which use neither. timm imports torchvision: call
-models() before `import timm`.
+timm imports torchvision: call models() before `import timm`.
 """
 
-from __future__ import annotations
+from cnncost.live.vision import models
 
-import sys
-from types import ModuleType
-
-import torch
-
-OPERATORS = (
-    "nms(Tensor boxes, Tensor scores, float threshold) -> Tensor",
-    "qnms(Tensor boxes, Tensor scores, float threshold) -> Tensor",
-)
-_declared = torch.library.Library("torchvision", "FRAGMENT")  # declarations last as long as this object
-
-
-def models() -> ModuleType:
-    """torchvision.models. Raises ImportError where torchvision is not installed."""
-    try:
-        return _imported()
-    except RuntimeError as e:
-        if "torchvision::nms" not in str(e):
-            raise
-    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-        del sys.modules[name]  # what the failed import left
-    for schema in OPERATORS:
-        _declared.define(schema)
-    return _imported()
-
-
-def _imported() -> ModuleType:
-    from torchvision import models as found
-
-    return found
+__all__ = ["models"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,10 @@ from cnncost.errors import UsageError
 if TYPE_CHECKING:
     from cnncost.graph import Graph
     from cnncost.output.tables import Paper
+
+
+MODEL_OPTIONS = "cnncost.model"
+"""Where a command's context keeps the options that only PyTorch models have."""
 
 
 class SpecParam(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest click
@@ -72,16 +77,17 @@ class DeviceParam(click.ParamType):  # type: ignore[type-arg]
         return [*known, CompletionItem(incomplete, type="file")]
 
 
-def parse_settings(pairs: tuple[str, ...]) -> dict[str, Any]:
-    """--set name=value pairs; values are read as in a spec. Raises UsageError."""
+def parse_settings(pairs: tuple[str, ...], option: str = "--set") -> dict[str, Any]:
+    """name=value pairs of --set or --arg; values are read as in a spec. Raises UsageError."""
     from cnncost.spec.marks import plain, read
 
     settings = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name or not text.strip():
-            raise UsageError(f"--set {pair}: no name=value", hint="write --set width=0.5 or --set depths.2=36")
-        settings[name.strip()] = plain(read(text, f"--set {name.strip()}"))
+            example = "--set width=0.5 or --set depths.2=36" if option == "--set" else "--arg num_classes=10"
+            raise UsageError(f"{option} {pair}: no name=value", hint=f"write {example}")
+        settings[name.strip()] = plain(read(text, f"{option} {name.strip()}"))
     return settings
 
 
@@ -103,19 +109,50 @@ def parse_inputs(values: tuple[str, ...]) -> Any:
 
 
 def load_graph(spec: str, inputs: tuple[str, ...], batch: int, settings: tuple[str, ...]) -> Graph:
-    """The graph of a spec under the command line's overrides."""
+    """The graph of a spec, or of a PyTorch model, under the command line's overrides."""
+    if is_model(spec):
+        return traced_model(spec, inputs, batch, settings)
     from cnncost.spec import load
 
     return load(spec, input=parse_inputs(inputs), batch=batch, set=parse_settings(settings))
 
 
-def paper() -> Paper:
-    """How standard output wants its tables: a terminal has a width and colour, a pipe neither.
+def is_model(spec: str) -> bool:
+    """Whether a spec is a PyTorch model by its name: package.module:attribute, or path/to/file.py:attribute."""
+    place, colon, attribute = spec.rpartition(":")
+    if not colon or os.path.exists(spec) or not all(part.isidentifier() for part in re.split("[.-]", attribute)):
+        return False
+    return place.endswith(".py") or all(part.isidentifier() for part in place.split("."))
+
+
+def traced_model(spec: str, inputs: tuple[str, ...], batch: int, settings: tuple[str, ...]) -> Graph:
+    """The graph of a PyTorch model by its name."""
+    from cnncost.spec.names import parse_shape
+
+    options = click.get_current_context().meta.get(MODEL_OPTIONS, {})
+    if settings:
+        raise UsageError("--set is for the parameters of a spec", hint="a model's arguments are --arg name=value")
+    given = parse_inputs(inputs)
+    if isinstance(given, dict):
+        given = {name: parse_shape(shape) for name, shape in given.items()}
+    elif given is not None:
+        given = parse_shape(given)
+    from cnncost.live.models import traced
+
+    arguments = parse_settings(options.get("arguments", ()), "--arg")
+    train, unknown = options.get("train", False), options.get("allow_unknown", False)
+    return traced(spec, given, batch, arguments, train=train, allow_unknown=unknown)
+
+
+def paper(output: str | None = None) -> Paper:
+    """How a file (`output`), or standard output, wants its tables: a terminal has a width and colour, a pipe neither.
 
     NO_COLOR (no-color.org) makes a terminal plain, and then no name is cut to fit it either.
     """
     from cnncost.output.tables import Paper
 
+    if output and output != "-":
+        return Paper()
     if sys.stdout is None:
         raise UsageError("standard output is closed", hint="write to a file with -o FILE")
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
@@ -128,8 +165,11 @@ def paper() -> Paper:
     return Paper(get_terminal_size().columns, colour=not plain, unicode=unicode, cut=not plain)
 
 
-def deliver(text: str, output: str | None, force: bool, *specs: str) -> None:
-    """Print, or write a file: whole or not at all, never over another one without force, never over a spec."""
+def deliver(text: str, output: str | None, force: bool, *specs: str, is_spec: bool = False) -> None:
+    """Print, or write a file: whole or not at all, never over another one without force, never over what was read.
+
+    is_spec: the text is a spec itself; others are never written to a name that is a spec's.
+    """
     if output is None or output == "-":
         if sys.stdout is None:
             raise UsageError("standard output is closed", hint="write to a file with -o FILE")
@@ -138,7 +178,9 @@ def deliver(text: str, output: str | None, force: bool, *specs: str) -> None:
     path = os.path.realpath(output)  # what a link points to, not the link
     if not output or output.endswith(os.sep) or os.path.isdir(path):
         raise UsageError(f"{output or repr('')} is no file name", hint="give the name of a file to write")
-    if output.lower().endswith((".yaml", ".yml")) or any(_same(spec, path) for spec in specs):
+    if is_spec and any(_same(spec, path) for spec in specs):
+        raise UsageError(f"{output} is the model itself, and would be lost", hint="give another name: imported.yaml")
+    if not is_spec and (output.lower().endswith((".yaml", ".yml")) or any(_same(spec, path) for spec in specs)):
         raise UsageError(f"{output}: a report over a spec would lose the spec", hint="give another name: report.txt")
     try:
         if os.path.exists(path) and not os.path.isfile(path):

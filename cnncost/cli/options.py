@@ -9,12 +9,29 @@ from typing import Any, TypeVar
 import click
 
 from cnncost.analysis.report import DTYPES
+from cnncost.cli.common import MODEL_OPTIONS
 from cnncost.errors import UsageError
 from cnncost.output.units import CHOICES
 
 F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = ("table", "json", "csv", "markdown")
 SUFFIXES = {"json": "json", "csv": "csv", "md": "markdown", "markdown": "markdown", "txt": "table"}
+
+
+def _of_model(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Keep an option of PyTorch models in the context, where load_graph() finds it."""
+    if value:
+        ctx.meta.setdefault(MODEL_OPTIONS, {})[param.name] = value
+
+
+MODEL = (
+    click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", expose_value=False, callback=_of_model,
+                 help="Of a PyTorch model: what its constructor is called with; repeat for more."),
+    click.option("--train", is_flag=True, expose_value=False, callback=_of_model,
+                 help="Of a PyTorch model: as in training, with dropout."),
+    click.option("--allow-unknown", is_flag=True, expose_value=False, callback=_of_model,
+                 help="Of a PyTorch model: operators without a rule count as nothing, and the report says so."),
+)  # fmt: skip
 
 
 def size_options(command: F) -> F:
@@ -43,16 +60,16 @@ def size_options(command: F) -> F:
             metavar="NAME=VALUE",
             help="Value of a declared parameter; repeat for more.",
         ),
+        *MODEL,
     )
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def output_options(units: str) -> Callable[[F], F]:
-    """--units (None where not given, which means `units`), --format, --output, --force: how a table is written."""
+def output_options(units: str | None = None) -> Callable[[F], F]:
+    """--format, --output, --force: how a table is written; and --units (None where not given, which means `units`)."""
     options = (
-        click.option("--units", type=click.Choice(CHOICES), help=f"Unit of the numbers in tables.  [{units}]"),
         click.option(
             "--format", "format_", type=click.Choice(FORMATS), help="What to write.  [table, or by -o's suffix]"
         ),
@@ -63,7 +80,11 @@ def output_options(units: str) -> Callable[[F], F]:
     def decorated(command: F) -> F:
         for option in reversed(options):
             command = option(command)
-        return command
+        if units is None:
+            return command
+        return click.option("--units", type=click.Choice(CHOICES), help=f"Unit of the numbers in tables.  [{units}]")(
+            command
+        )
 
     return decorated
 

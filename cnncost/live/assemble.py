@@ -1,0 +1,144 @@
+"""From the records of a forward pass to a graph: what is needed, whose parameters, which names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import torch
+
+from cnncost.errors import counted
+from cnncost.graph import Graph, GraphBuilder
+from cnncost.live.places import Place
+from cnncost.live.recorder import Record
+from cnncost.ops.base import Op
+from cnncost.ops.seen import OPAQUE, Fed, Seen
+
+NAMED_AT_MOST = 4
+
+
+def assemble(
+    model: torch.nn.Module, records: list[Record], results: list[Record], name: str, source: str | None
+) -> Graph:
+    """The graph of what was recorded. results: the records of what the model returned."""
+    needed = live(records, results)
+    builder = _Assembler(model, [record for record in records if id(record) in needed])
+    for record in records:
+        if record.name is not None:
+            builder.graph.add_input(record.name, record.shape)
+            builder.names[id(record)] = builder.unique(record.name)
+        elif id(record) in needed:
+            builder.add(record)
+    graph = builder.graph
+    notes = (*opaque_note(builder), *unused_note(model, builder.owners))
+    return Graph(name, graph.inputs, tuple(graph.nodes), source, notes=notes)
+
+
+def live(records: list[Record], results: Iterable[Record]) -> set[int]:
+    """The records that do some work, or that a result or such a record takes."""
+    needed = {id(record) for record in results}
+    for record in reversed(records):
+        if id(record) in needed or not idle(record.op):
+            needed.add(id(record))
+            needed.update(id(i) for i in record.inputs)
+    return needed
+
+
+def idle(op: Op) -> bool:
+    """Whether an op does nothing by itself: a view, a tensor that the model holds, a copy."""
+    if isinstance(op, Seen):
+        return op.key != OPAQUE and (op.source or not (any(op.done) or op.known_macs or any(op.params)))  # type: ignore[attr-defined]
+    return op.view
+
+
+class _Assembler:
+    def __init__(self, model: torch.nn.Module, records: list[Record]) -> None:
+        self.graph = GraphBuilder()
+        self.names: dict[int, str] = {}
+        self.owners: dict[int, str] = {}
+        self.taken: Counter[str] = Counter()
+        self.tensors = {id(t): n for n, t in [*model.named_parameters(), *model.named_buffers()]}
+        own = [r for r in records if not (isinstance(r.op, Seen) and r.op.source)]
+        self.in_call = Counter(r.place.call for r in own)
+        self.main: dict[int, int] = {}  # of each call of a module, the first record with parameters
+        for record in own:
+            if record.params or isinstance(record.op, Fed):
+                self.main.setdefault(record.place.call, id(record))
+
+    def add(self, record: Record) -> None:
+        """Append the node of a record."""
+        op, inputs, shares = record.op, record.inputs, None
+        held = [record.learned] if isinstance(op, Seen) and op.key == "parameter" else [p.learned for p in record.params]
+        learned = [p for p in held if p is not None]
+        owners = [self.owners.get(id(p)) for p in learned]
+        if record.params and (len(set(map(bool, owners))) > 1 or not self._fits(record, learned)):
+            op, inputs, owners = Fed(op, len(inputs)), (*inputs, *record.params), []
+            for p in record.params:
+                self._source(p)
+            learned = []
+        name = self.names[id(record)] = self._name(record)
+        if any(owners):
+            shares = owners[0]
+        for p in learned:
+            self.owners.setdefault(id(p), name)
+        self.graph.add(name, op, tuple(self.names[id(i)] for i in inputs), where=record.place.where, shares=shares)
+
+    @staticmethod
+    def _fits(record: Record, learned: list[torch.nn.Parameter]) -> bool:
+        """Whether the op counts as many parameters as it has."""
+        x = [i.shape for i in record.inputs]
+        op = record.op
+        return bool(op.weights(*x) + op.biases(*x) + op.other_params(*x) == sum(p.numel() for p in learned))
+
+    def _source(self, record: Record) -> None:
+        """Append the nodes of a parameter that turned out to be an input, with the views on the way to it."""
+        if id(record) not in self.names:
+            for i in record.inputs:
+                self._source(i)
+            self.add(record)
+
+    def _name(self, record: Record) -> str:
+        """A path of modules: the module's own for its only operator, or that with its parameters."""
+        place = record.place
+        if isinstance(record.op, Seen) and record.op.source and id(record.tensor) in self.tensors:
+            return self.unique(self.tensors[id(record.tensor)])
+        alone = place.leaf and place.path and self._is_main(record, place)
+        if alone:
+            return self.unique(place.path)
+        return self.unique(f"{place.path}.{record.op.key}" if place.path else record.op.key)
+
+    def _is_main(self, record: Record, place: Place) -> bool:
+        if self.in_call[place.call] == 1:
+            return not (isinstance(record.op, Seen) and record.op.source)
+        return self.main.get(place.call) == id(record)
+
+    def unique(self, name: str) -> str:
+        """The name, or the name and a number where it is taken."""
+        self.taken[name] += 1
+        while self.taken[name] > 1:
+            numbered = f"{name}_{self.taken[name]}"
+            if not self.taken[numbered]:
+                self.taken[numbered] += 1
+                return numbered
+            self.taken[name] += 1
+        return name
+
+
+def opaque_note(builder: _Assembler) -> list[str]:
+    """What a reader must know of operators that count as nothing."""
+    found = [node for node in builder.graph.nodes if node.op.key == OPAQUE]
+    if not found:
+        return []
+    kinds = ", ".join(sorted({node.op.describe().removeprefix(f"{OPAQUE} ") for node in found}))
+    return [f"{counted(len(found), 'operator')} without a rule ({kinds}) count as nothing: the totals are too small."]
+
+
+def unused_note(model: torch.nn.Module, used: dict[int, str]) -> list[str]:
+    """What a reader must know of parameters that the forward pass did not use."""
+    unused = {name: p for name, p in model.named_parameters() if id(p) not in used}
+    if not unused:
+        return []
+    where = list(dict.fromkeys(name.split(".")[0] for name in unused))
+    more = f" and {len(where) - NAMED_AT_MOST} more" if len(where) > NAMED_AT_MOST else ""
+    total = sum(p.numel() for p in unused.values())
+    return [f"{total:,} parameters of the model are not used, and not counted: {', '.join(where[:NAMED_AT_MOST])}{more}."]

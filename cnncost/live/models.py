@@ -1,0 +1,206 @@
+"""A model by its name: "torchvision:resnet50", "timm:convnext_tiny", "package.module:attr", "file.py:Attr"."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import torch
+
+from cnncost.errors import UsageError, did_you_mean
+from cnncost.graph import Graph
+from cnncost.live.trace import trace
+
+FRAMES = 16
+"""Frames of a clip, for torchvision's video models, where nothing else is given."""
+IMAGE = 224
+SEGMENTED = 520
+"""Height and width that torchvision's segmentation models are evaluated at."""
+
+
+class Model(NamedTuple):
+    """A model, what it is called, and the shape of its input without the batch, where that is known."""
+
+    module: torch.nn.Module
+    name: str
+    input: tuple[int, ...] | None
+
+
+def traced(
+    reference: str,
+    inputs: Any = None,
+    batch: int = 1,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    train: bool = False,
+    allow_unknown: bool = False,
+) -> Graph:
+    """The graph of a model by its name.
+
+    inputs: a shape without the batch, or shapes by name; by default the model's own. arguments: what
+    its constructor is called with. train, allow_unknown: as in trace(). Raises UsageError.
+    """
+    model = find(reference, arguments or {})
+    given = model.input if inputs is None else inputs
+    if given is None:
+        raise UsageError(f"{reference} does not say what its input is", hint="write --input 3x224x224")
+    if isinstance(given, Mapping):
+        shapes: Any = {name: (batch, *shape) for name, shape in given.items()}
+    else:
+        shapes = (batch, *given)
+    return trace(model.module, shapes, train=train, allow_unknown=allow_unknown, name=model.name, source=reference)
+
+
+def find(reference: str, arguments: Mapping[str, Any]) -> Model:
+    """The model of a reference, without memory for its weights where that can be. Raises UsageError."""
+    place, _, attribute = reference.rpartition(":")
+    if place == "torchvision":
+        return _torchvision(attribute, arguments)
+    if place == "timm":
+        return _timm(attribute, arguments)
+    module = _file(place) if place.endswith(".py") else _module(place)
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            known = [name for name in vars(found) if not name.startswith("_")]
+            raise UsageError(f"{place} has no {part}", hint=did_you_mean(part, known))
+        found = getattr(found, part)
+    made = found if isinstance(found, torch.nn.Module) else _made(found, arguments, reference)
+    return Model(made, type(made).__name__, _own_input(made))
+
+
+# ---- libraries ------------------------------------------------------------------------------------
+
+
+def _torchvision(name: str, arguments: Mapping[str, Any]) -> Model:
+    from cnncost.live import vision
+
+    models = _installed("torchvision", vision.models)
+    if name not in models.list_models():
+        raise UsageError(f"torchvision has no model {name}", hint=did_you_mean(name, models.list_models()))
+    backbone = {"weights_backbone": None} if any(part in name for part in ("deeplab", "fcn", "lraspp", "rcnn")) else {}
+    made = _made(models.get_model_builder(name), {"weights": None, **backbone, **arguments}, f"torchvision:{name}")
+    return Model(made, name, _evaluated_at(models, name, made))
+
+
+def _evaluated_at(models: ModuleType, name: str, made: torch.nn.Module) -> tuple[int, ...]:
+    """The input at which torchvision evaluates its weights, unless the model is made for another size."""
+    weights = list(models.get_model_weights(name))
+    options = weights[-1].transforms.keywords if weights else {}
+    size = options.get("crop_size") or (SEGMENTED if "segmentation" in type(made).__module__ else IMAGE)
+    size = getattr(made, "image_size", size)
+    sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    return (3, FRAMES, *sides) if ".video" in type(made).__module__ else (3, *sides)
+
+
+def _timm(name: str, arguments: Mapping[str, Any]) -> Model:
+    from cnncost.live import vision
+
+    _installed("torchvision", vision.models)
+    timm = _installed("timm", lambda: importlib.import_module("timm"))
+    if not timm.is_model(name):
+        raise UsageError(f"timm has no model {name}", hint=did_you_mean(name, timm.list_models()))
+    made = _made(lambda **options: timm.create_model(name, **options), arguments, f"timm:{name}")
+    return Model(made, name, _own_input(made))
+
+
+def _installed(package: str, load: Callable[[], Any]) -> Any:
+    """A library. Raises UsageError where it is not installed, or does not load."""
+    try:
+        return load()
+    except ImportError as e:
+        hint = f"pip install {package}" if getattr(e, "name", None) == package else "--debug shows where"
+        raise UsageError(f"{package} cannot be imported: {_line(e)}", hint=hint) from e
+    except Exception as e:
+        hint = "--debug shows where; are torch and torchvision built for each other?"
+        raise UsageError(f"{package} cannot be imported: {_line(e)}", hint=hint) from e
+
+
+# ---- the user's own -------------------------------------------------------------------------------
+
+
+def _module(name: str) -> ModuleType:
+    """A module by its dotted name; the current folder is searched first, as python -m does."""
+    with _searched(os.getcwd()):
+        return _run(name, lambda: importlib.import_module(name))
+
+
+def _file(path: str) -> ModuleType:
+    """A file as a module; files beside it can be imported from it, as when it is run."""
+    if not os.path.isfile(path):
+        raise UsageError(f"{path}: no such file", hint="write path/to/file.py:Attribute")
+    name = os.path.splitext(os.path.basename(path))[0]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None, f"{path} ends in .py"
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # dataclasses and pickles look there
+    try:
+        with _searched(os.path.dirname(os.path.abspath(path))):
+            _run(path, lambda: spec.loader.exec_module(module))  # type: ignore[union-attr]
+    finally:
+        if before is not None:
+            sys.modules[name] = before
+    return module
+
+
+@contextmanager
+def _searched(folder: str) -> Any:
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
+
+
+def _run(what: str, load: Callable[[], Any]) -> Any:
+    """What an import gives. Raises UsageError with the import's own error in a line."""
+    try:
+        return load()
+    except Exception as e:
+        raise UsageError(f"{what} cannot be imported: {_line(e)}", hint="--debug shows where") from e
+
+
+def _made(build: Any, arguments: Mapping[str, Any], reference: str) -> torch.nn.Module:
+    """What a class or a function builds: on the meta device, where weights take no memory, or else as it is."""
+    if not callable(build):
+        raise UsageError(f"{reference} is a {type(build).__name__}, no model", hint="name a module, class or function")
+    try:
+        with torch.device("meta"):
+            made = build(**arguments)
+    except Exception:
+        made = _really_made(build, arguments, reference)
+    if not isinstance(made, torch.nn.Module):
+        raise UsageError(f"{reference} gives a {type(made).__name__}, not a torch.nn.Module")
+    return made
+
+
+def _really_made(build: Any, arguments: Mapping[str, Any], reference: str) -> Any:
+    """The same with weights: constructors that look at values cannot do without."""
+    try:
+        return build(**arguments)
+    except Exception as e:
+        hint = "give its arguments with --arg name=value" if isinstance(e, TypeError) else "--debug shows where"
+        raise UsageError(f"{reference} cannot be built: {_line(e)}", hint=hint) from e
+
+
+def _own_input(model: torch.nn.Module) -> tuple[int, ...] | None:
+    """The input that a model names itself: timm's default_cfg, Lightning's example_input_array."""
+    config = getattr(model, "default_cfg", None) or getattr(model, "pretrained_cfg", None)
+    if isinstance(config, Mapping) and config.get("input_size"):
+        return tuple(config["input_size"])
+    example = getattr(model, "example_input_array", None)
+    return tuple(example.shape[1:]) if isinstance(example, torch.Tensor) else None
+
+
+def _line(error: Exception) -> str:
+    """An error in one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

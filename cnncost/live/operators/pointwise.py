@@ -1,0 +1,210 @@
+"""Element by element: activations, arithmetic of tensors and numbers, comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from cnncost.cost import Operations
+from cnncost.live.operators.base import Call, Layer, rule
+from cnncost.ops import activation as act
+from cnncost.ops.base import Op
+from cnncost.ops.dropout import Dropout
+from cnncost.ops.join import Add, Maximum, Multiply, Subtract
+from cnncost.ops.norm import Scale
+from cnncost.ops.seen import Seen
+from cnncost.ops.softmax import GLU
+
+ACTIVATIONS: dict[str, Callable[[Call], Op]] = {
+    "relu": lambda call: act.ReLU(call.inplace),
+    "relu6": lambda call: act.ReLU6(call.inplace),
+    "leaky_relu": lambda call: act.LeakyReLU(call["negative_slope"], call.inplace),
+    "celu": lambda call: act.CELU(call["alpha"], call.inplace),
+    "selu": lambda call: act.SELU(call.inplace),
+    "gelu": lambda call: act.GELU(call["approximate"]),
+    "sigmoid": lambda call: act.Sigmoid(call.inplace),
+    "log_sigmoid": lambda call: act.LogSigmoid(),
+    "log_sigmoid_forward": lambda call: act.LogSigmoid(),
+    "hardsigmoid": lambda call: act.HardSigmoid(call.inplace),
+    "tanh": lambda call: act.Tanh(call.inplace),
+    "hardtanh": lambda call: _between(call["min_val"], call["max_val"], call.inplace),
+    "silu": lambda call: act.SiLU(call.inplace),
+    "hardswish": lambda call: act.HardSwish(call.inplace),
+    "softplus": lambda call: act.Softplus(call["beta"], call["threshold"]),
+    "mish": lambda call: act.Mish(call.inplace),
+}
+"""Operators that are activations of the language."""
+
+FREE = Operations()
+ADD, MULTIPLY, DIVIDE = Operations(additions=1), Operations(multiplications=1), Operations(divisions=1)
+COMPARE, EXPONENTIAL = Operations(comparisons=1), Operations(exponentials=1)
+
+EACH = {
+    **dict.fromkeys(["neg", "abs", "sign", "sgn", "floor", "ceil", "round", "trunc", "frac", "conj", "angle"], FREE),
+    **dict.fromkeys(["logical_not", "logical_and", "logical_or", "logical_xor", "isnan", "isinf", "isfinite"], FREE),
+    **dict.fromkeys(["bitwise_not", "bitwise_and", "bitwise_or", "bitwise_xor", "nan_to_num", "signbit"], FREE),
+    **dict.fromkeys(["__and__", "__or__", "__xor__", "__lshift__", "__rshift__", "positive"], FREE),
+    **dict.fromkeys(["bitwise_left_shift", "bitwise_right_shift"], FREE),
+    **dict.fromkeys(["exp", "log", "log2", "log10", "sqrt", "erf", "erfc", "erfinv", "exp2", "digamma"], EXPONENTIAL),
+    **dict.fromkeys(["sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "lgamma"], EXPONENTIAL),
+    **dict.fromkeys(["asinh", "acosh", "atanh", "atan2", "special_erf", "special_expit"], EXPONENTIAL),
+    **dict.fromkeys(["expm1", "log1p"], EXPONENTIAL._replace(additions=1)),
+    **dict.fromkeys(["eq", "ne", "lt", "le", "gt", "ge", "minimum", "fmin", "fmax", "heaviside"], COMPARE),
+    **dict.fromkeys(["clamp_min", "clamp_max", "threshold"], COMPARE),
+    **dict.fromkeys(["remainder", "fmod", "floor_divide", "reciprocal"], DIVIDE),
+    "rsqrt": Operations(exponentials=1, divisions=1),
+    "sinc": Operations(exponentials=1, divisions=1, multiplications=1),
+    "logit": Operations(exponentials=1, divisions=1, additions=1),
+    "hypot": Operations(exponentials=1, multiplications=2, additions=1),
+    "hardshrink": COMPARE,
+    "softshrink": Operations(comparisons=2, additions=1),
+    "lerp": Operations(additions=2, multiplications=1),
+    "addcmul": Operations(additions=1, multiplications=2),
+    "addcdiv": Operations(additions=1, multiplications=1, divisions=1),
+    "logaddexp": Operations(exponentials=3, additions=2, comparisons=1),
+    "masked_fill": FREE,
+    "where": FREE,
+    "complex": FREE,
+    "polar": Operations(exponentials=2, multiplications=2),
+}
+"""Arithmetic an output element of the other operators: signs, roundings and selections are free."""
+
+
+def pointwise(call: Call, key: str, each: Operations, inputs: Any = None, text: str | None = None) -> Layer:
+    """A layer that does `each` to every element of the output."""
+    done = Operations(*(call.n * count for count in each))
+    inputs = call.tensors if inputs is None else inputs
+    return Layer(Seen(key, call.y, text=text, done=done, inplace=call.inplace, same=True), inputs)
+
+
+@rule(*ACTIVATIONS)
+def activation(call: Call) -> Layer:
+    op = ACTIVATIONS[call.name](call)
+    done = op.operations(call.y, call.y)
+    return Layer((op, Seen(op.key, call.y, done=done, inplace=call.inplace, same=True)), (call.first,))
+
+
+@rule("elu", when=lambda call: call["scale"] == call["input_scale"] == 1)
+def elu(call: Call) -> Layer:
+    return Layer(act.ELU(call["alpha"], call.inplace), (call["self"],))
+
+
+@rule("elu")
+def scaled_elu(call: Call) -> Layer:
+    return pointwise(call, "elu", act.SELU.each)
+
+
+@rule("prelu", "_prelu_kernel")
+def prelu(call: Call) -> Layer:
+    x, weight = call["self"], call["weight"]
+    return Layer(act.PReLU("all" if weight.numel() == 1 else "channel"), (x,), (weight,))
+
+
+@rule("glu")
+def glu(call: Call) -> Layer:
+    return Layer(GLU(call["dim"]), (call["self"],))
+
+
+@rule(*EACH)
+def elementwise(call: Call) -> Layer:
+    return pointwise(call, call.name, EACH[call.name])
+
+
+@rule("clamp", "clip")
+def clamp(call: Call) -> Layer:
+    low, high = call["min"], call["max"]
+    bounds = (low is not None) + (high is not None)
+    known = Seen("clamp", call.y, done=Operations(comparisons=bounds * call.n), inplace=call.inplace, same=True)
+    if all(isinstance(bound, (int, float)) for bound in (low, high)):
+        return Layer((lambda: _between(low, high, call.inplace), known), (call["self"],))
+    return Layer(known, call.tensors)
+
+
+def _between(low: float, high: float, inplace: bool) -> Op:
+    return act.ReLU6(inplace) if (low, high) == (0, 6) else act.HardTanh(low, high, inplace)
+
+
+@rule("add")
+def add(call: Call) -> Layer:
+    return _sum(call, Add, "add")
+
+
+@rule("sub")
+def subtract(call: Call) -> Layer:
+    return _sum(call, Subtract, "subtract")
+
+
+@rule("rsub")
+def from_number(call: Call) -> Layer:
+    if call["other"] == 1 and call["alpha"] == 1 and call["self"].dim():
+        return Layer(act.Complement(), (call["self"],))
+    return pointwise(call, "subtract", ADD)
+
+
+def _sum(call: Call, kind: Any, key: str) -> Layer:
+    """a + alpha b: a product more where alpha is not 1."""
+    a, b, scaled = call["self"], call["other"], call["alpha"] != 1
+    each = Operations(additions=1, multiplications=int(scaled))
+    if not isinstance(a, torch.Tensor) or not isinstance(b, torch.Tensor):
+        text = f"{key} {b:g}" if isinstance(b, (int, float)) else None
+        return pointwise(call, key, each, text=text)
+    known = pointwise(call, key, each).choices
+    return Layer(known if scaled else (lambda: kind(call.inplace), *known), (a, b))
+
+
+@rule("mul")
+def multiply(call: Call) -> Layer:
+    a, b = call["self"], call["other"]
+    known = pointwise(call, "multiply", MULTIPLY).choices
+    if not isinstance(b, torch.Tensor):
+        scale = (lambda: Scale(b, False),) if not call.inplace and isinstance(b, (int, float)) else ()
+        return Layer((*scale, *known), (a,))
+    for x, factor in ((a, b), (b, a)):
+        if isinstance(x, torch.Tensor) and call.learned(factor) and not call.learned(x) and not call.inplace:
+            axis = stretched_along(factor.shape, x.shape)
+            if axis:
+                return Layer(Scale(1.0, True, False, axis), (x,), (factor,))
+    if not isinstance(a, torch.Tensor):
+        return Layer(known, (b,))
+    return Layer((lambda: Multiply(call.inplace), *known), (a, b))
+
+
+def stretched_along(factor: Any, x: Any) -> int | None:
+    """The one axis along which a factor of this shape differs, broadcast over x; None where there are more or none."""
+    lead = len(x) - len(factor)
+    axes = [lead + i for i, n in enumerate(factor) if n != 1]
+    return axes[0] if lead >= 0 and len(axes) == 1 and factor[axes[0] - lead] == x[axes[0]] else None
+
+
+@rule("div", "divide", "true_divide")
+def divide(call: Call) -> Layer:
+    other = call["other"]
+    return pointwise(call, "divide", DIVIDE, text=f"divide {other:g}" if isinstance(other, (int, float)) else None)
+
+
+@rule("maximum")
+def maximum(call: Call) -> Layer:
+    return Layer((Maximum, *pointwise(call, "maximum", COMPARE).choices), call.tensors)
+
+
+@rule("square")
+def square(call: Call) -> Layer:
+    return Layer((act.Square, *pointwise(call, "square", MULTIPLY).choices), (call["self"],))
+
+
+@rule("pow", "float_power")
+def power(call: Call) -> Layer:
+    exponent = call["exponent"]
+    if exponent == 2 if isinstance(exponent, (int, float)) else False:
+        return pointwise(call, "square", MULTIPLY) if call.inplace else square(call)
+    return pointwise(call, "power", EXPONENTIAL)
+
+
+@rule("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout", "native_dropout")
+def dropout(call: Call) -> Layer:
+    if not call["train"] or not call["p"]:
+        return Layer(None, (call["input"],))
+    channels = call.name.startswith("feature")
+    return Layer(Dropout(call["p"], channels, call.inplace), (call["input"],))

@@ -1,0 +1,109 @@
+"""Where in a model an operator runs: the module's path, which call of it, and the user's source line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NamedTuple
+
+import torch
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils._pytree import tree_flatten
+
+from cnncost.errors import Where
+
+SKIPPED = tuple(os.path.join(os.path.dirname(m), "") for m in (torch.__file__, __file__))
+"""Folders whose lines are not the user's."""
+
+
+class Place(NamedTuple):
+    """path: of the module, "" for the model itself. call: a number for each call of a module. leaf: it has no parts."""
+
+    path: str
+    call: int
+    leaf: bool
+    where: Where | None
+
+
+class _Running(NamedTuple):
+    module: torch.nn.Module
+    path: str
+    call: int
+    shapes: tuple[tuple[int, ...], ...]
+
+
+class Places:
+    """Follows which module runs, with hooks for all modules at once: none is attached to the model."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.paths = {id(module): path for path, module in model.named_modules()}
+        self.running: list[_Running] = []
+        self.calls = 0
+        self._where: dict[tuple[Any, int], Where] = {}
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        hooks = [register_module_forward_pre_hook(self._enter), register_module_forward_hook(self._leave)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _enter(self, module: torch.nn.Module, args: Any) -> None:
+        self.calls += 1
+        above = self.running[-1].path if self.running else ""
+        kind = type(module).__name__.lower()
+        path = self.paths.get(id(module), f"{above}.{kind}" if above else kind)
+        shapes = tuple(tuple(t.shape) for t in tree_flatten(args)[0] if isinstance(t, torch.Tensor))
+        self.running.append(_Running(module, path, self.calls, shapes))
+
+    def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> None:
+        while self.running and self.running.pop().module is not module:
+            pass  # a module whose forward raised, and was caught
+
+    def here(self) -> Place:
+        """The place of what runs now."""
+        if not self.running:
+            return Place("", 0, False, self.where())
+        module, path, call, _ = self.running[-1]
+        return Place(path, call, not module._modules, self.where())
+
+    def where(self) -> Where | None:
+        """The innermost line that is neither PyTorch's nor ours, up to where tracing began."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            code = frame.f_code
+            if code.co_name == "run_model" and code.co_filename.startswith(SKIPPED[1]):
+                return None
+            if not code.co_filename.startswith(SKIPPED) and not code.co_filename.startswith("<"):
+                return self._line(frame)
+            frame = frame.f_back
+        return None
+
+    def _line(self, frame: FrameType) -> Where:
+        code, at = frame.f_code, frame.f_lasti
+        if (code, at) not in self._where:
+            self._where[code, at] = Where(short(code.co_filename), frame.f_lineno, column(frame))
+        return self._where[code, at]
+
+
+def column(frame: FrameType) -> int:
+    """The column of the call, from 1; 1 where Python does not keep columns."""
+    positions = getattr(frame.f_code, "co_positions", None)
+    if positions is None:
+        return 1
+    for i, (_, _, start, _) in enumerate(positions()):
+        if i == frame.f_lasti // 2:
+            return (start or 0) + 1
+    return 1
+
+
+def short(file: str) -> str:
+    """A file as it is imported: without the folder that Python found it in."""
+    folders = [os.path.join(os.path.realpath(folder or "."), "") for folder in sys.path]
+    fitting = [folder for folder in folders if os.path.realpath(file).startswith(folder)]
+    return os.path.realpath(file)[len(max(fitting, key=len)) :] if fitting else file

@@ -1,0 +1,244 @@
+"""Watches a forward pass: every operator that PyTorch dispatches becomes a record, with real edges.
+
+Values are followed by tensor and by storage: what is written through a view is later read through
+all of them, so that in-place operators have the edges that their results have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from cnncost.dims import Shape
+from cnncost.errors import SpecError, UsageError
+from cnncost.live.operators import rule_of
+from cnncost.live.operators.base import Call, Layer
+from cnncost.live.places import Place
+from cnncost.ops.base import Op
+from cnncost.ops.seen import OPAQUE, Fed, Seen
+
+
+class TraceError(UsageError):
+    """A model that cannot be traced."""
+
+
+@dataclass
+class Record:
+    """One operator as it ran. params: the records of what the op calls its own parameters."""
+
+    op: Op
+    inputs: tuple[Record, ...]
+    shape: Shape
+    place: Place
+    params: tuple[Record, ...] = ()
+    tensor: torch.Tensor | None = None
+    """The parameter or buffer that this is, or shows whole under another shape."""
+    name: str | None = None
+    """The input's, where this is one."""
+
+    @property
+    def learned(self) -> torch.nn.Parameter | None:
+        """The parameter of the model that this is, or shows whole under another shape."""
+        return self.tensor if isinstance(self.tensor, torch.nn.Parameter) else None
+
+
+@dataclass
+class _Storage:
+    """What is in a storage: the record that last wrote to it, and how often it was written to."""
+
+    base: Record
+    last: Record
+    size: int
+    version: int = 0
+
+
+@dataclass
+class _Ref:
+    tensor: torch.Tensor
+    record: Record
+    version: int
+    storage: _Storage = field(repr=False)
+
+
+class Recorder(TorchDispatchMode):
+    """Runs operators on fake tensors and records them.
+
+    place: what a record's place is, asked when it is made. allow_unknown: operators without a rule
+    become opaque.
+    """
+
+    def __init__(self, place: Callable[[], Place], *, allow_unknown: bool = False) -> None:
+        super().__init__()
+        self.place, self.allow_unknown = place, allow_unknown
+        self.running: Call | None = None
+        self.records: list[Record] = []
+        self._refs: dict[int, _Ref] = {}
+        self._storages: dict[int, _Storage] = {}
+        self._fakes: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+
+    # ---- tensors and what they hold --------------------------------------------------------------
+
+    def fake(self, real: torch.Tensor) -> torch.Tensor:
+        """The fake that stands for a parameter, a buffer or a constant of the model."""
+        if id(real) not in self._fakes:
+            made = torch.empty_strided(real.shape, real.stride(), dtype=real.dtype, device="cpu")
+            self._fakes[id(real)] = (real, made)
+            kind = "parameter" if isinstance(real, torch.nn.Parameter) else "buffer"
+            learned, kept = (real.numel(), 0) if kind == "parameter" else (0, real.numel())
+            op = Seen(kind, tuple(real.shape), other_params=learned, buffers=kept * real.is_floating_point())
+            self.bind(made, self._append(Record(op, (), op.shape(), self.place(), tensor=real)))
+        return self._fakes[id(real)][1]
+
+    def bind(self, tensor: torch.Tensor, record: Record) -> None:
+        """Say that a tensor holds what a record made."""
+        where = tensor.untyped_storage()._cdata
+        storage = self._storages.get(where)
+        if storage is None:
+            storage = self._storages[where] = _Storage(record, record, tensor.untyped_storage().nbytes())
+        self._refs[id(tensor)] = _Ref(tensor, record, storage.version, storage)
+
+    def write(self, tensor: torch.Tensor, record: Record) -> None:
+        """Say that a record wrote to a tensor in place: all other views of its storage now hold something else."""
+        storage = self._refs[id(tensor)].storage
+        if tensor.numel() * tensor.element_size() != storage.size and record.shape != storage.base.shape:
+            op = Seen("update", storage.base.shape, view=True)
+            before = storage.last if storage.last.shape == storage.base.shape else storage.base
+            storage.last = self._append(Record(op, (before, record), op.shape(), record.place))
+        else:
+            storage.last = record
+        storage.version += 1
+        self._refs[id(tensor)] = _Ref(tensor, record, storage.version, storage)
+
+    def read(self, tensor: torch.Tensor) -> Record:
+        """The record of what a tensor holds now."""
+        ref = self._refs.get(id(tensor))
+        if ref is None:  # made where no mode watches, such as by a constructor from numbers
+            op = Seen("constant", tuple(tensor.shape))
+            record = self._append(Record(op, (), op.shape(), self.place()))
+            self.bind(tensor, record)
+            return record
+        if ref.version < ref.storage.version:
+            last, shape = ref.storage.last, tuple(tensor.shape)
+            if last.shape != shape:
+                last = self._append(Record(Seen("view", shape, view=True), (last,), shape, self.place()))
+            ref.record, ref.version = last, ref.storage.version
+        return ref.record
+
+    def is_buffer(self, tensor: torch.Tensor) -> bool:
+        """Whether a tensor is one that the model holds and does not learn."""
+        record = self.read(tensor)
+        return record.tensor is not None and record.learned is None
+
+    # ---- records ---------------------------------------------------------------------------------
+
+    def _append(self, record: Record) -> Record:
+        self.records.append(record)
+        return record
+
+    def emit(self, layer: Layer, call: Call, shape: Shape | None) -> Record:
+        """Append the record of a layer; of layers inside layers first. shape: what came out, to be agreed with."""
+        inputs = tuple(self.emit(i, call, None) if isinstance(i, Layer) else self.read(i) for i in layer.inputs)
+        if not layer.choices:
+            return inputs[0]
+        shapes = tuple(i.shape for i in inputs)
+        op, found = fitting(layer, shapes, shape, call)
+        params = tuple(self.read(p) for p in layer.params if p is not None)
+        if any(p.learned is None for p in params):
+            op, inputs, params = Fed(op, len(inputs)), (*inputs, *params), ()
+        record = Record(op, inputs, found, self.place(), params)
+        if op.view and len(inputs) == 1 and prod(found) == prod(shapes[0]):
+            record.tensor = inputs[0].tensor
+        return self._append(record)
+
+    # ---- dispatch --------------------------------------------------------------------------------
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func.namespace == "prim" or func in PLAIN:
+            return func(*args, **kwargs)
+        call = Call(func, *self._faked(func, args, kwargs), self)
+        rule = rule_of(call)
+        if rule is None and call.decomposes:
+            with self:
+                return func.decompose(*call.args, **call.kwargs)
+        if rule is None and not self.allow_unknown:
+            raise unknown(call)
+        self.running = call
+        call.out = func(*call.args, **call.kwargs)
+        self.running = None
+        try:
+            self._record(call, opaque if rule is None else rule)
+        except Exception as e:
+            raise AssertionError(f"the rule of {call.name} fails on {call.shown()}: {e}") from e
+        return call.out
+
+    def _record(self, call: Call, rule: Callable[[Call], Any]) -> None:
+        """Append the records of an operator that has run, and say which tensor holds which."""
+        outs = call.outs
+        if call.mutated and all(map(self.is_buffer, call.mutated)):
+            return  # statistics and counters, kept for another time
+        made = rule(call)
+        layers = made if isinstance(made, list) else [made]
+        records = {layer.output: self.emit(layer, call, tuple(outs[layer.output].shape)) for layer in layers}
+        main = records.get(0)
+        for i, out in enumerate(outs):
+            if i not in records:
+                shape = tuple(out.shape)
+                beside = Seen(f"{call.name} {i}", shape, view=True)
+                records[i] = self._append(Record(beside, (main,) if main else (), shape, self.place()))
+            if any(out is t for t in call.mutated):
+                self.write(out, records[i])
+            else:
+                self.bind(out, records[i])
+
+    def _faked(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+        """Arguments with fakes in place of the model's tensors, and the CPU in place of the meta device."""
+        flat, spec = tree_flatten((args, kwargs))
+        for i, value in enumerate(flat):
+            if isinstance(value, torch.Tensor):
+                if id(value) not in self._refs and type(value).__name__ != "FakeTensor":
+                    flat[i] = self.fake(value)
+            elif isinstance(value, torch.device) and value.type != "cpu":
+                flat[i] = torch.device("cpu")
+        faked: tuple[Any, Any] = tree_unflatten(flat, spec)
+        return faked
+
+
+PLAIN = {torch.ops.aten.sym_size.int, torch.ops.aten.sym_numel.default, torch.ops.aten.is_same_size.default}
+"""Operators that make no tensor."""
+
+
+def unknown(call: Call) -> TraceError:
+    """The error for an operator without a rule."""
+    return TraceError(
+        f"no rule says what {call.func._schema.name} costs, called on {call.shown()}",
+        hint="--allow-unknown counts it as nothing and says so; CONTRIBUTING.md shows how to add a rule",
+    )
+
+
+def opaque(call: Call) -> list[Layer]:
+    """The layer of an operator of which nothing is known but its shapes."""
+    return [
+        Layer(Seen(OPAQUE, tuple(out.shape), text=f"{OPAQUE} {call.name}"), call.tensors, output=i)
+        for i, out in enumerate(call.outs[:1])
+    ]
+
+
+def fitting(layer: Layer, shapes: tuple[Shape, ...], shape: Shape | None, call: Call) -> tuple[Op, Shape]:
+    """The first of a layer's ops that takes these inputs and gives this shape, which the last one must do."""
+    found = None
+    for choice in layer.choices:
+        try:
+            op = choice if isinstance(choice, Op) else choice()
+            found = op.shape(*shapes)
+        except SpecError:
+            continue
+        if shape is None or found == shape:
+            return op, found
+    raise AssertionError(f"the rule of {call.name} gives {found} for {call.shown()}, PyTorch {shape}")

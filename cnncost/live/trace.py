@@ -1,0 +1,153 @@
+"""Any PyTorch model as a graph: it runs once, on tensors that hold nothing."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeTensorMode,
+)
+from torch.utils._pytree import tree_flatten, tree_map
+
+from cnncost.dims import shown
+from cnncost.errors import CnncostError, UsageError
+from cnncost.graph import Graph
+from cnncost.live.assemble import assemble
+from cnncost.live.places import Places
+from cnncost.live.preserve import preserved
+from cnncost.live.recorder import Record, Recorder, TraceError
+from cnncost.ops.seen import Seen
+
+
+def trace(
+    model: torch.nn.Module,
+    inputs: Any,
+    *,
+    train: bool = False,
+    allow_unknown: bool = False,
+    name: str | None = None,
+    source: str | None = None,
+) -> Graph:
+    """The graph of one forward pass of a model: a node for every operator that PyTorch runs.
+
+    inputs: a tensor, or a shape (a tuple of ints, the batch first); a list of these for several; a
+    dict of them for inputs by name. train: as in training, with dropout and statistics of the batch.
+    allow_unknown: operators without a rule count as nothing, and reports say so. name, source: what
+    the graph is called, and what it came from. The model itself is not changed. Raises TraceError.
+    """
+    if not isinstance(model, torch.nn.Module):
+        raise UsageError(f"a model is a torch.nn.Module, got {type(model).__name__}", hint="give an instance of it")
+    args, kwargs = arguments(model, inputs)
+    places = Places(model)
+    recorder = Recorder(places.here, allow_unknown=allow_unknown)
+    with preserved(model, train), torch.inference_mode(), FakeTensorMode(allow_non_fake_inputs=True):
+        args, kwargs = entering(model, args, kwargs, recorder)
+        with places.followed(), recorder:
+            out = run_model(model, args, kwargs, places, recorder)
+    results = [recorder.read(t) for t in tensors(out)]
+    if not results:
+        raise TraceError("the model returns no tensor")
+    return assemble(model, recorder.records, results, name or type(model).__name__, source)
+
+
+def run_model(
+    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], places: Places, recorder: Recorder
+) -> Any:
+    """The forward pass. Whatever it raises becomes one error that names the module and its shapes."""
+    try:
+        return model(*args, **kwargs)
+    except (DataDependentOutputException, DynamicOutputShapeException) as e:
+        message = f"{e.func} depends on the data, and nothing is computed"
+        raise located(message, places, hint="give the part of the model whose sizes are known") from e
+    except CnncostError as e:
+        raise located(e.message, places, e.hint) from e
+    except AssertionError:
+        raise
+    except Exception as e:
+        lines = str(e).strip().splitlines() or [""]
+        raise located(f"forward raises {type(e).__name__}: {lines[0]}", places) from e
+
+
+def located(message: str, places: Places, hint: str | None = None) -> TraceError:
+    """An error with the module that ran, the shapes that it was given and the line."""
+    if places.running:
+        module, path, _, shapes = places.running[-1]
+        given = " and ".join(shown(s) for s in shapes)
+        message += f" (in {path or 'the model'}, a {type(module).__name__}{' of ' + given if given else ''})"
+    return TraceError(message, hint=hint)
+
+
+def tensors(value: Any) -> list[torch.Tensor]:
+    """All tensors in a nest of containers, dataclasses and objects of a few attributes."""
+    found: list[torch.Tensor] = []
+    for leaf in tree_flatten(value)[0]:
+        if isinstance(leaf, torch.Tensor):
+            found.append(leaf)
+        elif hasattr(leaf, "__dataclass_fields__") or (isinstance(leaf, Mapping)):
+            items = leaf.values() if isinstance(leaf, Mapping) else vars(leaf).values()
+            found += [t for item in items for t in tensors(item)]
+    return found
+
+
+# ---- inputs ---------------------------------------------------------------------------------------
+
+
+def is_shape(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and bool(value) and all(type(n) is int for n in value)
+
+
+def arguments(model: torch.nn.Module, inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """What forward is called with. Raises UsageError where its parameters do not take that."""
+    signature = inspect.signature(model.forward)
+    if isinstance(inputs, Mapping) and _takes(signature, inputs):
+        args, kwargs = (), dict(inputs)
+    elif isinstance(inputs, (torch.Tensor, Mapping)) or is_shape(inputs):
+        args, kwargs = (inputs,), {}
+    else:
+        args, kwargs = tuple(inputs), {}
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as e:
+        wants = ", ".join(n for n, p in signature.parameters.items() if p.default is p.empty and p.kind < 2)
+        hint = f"its inputs are {wants}: write --input {wants.split(', ')[0]}=3x224x224 for each" if wants else None
+        raise UsageError(f"{type(model).__name__}.forward: {e}", hint=hint) from None
+    return args, kwargs
+
+
+def _takes(signature: inspect.Signature, inputs: Mapping[Any, Any]) -> bool:
+    """Whether all keys are parameters of forward."""
+    anything = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    return all(isinstance(key, str) and (anything or key in signature.parameters) for key in inputs)
+
+
+def entering(
+    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments as fakes, each the graph's input of its name."""
+    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
+    names = [n for n, p in inspect.signature(model.forward).parameters.items() if p.kind < 2]
+    taken: list[str] = []
+
+    def one(name: str, value: Any) -> Any:
+        if not isinstance(value, torch.Tensor) and not is_shape(value):
+            return value
+        shape, kind = (value.shape, value.dtype) if isinstance(value, torch.Tensor) else (value, dtype)
+        fake = torch.empty(tuple(shape), dtype=kind)
+        unique = name if name not in taken else f"{name}_{taken.count(name) + 1}"
+        taken.append(name)
+        record = Record(Seen("input", tuple(shape)), (), tuple(shape), recorder.place(), name=unique)
+        recorder.records.append(record)
+        recorder.bind(fake, record)
+        return fake
+
+    def nested(name: str, value: Any) -> Any:
+        return tree_map(lambda leaf: one(name, leaf), value, is_leaf=is_shape)
+
+    positional = [*names, *(f"input{i}" for i in range(len(names), len(args)))]
+    faked = tuple(nested(name, value) for name, value in zip(positional, args))
+    return faked, {name: nested(name, value) for name, value in kwargs.items()}
