@@ -495,19 +495,19 @@ class Terminal(io.StringIO):
 
 
 def test_a_bar_is_shown_after_a_second_and_only_in_a_terminal(monkeypatch, run) -> None:
-    from cnncost.cli.commands import compare
+    from cnncost.cli import progress
 
-    monkeypatch.setattr(compare, "PATIENCE", 0)
+    monkeypatch.setattr(progress, "PATIENCE", 0)
     assert run("compare", "alexnet", "vgg16").err == ""
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with compare.Progress() as watch:
+    with progress.Progress() as watch:
         watch(0, 3)
         watch(2, 3)
     assert "networks" in sys.stderr.getvalue()  # type: ignore[attr-defined]
-    monkeypatch.setattr(compare, "PATIENCE", 1000)
+    monkeypatch.setattr(progress, "PATIENCE", 1000)
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with compare.Progress() as watch:
+    with progress.Progress() as watch:
         watch(0, 3)
     assert sys.stderr.getvalue() == ""  # type: ignore[attr-defined]
 

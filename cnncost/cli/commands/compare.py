@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from time import monotonic
 from typing import Any
 
 import click
@@ -13,10 +11,9 @@ from cnncost.analysis.compare import NETWORK_COLUMNS, NETWORK_DEFAULT, NETWORK_S
 from cnncost.analysis.fold import ranked
 from cnncost.cli.common import NetworkColumnParam, SpecParam, deliver, paper, parse_inputs, parse_settings
 from cnncost.cli.options import format_of, no_effect, output_options, size_options
+from cnncost.cli.progress import Progress
 from cnncost.errors import UsageError, did_you_mean
 
-PATIENCE = 1.0
-"""Seconds after which progress is shown."""
 EXAMPLES = """\b
 Examples:
   cnncost compare alexnet vgg16 resnet50
@@ -26,34 +23,6 @@ Examples:
   cnncost compare alexnet vgg16 --batch 32 --dtype fp16
   cnncost compare --layers resnet50 resnet50_v1
 """
-
-
-class Progress:
-    """A bar on standard error once it takes longer than a second, where that is a terminal; gone when done."""
-
-    def __init__(self) -> None:
-        self.start = monotonic()
-        self.wanted = sys.stderr is not None and sys.stderr.isatty()
-        self.bar: Any = None
-
-    def __call__(self, done: int, total: int) -> None:
-        if not self.wanted or monotonic() - self.start < PATIENCE:
-            return
-        if self.bar is None:
-            from rich.console import Console
-            from rich.progress import Progress as Bar
-
-            self.bar = Bar(console=Console(stderr=True), transient=True)
-            self.bar.start()
-            self.task = self.bar.add_task("networks", total=total)
-        self.bar.update(self.task, completed=done)
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
 
 
 def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -159,7 +128,7 @@ def _networks(
         return write.to_csv(comparison, rows, shown)
     if format_ == "markdown":
         return write.to_markdown(comparison, rows, shown, units)
-    return write.comparison_table(comparison, rows, shown, units, _paper(output))
+    return write.comparison_table(comparison, rows, shown, units, paper(output))
 
 
 def _picked(comparison: Comparison, sort: Column | None, top: int | None) -> list[NetworkRow]:
@@ -190,10 +159,4 @@ def _layers(
         return write.to_csv(alignment)
     if format_ == "markdown":
         return write.to_markdown(alignment, everything, units)
-    return write.alignment_table(alignment, everything, units, _paper(output))
-
-
-def _paper(output: str | None) -> Any:
-    from cnncost.output.tables import Paper
-
-    return Paper() if output and output != "-" else paper()
+    return write.alignment_table(alignment, everything, units, paper(output))

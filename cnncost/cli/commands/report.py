@@ -128,10 +128,10 @@ def _text(
 ) -> str:
     """The report in a format."""
     if format_ == "table":
-        from cnncost.output.tables import Paper, report_table
+        from cnncost.output.tables import report_table
 
         more = extra.renderables if extra else []
-        return report_table(report, rows, columns, units, Paper() if output and output != "-" else paper(), more)
+        return report_table(report, rows, columns, units, paper(output), more)
     from cnncost.output.records import to_csv, to_json, to_markdown
 
     if format_ == "json":
