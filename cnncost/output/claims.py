@@ -23,7 +23,7 @@ from cnncost.analysis.claims import (
     Verification,
     counted,
 )
-from cnncost.output.tables import Paper, shortened
+from cnncost.output.tables import Paper
 from cnncost.output.units import plural, printable
 from cnncost.spec.claims import Claim
 
@@ -97,24 +97,28 @@ def _claims(verdicts: list[Verdict], paper: Paper) -> list[Text]:
     """A line a claim under its source, and below it what the figure counts, or why another one is derived."""
     rows = [cells(verdict) for verdict in verdicts]
     widths = [max(map(len, column)) for column in zip(HEADERS, *rows)]
-    if paper.width is not None:
-        room = paper.width - len(INDENT) - sum(widths[1:]) - GAP * (len(widths) - 1)
-        widths[0] = min(widths[0], max(FIGURE_AT_LEAST, room))
-    parts = [Text(INDENT + _line(HEADERS, widths, paper), style="dim")] if rows else []
+    room = (paper.width or PROSE_WIDTH) - len(INDENT) - sum(widths[1:]) - GAP * (len(widths) - 1)
+    widths[0] = min(widths[0], max(FIGURE_AT_LEAST, room))
+    parts = [Text(INDENT + _line(HEADERS, widths), style="dim")] if rows else []
     for source, group in groupby(zip(verdicts, rows), key=lambda pair: _source(pair[0].claim)):
         parts += _prose(source, 1, "dim", paper)
         for verdict, row in group:
-            line = Text(INDENT + _line(row, widths, paper))
+            *above, first = wrap(row[0], widths[0]) or [""]  # a long figure takes several lines
+            line = Text(INDENT + _line((first, *row[1:]), widths))
             line.stylize(STYLES[verdict.verdict], len(line) - len(row[-1]))
-            parts += [line, *(part for text in _remarks(verdict.claim) for part in _prose(text, 3, "italic", paper))]
+            parts += [
+                *(Text(INDENT + text) for text in above),
+                line,
+                *(part for text in _remarks(verdict.claim) for part in _prose(text, 3, "italic", paper)),
+            ]
     return parts
 
 
-def _line(row: Sequence[str], widths: Sequence[int], paper: Paper) -> str:
-    """Cells side by side, numbers to the right; the first is cut where there is no room."""
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    """Cells side by side, numbers to the right."""
     first, *middle, last = row
     numbers = (number.rjust(width) for number, width in zip(middle, widths[1:]))
-    return (" " * GAP).join([shortened(first, widths[0], paper.unicode).ljust(widths[0]), *numbers, last])
+    return (" " * GAP).join([first.ljust(widths[0]), *numbers, last])
 
 
 def _prose(text: str, level: int, style: str, paper: Paper) -> list[Text]:
@@ -141,7 +145,7 @@ def figure_text(claim: Claim) -> str:
     point += [f"input {claim.input}"] if claim.input is not None else []
     point += [f"batch {claim.batch}"] if claim.batch != 1 else []
     point += [claim.dtype] if claim.dtype != "fp32" else []
-    point += [f"{n} {name}" for name, n in (("models", claim.models), ("crops", claim.crops)) if n is not None]
+    point += [plural(n, noun) for noun, n in (("model", claim.models), ("crop", claim.crops)) if n is not None]
     return f"{text} at {', '.join(point)}" if point else text
 
 
