@@ -466,6 +466,40 @@ def test_completion_scripts_call_us(run, shell) -> None:
     assert "_CNNCOST_COMPLETE" in run("completion", shell).out
 
 
+@pytest.mark.parametrize(
+    ("line", "some"),
+    [
+        ("report alexnet_d", {"alexnet_dense_conv4"}),
+        ("compare vgg16 resnet15", {"resnet152", "resnet152_v1"}),
+        ("report alexnet --device rtx-30", {"rtx-3090"}),
+        ("report alexnet --sort ma", {"macs"}),
+        ("ops global", {"global_avg_pool", "global_max_pool"}),
+        ("list --family rc", {"rcnn"}),
+        ("explain alexnet fc", {"fc6", "fc7", "fc8"}),
+        ("explain googlenet 3b", {"3b", "3b.concat"}),
+        ("explain no_such_network c", set()),
+        ("report ./no_such", set()),
+    ],
+)
+def test_bash_completes(run, tmp_path, line, some) -> None:
+    """In bash itself: what its completion function hands back."""
+    command = tmp_path / "cnncost"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m cnncost "$@"\n')
+    command.chmod(0o755)
+    words = ["cnncost", *line.split()]
+    script = [
+        run("completion", "bash").out,
+        "compopt() { :; }",  # it works only while bash completes
+        f"COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}",
+        f"_cnncost_completion {command}; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+    ]
+    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    result = subprocess.run(["bash", "-c", "\n".join(script)], capture_output=True, text=True, env=env, check=True)
+    assert some <= set(result.stdout.split())
+    assert all(word.startswith(words[-1]) for word in result.stdout.split())
+    assert not result.stderr
+
+
 def test_completion_offers_networks(monkeypatch) -> None:
     env = {**os.environ, "_CNNCOST_COMPLETE": "bash_complete", "COMP_WORDS": "cnncost report resnet", "COMP_CWORD": "2"}
     code = "import sys; sys.argv = ['cnncost']; from cnncost.cli import main; main()"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -32,7 +32,8 @@ class SpecParam(click.ParamType):  # type: ignore[type-arg]  # generic only in t
         from cnncost.spec.files import bundled_names
 
         names = [CompletionItem(name) for name in bundled_names() if name.startswith(incomplete)]
-        return [*names, CompletionItem(incomplete, type="file")]
+        # Files first: bash's script forgets what comes before them. It takes them where no name fits.
+        return [CompletionItem(incomplete, type="file"), *names]
 
 
 class ColumnParam(click.ParamType):  # type: ignore[type-arg]
@@ -74,7 +75,12 @@ class DeviceParam(click.ParamType):  # type: ignore[type-arg]
         from cnncost.devices import names
 
         known = [CompletionItem(name) for name in names() if name.startswith(incomplete.lower())]
-        return [*known, CompletionItem(incomplete, type="file")]
+        return [CompletionItem(incomplete, type="file"), *known]
+
+
+def among(names: Callable[[], Iterable[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Completion of a word by some names, which are looked up only then."""
+    return lambda ctx, param, incomplete: [name for name in names() if name.startswith(incomplete)]
 
 
 def parse_settings(pairs: tuple[str, ...], option: str = "--set") -> dict[str, Any]:

@@ -9,7 +9,7 @@ import click
 
 from cnncost.cli.common import SpecParam, deliver, paper, parse_inputs, parse_settings
 from cnncost.cli.options import size_options
-from cnncost.errors import UsageError
+from cnncost.errors import CnncostError, UsageError
 
 EXAMPLES = """\b
 Examples:
@@ -22,9 +22,22 @@ Examples:
 """
 
 
+def _layers_of(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Completion of a layer: the paths of the network's layers and blocks; nothing where it cannot be read."""
+    from cnncost.spec import load
+
+    try:
+        graph = load(ctx.params["spec"])
+    except (CnncostError, OSError, KeyError):
+        return []
+    parts = (node.name.split(".") for node in graph.nodes)
+    paths = dict.fromkeys(".".join(path[:n]) for path in parts for n in range(1, len(path) + 1))
+    return [path for path in paths if path.startswith(incomplete)]
+
+
 @click.command("explain", epilog=EXAMPLES, context_settings={"ignore_unknown_options": True})
 @click.argument("spec", type=SpecParam())
-@click.argument("layer", nargs=-1, type=click.UNPROCESSED, metavar="[LAYER]")
+@click.argument("layer", nargs=-1, type=click.UNPROCESSED, metavar="[LAYER]", shell_complete=_layers_of)
 @size_options
 @click.option("--format", "format_", type=click.Choice(("table", "json")), default="table", help="[table]")
 def command(

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import click
 
-from cnncost.cli.common import deliver, paper
+from cnncost.cli.common import among, deliver, paper
 from cnncost.errors import UsageError, did_you_mean
 from cnncost.options import spelled
 
@@ -19,9 +19,15 @@ Examples:
 """
 
 
+def _families() -> list[str]:
+    from cnncost.spec.catalogue import by_family, catalogue
+
+    return list(by_family(catalogue()))
+
+
 @click.command("list", epilog=EXAMPLES)
 @click.argument("patterns", nargs=-1)
-@click.option("--family", metavar="NAME", help="Only networks of a family.")
+@click.option("--family", metavar="NAME", shell_complete=among(_families), help="Only networks of a family.")
 @click.option("--format", "format_", type=click.Choice(("table", "json")), default="table", help="[table]")
 def command(patterns: tuple[str, ...], family: str | None, format_: str) -> None:
     """The bundled architectures by family and year: name, year, what it is.

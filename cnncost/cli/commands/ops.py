@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from cnncost.cli.common import deliver, paper
+from cnncost.cli.common import among, deliver, paper
 from cnncost.ops import MENU, find
 
 
 @click.command("ops", epilog="\b\nExamples:\n  cnncost ops\n  cnncost ops conv")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=among(lambda: MENU))
 def command(name: str | None) -> None:
     """The layers of the language, or one of them with its options and what it counts.
 
