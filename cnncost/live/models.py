@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from cnncost.errors import UsageError, did_you_mean
 from cnncost.graph import Graph
@@ -122,6 +123,19 @@ def _installed(package: str, load: Callable[[], Any]) -> Any:
         raise UsageError(f"{package} cannot be imported: {_line(e)}", hint=hint) from e
 
 
+class Weightless(TorchFunctionMode):
+    """Makes tensors that wait for values, as layers make their weights, on the meta device.
+
+    Others stay where they are: constructors look at ranges and at zeros, not at what is still empty.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in (torch.empty, torch.rand, torch.randn) and kwargs.get("device") is None:
+            kwargs = {**kwargs, "device": "meta"}
+        return func(*args, **kwargs)
+
+
 # ---- the user's own -------------------------------------------------------------------------------
 
 
@@ -169,11 +183,11 @@ def _run(what: str, load: Callable[[], Any]) -> Any:
 
 
 def _made(build: Any, arguments: Mapping[str, Any], reference: str) -> torch.nn.Module:
-    """What a class or a function builds: on the meta device, where weights take no memory, or else as it is."""
+    """What a class or a function builds: with weights on the meta device, where they take no memory, or else as it is."""
     if not callable(build):
         raise UsageError(f"{reference} is a {type(build).__name__}, no model", hint="name a module, class or function")
     try:
-        with torch.device("meta"):
+        with Weightless():
             made = build(**arguments)
     except Exception:
         made = _really_made(build, arguments, reference)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ def trace(
     args, kwargs = arguments(model, inputs)
     places = Places(model)
     recorder = Recorder(places.here, allow_unknown=allow_unknown)
-    with preserved(model, train), torch.inference_mode(), FakeTensorMode(allow_non_fake_inputs=True):
+    with preserved(model, train), whole_operators(), FakeTensorMode(allow_non_fake_inputs=True):
         args, kwargs = entering(model, args, kwargs, recorder)
         with places.followed(), recorder:
             out = run_model(model, args, kwargs, places, recorder)
@@ -53,6 +54,13 @@ def trace(
     if not results:
         raise TraceError("the model returns no tensor")
     return assemble(model, recorder.records, results, name or type(model).__name__, source)
+
+
+@contextmanager
+def whole_operators() -> Iterator[None]:
+    """Below autograd, where operators such as linear are seen whole; there they would be seen in parts."""
+    with torch.no_grad(), torch._C._AutoDispatchBelowAutograd():
+        yield
 
 
 def run_model(

@@ -205,6 +205,6 @@ def power(call: Call) -> Layer:
 @rule("dropout", "alpha_dropout", "feature_dropout", "feature_alpha_dropout", "native_dropout")
 def dropout(call: Call) -> Layer:
     if not call["train"] or not call["p"]:
-        return Layer(None, (call["input"],))
+        return Layer(None, (call.first,))
     channels = call.name.startswith("feature")
-    return Layer(Dropout(call["p"], channels, call.inplace), (call["input"],))
+    return Layer(Dropout(call["p"], channels, call.inplace), (call.first,))

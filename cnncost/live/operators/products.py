@@ -91,7 +91,7 @@ def scaled_product(call: Call) -> Layer:
     return Layer(_product(call.name, call, x.shape, added=call.n), (call["self"], x, w))
 
 
-@rule("mm", "bmm", "matmul", "dot", "mv")
+@rule("mm", "bmm", "matmul", "dot", "vdot", "mv")
 def matmul(call: Call) -> Layer:
     a, b = (t for t in call.tensors[:2])
     if call.name in ("mm", "matmul") and b.dim() == 2 and a.dim() >= 2 and call.learned(b):
