@@ -139,6 +139,19 @@ def test_layers_rounded_before_they_are_added() -> None:
     assert sum(n // 1000 for n in weights) * 1000 != sum(weights) // 1000 * 1000, "or the two could not be told apart"
 
 
+def test_a_figure_that_its_rounding_cannot_give_does_not_hold() -> None:
+    """STEM's 450 weights are 400 or 500 to the nearest hundred; 440 is no hundred, though near enough."""
+    verdicts = claimed(
+        *(f"printed: {n}, quantity: weights, of: stem, rounding: nearest to 100" for n in (400, 440, 450, 460, 500))
+    ).verdicts
+    assert [v.verdict for v in verdicts] == [ROUNDED, WRONG, EXACT, WRONG, ROUNDED]
+
+
+def test_decimal_fractions_are_exact() -> None:
+    claims = ("printed: 30%, quantity: 3 / 10", "printed: 0.1, quantity: 1 / 10", "printed: 0.3, quantity: 1 / 3")
+    assert [v.verdict for v in claimed(*claims).verdicts] == [EXACT, EXACT, ROUNDED]
+
+
 @pytest.mark.parametrize(
     "text", ["down", "cut to", "cut to M", "each layer", "each layer cut", "nearest to 0", "cut to x"]
 )
@@ -168,6 +181,7 @@ def test_counts_of_some_layers() -> None:
     assert derived("weights", ", except: fc, set: {width: 4}") == 3 * 5 * 3 * 4 + 4 * 4 * 18 + 4 * 8 * 9 + 8 * 8 * 9
     assert derived("macs", ", of: stem, input: 3x21x15, batch: 3") == 3 * weights * 9 * 7
     assert derived("layers", ", of: one") == 2
+    assert derived("layers", ", of: ['*.a', fc]") == 3, "the path leads through layers that are not counted"
     assert derived("weight_bytes", ", of: one.b, dtype: fp16") == 2 * 10 * 10 * 9
 
 
@@ -176,6 +190,7 @@ def test_counts_of_one_op() -> None:
     assert derived("add.additions") == 10 * places
     assert derived("conv.count") == 5
     assert derived("linear.weights + linear.biases") == 20 * 7 + 7
+    assert (derived("conv.layers"), derived("linear.layers"), derived("max_pool.layers")) == (5, 1, 0)
     assert derived("conv.macs, of: fc") == 0
     assert derived("macs + add.additions - macs") == 10 * places
 
@@ -191,11 +206,36 @@ def test_sizes_and_options_of_one_layer() -> None:
     assert derived("elements", ", of: two") == 20 * 8 * 7
     assert derived("(input.height - 5) // stride + 1", ", of: stem") == 8
     assert derived("input.width") == 15
+    assert derived("input.channels", ", of: two") == 10
     two = "paper: x\ninput: 1x9x8\nlayers: {a: {conv: 2, kernel: 3}, b: {conv: 2, kernel: 3}}\n"
     assert claimed(f"printed: {3 + 2}, quantity: receptive_field, of: b", net=two).verdicts[0].verdict == EXACT
     assert derived("crops * models", ", crops: 144, models: 7") == 144 * 7
     assert derived("macs / 2", ", of: fc") == 70
     assert derived("1 / 3") == pytest.approx(1 / 3)
+
+
+def test_an_option_that_is_a_number_comes_before_a_size_of_the_output() -> None:
+    net = "paper: x\ninput: 4x9x8\nlayers: {norm: {lrn: 5}, drop: {dropout: 0.5, channels: true}}\n"
+    claims = ("printed: 5, quantity: size, of: norm", "printed: 4, quantity: channels, of: drop")
+    assert [v.verdict for v in claimed(*claims, net=net).verdicts] == [EXACT, EXACT]
+
+
+def test_gates_have_a_depth_of_their_own() -> None:
+    net = """
+paper: x
+input: 3x9x8
+layers:
+  a: {conv: 8}
+  pool: {global_avg_pool, keep: false}
+  fc1: {linear: 2}
+  fc2: {linear: 8}
+  gate: {reshape: [8, 1, 1]}
+  scale: {multiply: [a, gate]}
+  b: {conv: 8}
+"""
+    wanted = {"": 2, ", of: 'fc*'": 2, ", of: [b, 'fc*']": 1}
+    verdicts = claimed(*(f"printed: {n}, quantity: layers{of}" for of, n in wanted.items()), net=net).verdicts
+    assert [v.verdict for v in verdicts] == [EXACT] * 3
 
 
 def test_shapes_channels_first_or_last() -> None:

@@ -114,7 +114,7 @@ def _verdict(claim: Claim, points: _Points) -> Verdict:
         value = evaluate(claim.quantity, scope)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise SpecError(f"quantity {claim.quantity} is no number", hint="write macs, or params - biases")
-        return Fraction(value)
+        return _fraction(value)
 
     if rounded.each_layer:
         assert rounded.to is not None
@@ -150,7 +150,7 @@ def _printed(claim: Claim, document: Document) -> Figure:
         raise SpecError(f"printed {claim.printed!r} is not understood: {e.message}", hint=FIGURE_HINT) from None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise SpecError(f"printed {claim.printed!r} is no number", hint=FIGURE_HINT)
-    return Figure(Fraction(value), Fraction(1))
+    return Figure(_fraction(value), Fraction(1))
 
 
 def _agreement(derived: Fraction, printed: Figure, rounded: Rounding) -> str | None:
@@ -160,9 +160,14 @@ def _agreement(derived: Fraction, printed: Figure, rounded: Rounding) -> str | N
     if derived == printed.value:
         return EXACT
     unit = rounded.to or printed.last_digit
-    if rounded.how == "nearest":
+    if rounded.how == "nearest" and printed.value % unit == 0:  # a tie may have gone either way
         return ROUNDED if abs(derived - printed.value) * 2 <= unit else None
     return ROUNDED if _whole(derived, unit, rounded.how) == printed.value else None
+
+
+def _fraction(value: float) -> Fraction:
+    """A number as it is written: 3 / 10 is 0.3, and not the double that is nearest to it."""
+    return Fraction(repr(value))
 
 
 def _whole(value: Fraction, unit: Fraction, how: str) -> Fraction:

@@ -67,7 +67,7 @@ class Quantities:
             if value is None:
                 raise SpecError(f"the claim does not say how many {name}", hint=f"add {name}: 10")
             return value
-        if name in OF_ONE:
+        if name in OF_ONE and not self.is_option(name):
             return self.of_last(name)
         node = self.node(name)
         if name in node.op.options:
@@ -75,10 +75,9 @@ class Quantities:
         raise SpecError(f"{node.op.key} has no option {spelled(name)}", hint=did_you_mean(name, node.op.options))
 
     def size(self, owner: str, name: str) -> Any:
-        """add.additions: a count of the layers of one op; network.macs: of all; input.height: a size of the input."""
+        """add.additions: of the layers of one op; network.macs: of all; input.height: of what the first layer takes."""
         if owner == "input":
-            shape = self.graph.shapes[self.node(owner).inputs[0]] if len(self.layers) == 1 else self.first_input
-            return size_of(shape, name, owner)
+            return size_of(self.graph.shapes[self.layers[0].inputs[0]], name, owner)
         if owner not in (*MENU, "network"):
             layer = any(covers(owner, found.name) for found in self.report.layers)
             hint = f"for one layer write `of: {owner}`" if layer else did_you_mean(owner, [*MENU, "input", "network"])
@@ -94,8 +93,7 @@ class Quantities:
         if name == "count":
             return len(layers)
         if name == "layers":
-            inside = {layer.name for layer in layers}
-            return depth(node for node in self.graph.nodes if node.name in inside)
+            return depth(self.graph.nodes, {layer.name for layer in layers})
         cost = total(layer.cost for layer in layers)
         return cost.operations if name == "operations" else figures(cost, self.report.element_bytes)[name]
 
@@ -112,6 +110,10 @@ class Quantities:
             return _same(last.receptive_field.size if last.receptive_field else None, f"receptive field of {last.name}")
         return size_of(last.output_shape, name, last.name)
 
+    def is_option(self, name: str) -> bool:
+        """Whether a name of a shape is a number among the one layer's options, as the size of an lrn."""
+        return len(self.layers) == 1 and type(getattr(self.node(name).op, name, None)) is int
+
     def node(self, name: str) -> Node:
         """The one layer that a name is about."""
         if len(self.layers) != 1:
@@ -119,10 +121,6 @@ class Quantities:
             hint = known(name) if known(name).startswith("did") else "name one layer: `of: conv1`"
             raise SpecError(f"{spelled(name)} is no count, and there is no one layer that has it", hint=hint)
         return next(node for node in self.graph.nodes if node.name == self.layers[0].name)
-
-    @property
-    def first_input(self) -> tuple[Any, ...]:
-        return next(iter(self.graph.inputs.values()))
 
 
 def _same(value: Any, what: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -105,7 +105,8 @@ class LayerReport(NamedTuple):
 class Report:
     """The cost of a network at one input, batch and dtype: layers in execution order, and totals.
 
-    inputs: shapes by name, batch first. depth: layers with weights on the longest path.
+    inputs: shapes by name, batch first. depth: layers with weights on the longest path. notes: what a
+    reader of the counts must know.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Report:
     layers: tuple[LayerReport, ...]
     total: Cost
     depth: int
+    notes: tuple[str, ...] = ()
 
     @property
     def element_bytes(self) -> int:
@@ -245,24 +247,28 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: boo
         tuple(layers),
         total(layer.cost for layer in layers),
         depth(graph.nodes),
+        graph.notes,
     )
 
 
-def depth(nodes: Iterable[Node]) -> int:
+def depth(nodes: Iterable[Node], among: Collection[str] | None = None) -> int:
     """Layers with weights on the longest path: 8 for AlexNet, 22 for GoogLeNet, 152 for ResNet-152.
 
     The path does not run through gates, inputs that a product stretches over its output, as in
-    squeeze-and-excitation: SE-ResNet-152 has 152 layers too.
+    squeeze-and-excitation: SE-ResNet-152 has 152 layers too. among: the layers that count, all if
+    left out; the path leads through the others as well.
     """
     longest: dict[str, int] = {}
     shapes: dict[str, Shape] = {}
     used: set[str] = set()
     for node in nodes:
         inputs = _ungated(node, shapes) if node.op.gates else node.inputs
-        longest[node.name] = max((longest.get(i, 0) for i in inputs), default=0) + node.op.weighted
+        counts = among is None or node.name in among
+        longest[node.name] = max((longest.get(i, 0) for i in inputs), default=0) + (counts and node.op.weighted)
         shapes[node.name] = node.shape
         used.update(node.inputs)
-    return max((n for name, n in longest.items() if name not in used), default=0)
+    ends = max((n for name, n in longest.items() if name not in used), default=0)
+    return ends if ends or among is None else max(longest.values())  # layers of gates alone have a depth, too
 
 
 def _ungated(node: Node, shapes: dict[str, Shape]) -> tuple[str, ...]:
