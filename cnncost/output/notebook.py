@@ -14,7 +14,7 @@ from cnncost.output.tables import heading
 def html_table(report: Report) -> str:
     """The report's usual columns, with totals and conventions."""
     drawn = draw(report, report.layers, chosen(None), "exact")
-    return html_page(str(heading(report)), drawn, CONVENTIONS)
+    return html_page(str(heading(report)), drawn, (*report.notes, *CONVENTIONS))
 
 
 def html_page(title: str, drawn: Sequence[Drawn], notes: Iterable[str]) -> str:

@@ -54,6 +54,7 @@ def record(report: Report, rows: Sequence[LayerReport] | None = None) -> dict[st
         "outputs": list(report.outputs),
         "batch": report.batch,
         "dtype": report.dtype,
+        "notes": list(report.notes),
         "conventions": list(CONVENTIONS),
         "totals": report.totals,
         "per_image": report.per_image,
@@ -123,7 +124,7 @@ def to_markdown(
             f"{t['params']:,} params, {t['macs']:,} MACs, {t['flops']:,} FLOPs, {plural(t['layers'], 'layer')} deep.",
             "",
             *more,
-            *(f"- {line}" for line in CONVENTIONS),
+            *(f"- {line}" for line in (*report.notes, *CONVENTIONS)),
             "",
         ]
     )

@@ -137,6 +137,7 @@ def report_parts() -> dict[str, Any]:
         "outputs": {**NAMES, "description": "layers that no other layer takes"},
         "batch": {"type": "integer", "minimum": 1},
         "dtype": {"enum": list(DTYPES)},
+        "notes": {**NAMES, "description": "what a reader of these numbers must know"},
         "conventions": {**NAMES, "description": "what the numbers mean"},
         "totals": object_(totals),
         "per_image": {"type": "object", "additionalProperties": COUNT},

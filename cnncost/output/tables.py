@@ -200,7 +200,7 @@ def _totals(report: Report) -> list[Any]:
 
 def notes(report: Report) -> list[Any]:
     """What a reader should know about this network: dropped borders, reuse, several outputs."""
-    lines = []
+    lines = list(report.notes)
     dropped = [f"{layer.name} ({_border(layer)})" for layer in report.layers if any(layer.dropped)]
     if dropped:
         lines.append(f"Strides drop border pixels in {_named(dropped)}. --strict refuses windows that do not fit.")
