@@ -221,7 +221,8 @@ class _Expansion:
         if isinstance(call, str) and call in self.blocks:
             return self.blocks[call]
         if not isinstance(call, str) or call not in MENU:
-            hint = unknown_op_hint(str(call), [*names.values, *self.blocks])
+            near = did_you_mean(str(call), names.values)
+            hint = near if near.startswith("did") else unknown_op_hint(str(call), self.blocks)
             fail(f"op {spelled(call)} is neither an op nor a block", option.at, hint, path)
         if call not in line.chosen:
             options = {key: value for key, value in line.arguments.items() if key}
