@@ -258,7 +258,7 @@ class ListOf(Kind):
     def schema(self) -> dict[str, Any]:
         each = self.each.schema()
         array = {"type": "array", "items": each, "minItems": 1}
-        return {"anyOf": [*each["anyOf"], array]} if self.or_single else {"anyOf": [array]}
+        return {"anyOf": [*each["anyOf"], array] if self.or_single else [array, EXPRESSION]}
 
 
 class FlagKind(Kind):

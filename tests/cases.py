@@ -231,6 +231,8 @@ ACTIVATIONS = [
     case("glu", VECTORS),
     case("glu", IMAGE, axis=-1),
     case("identity", IMAGE),
+    case("copy", IMAGE),
+    case("copy", VECTORS),
     case("dropout", VECTORS),
     case("dropout", IMAGE, p=0.2, inplace=True),
     case("dropout", SIGNAL, channels=True),

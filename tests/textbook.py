@@ -493,8 +493,8 @@ def matmul(y: tuple[int, ...], a: Any, b: Any) -> Any:
 
 
 FREE = {
-    "identity", "dropout", "stochastic_depth", "concat", "split", "slice", "flatten", "reshape", "permute", "pad",
-    "channel_shuffle", "space_to_depth", "depth_to_space",
+    "identity", "copy", "dropout", "stochastic_depth", "concat", "split", "slice", "flatten", "reshape", "permute",
+    "pad", "channel_shuffle", "space_to_depth", "depth_to_space",
 }  # fmt: skip
 """Ops that compute nothing: they move, rename or select elements, or act in training only."""
 

@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, NoReturn
 
 import click
@@ -21,13 +22,17 @@ COMMANDS = {
     "compare": "Networks side by side, or two of them layer by layer.",
     "explain": "The formulas of a layer with its numbers in them.",
     "verify": "Published figures, re-derived.",
+    "import": "A model as a spec: an ONNX file, or another spec at other sizes.",
     "list": "The bundled architectures.",
     "devices": "Data sheets of known devices: peak rates, memory, bandwidth, sources.",
     "ops": "The layers of the language, or one of them with its options.",
     "schema": "JSON Schema of the spec language, or of the JSON that a command writes.",
     "completion": "A script that completes commands, options and networks in your shell.",
 }
-"""Commands in the order of the help, with what they do; each is cnncost/cli/commands/NAME.py, read when used."""
+"""Commands in the order of the help, with what they do; each is cnncost/cli/commands/NAME.py, read when used.
+
+A name that is a word of Python has an underscore behind it there: import_.py.
+"""
 
 BAD_INPUT, FAULT, INTERRUPTED = 2, 70, 130
 
@@ -41,7 +46,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"cnncost.cli.commands.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command: click.Command = import_module(f"cnncost.cli.commands.{module}").command
         return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:

@@ -1,4 +1,4 @@
-"""Dropout and its kin: something in training, nothing at inference."""
+"""Ops that leave every element as it is: always, or at inference, as dropout and its kin."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from cnncost.dims import Shape, numel
 from cnncost.ops.axes import spatial_rank
 from cnncost.ops.base import Elementwise, Free, layer
 from cnncost.ops.keeping import Kept
+from cnncost.ops.modules import calls
 from cnncost.options import Flag, Real
 
 DropMode = Literal["batch", "row"]
@@ -22,6 +23,16 @@ class Identity(Elementwise, Free):
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Identity()
+
+
+@layer
+class Copy(Elementwise, Free):
+    """The elements once more, in a storage of their own. (torch.clone; torch.Tensor.contiguous)"""
+
+    key = "copy"
+
+    def module(self, torch: Any, x: Shape) -> Any:
+        return calls(torch, lambda t: t.clone(memory_format=torch.contiguous_format))
 
 
 @layer

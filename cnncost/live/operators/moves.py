@@ -8,6 +8,7 @@ from typing import Any
 from cnncost.cost import Operations
 from cnncost.live.operators.base import Call, Layer, rule
 from cnncost.live.operators.products import same
+from cnncost.ops.dropout import Copy
 from cnncost.ops.join import Concat
 from cnncost.ops.reshape import ChannelShuffle, DepthToSpace, Pad, SpaceToDepth, Upsample
 from cnncost.ops.seen import Seen
@@ -16,8 +17,6 @@ from cnncost.ops.seen import Seen
 @rule("cat", "concat", "concatenate")
 def concat(call: Call) -> Layer:
     tensors = [t for t in call.first if t.shape != (0,)]
-    if len(tensors) == 1:
-        return Layer(Seen("copy", call.y, same=True), tensors)
     return Layer((lambda: Concat(call["dim"]), Seen("concat", call.y)), tensors)
 
 
@@ -37,7 +36,7 @@ def pad(call: Call) -> Layer:
     sides = [(before, after) for before, after in zip(amounts[::2], amounts[1::2])][::-1]
     rank, known = len(call.x) - 2, Seen("pad", call.y)
     if not any(amounts):
-        return Layer(Seen("copy", call.y, same=True), (call.first,))
+        return Layer((Copy(), Seen("copy", call.y, same=True)), (call.first,))
     if len(sides) > rank + 1 or rank < 1 or (len(sides) > rank and mode != "constant"):
         return Layer(known, (call.first,))
     sides = [(0, 0)] * (rank + 1 - len(sides)) + sides

@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import Any
 
 from cnncost.live.operators.base import Call, Layer, rule
-from cnncost.ops.dropout import Identity
+from cnncost.ops.dropout import Copy, Identity
 from cnncost.ops.join import Slice, Split
 from cnncost.ops.reshape import Flatten, Permute, Reshape
 from cnncost.ops.seen import Seen
@@ -14,7 +14,7 @@ from cnncost.ops.seen import Seen
 
 def copy(x: Any) -> Layer:
     """The elements of x in a storage of their own."""
-    return Layer(Seen("copy", tuple(x.shape), same=True), (x,))
+    return Layer((Copy(), Seen("copy", tuple(x.shape), same=True)), (x,))
 
 
 def other_shape(call: Call, key: str = "reshape") -> Any:
