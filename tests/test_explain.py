@@ -109,8 +109,8 @@ def check_complete(explained: LayerExplanation) -> None:
         "divisions": cost.divisions,
         "exponentials": cost.exponentials,
         "neurons": cost.neurons,
-        "output bytes": cost.activations * size,
-        "param bytes": cost.params * size,
+        "activation bytes": cost.activations * size,
+        "parameter bytes": cost.params * size,
     }
     lines = {e.quantity: e.value for e in explained.equations}
     assert {name: n for name, n in lines.items() if name in counts} == {n: v for n, v in counts.items() if v}
@@ -224,6 +224,20 @@ def test_every_place_has_one_kernel_and_an_output_few_inputs() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("size", "options", "note"),
+    [
+        ("4x1x1", {}, ()),
+        ("4x1x1", {"kernel": 3, "padding": 1}, ()),
+        ("4x1x1", {"groups": 2}, ("An output is connected to 2 of 4 inputs (sparse connections).",)),
+        ("4x2x2", {"kernel": 3, "padding": 1}, ("4 places have one kernel (shared weights).",)),
+    ],
+)
+def test_nothing_is_said_of_connections_that_are_neither_sparse_nor_shared(size: str, options: Any, note: Any) -> None:
+    explained = cnncost.explain("conv", 6, input=size, **options)["conv"]
+    assert explained.notes == note
+
+
 def test_a_planted_fault_shows(monkeypatch) -> None:
     from cnncost.ops.conv import Conv
 
@@ -243,7 +257,7 @@ def test_a_layer_that_shares_parameters_says_whose(folder) -> None:
 def test_in_place_and_views_take_nothing() -> None:
     explanation = cnncost.explain("resnet50", "relu")
     assert any("In place" in note for note in explanation["relu"].notes)
-    assert "output bytes" not in lines_of(explanation["relu"])
+    assert "activation bytes" not in lines_of(explanation["relu"])
     assert any("nothing moves" in note for note in cnncost.explain("resnet50", "flatten")["flatten"].notes)
 
 
@@ -432,7 +446,7 @@ def test_an_explanation_shows_itself() -> None:
     assert "(27 + 2x2 - 5)/1 + 1 = 27" in explanation._repr_html_()
     assert "<pre>" in explanation._repr_html_()
     assert json.loads(explanation.to_json())["layers"][0]["name"] == "conv2"
-    assert lines_of(explanation["conv2"])["output bytes"].value == 256 * 27 * 27 * 2
+    assert lines_of(explanation["conv2"])["activation bytes"].value == 256 * 27 * 27 * 2
     with pytest.raises(KeyError):
         explanation["conv3"]
 

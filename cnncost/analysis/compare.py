@@ -163,7 +163,7 @@ NETWORK_COLUMNS = {
         Column("neurons", "neurons", "count", "outputs of layers with weights", _total("neurons")),
         Column("activation_bytes", "activations", "bytes", "storage of all outputs",
                lambda r: r.cost.activations * r.element_bytes),
-        Column("weight_bytes", "memory", "bytes", "storage of the parameters",
+        Column("weight_bytes", "parameters", "bytes", "storage of the parameters",
                lambda r: r.cost.params * r.element_bytes),
         Column("moved_bytes", "moved", "bytes", "elements read and written, layer by layer", lambda r: r.moved_bytes),
         Column("intensity", "FLOPs/B", "number", "FLOPs per byte moved", lambda r: r.intensity),

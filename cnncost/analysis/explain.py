@@ -91,7 +91,7 @@ class Explanation:
         return tuple(
             _sum(name, [figures(e.layer.cost, size)[key] for e in self.layers])
             for key, name in (("params", "params"), ("macs", "MACs"), ("flops", "FLOPs"),
-                              ("activation_bytes", "output bytes"), ("weight_bytes", "param bytes"))
+                              ("activation_bytes", "activation bytes"), ("weight_bytes", "parameter bytes"))
         )  # fmt: skip
 
     def __iter__(self) -> Iterator[LayerExplanation]:
@@ -242,10 +242,10 @@ def _bytes(traced: TracedOp, layer: LayerReport, lines: _Lines) -> None:
     """Storage of the output and of the parameters."""
     each, cost = named("bytes", layer.element_bytes), traced.cost
     if cost.activations:
-        lines.add("output bytes", cost.activations * each)
+        lines.add("activation bytes", cost.activations * each)
     parts = [*_parts(cost)]
     if parts:
-        lines.add("param bytes", named("params" if len(parts) > 1 else parts[0], cost.params) * each)
+        lines.add("parameter bytes", named("params" if len(parts) > 1 else parts[0], cost.params) * each)
 
 
 def _unseen(traced: TracedOp, lines: _Lines) -> None:
@@ -328,12 +328,9 @@ def _summary(node: Node) -> str:
 
 def _notes(traced: TracedOp, node: Node, layer: LayerReport, x: tuple[Shape, ...]) -> tuple[str, ...]:
     notes = [*_uneven(traced, layer)]
-    own, outputs = int(traced.cost.macs), numel(node.shape)
-    if "locally connected" in node.op.beside(*x) and own % outputs == 0:
-        notes.append(
-            f"An output is connected to {own // outputs:,} of {numel(x[0][1:]):,} inputs (sparse connections), "
-            f"and {numel(node.shape[2:]):,} places have one kernel (shared weights)."
-        )
+    macs = int(traced.cost.macs)
+    if "locally connected" in node.op.beside(*x) and macs % numel(node.shape) == 0:
+        notes += _connections(macs, node.shape, x[0])
     if node.op.view:
         notes.append("The output is the input's storage, seen differently: nothing is computed, nothing moves.")
     elif node.op.shares_storage:
@@ -341,6 +338,19 @@ def _notes(traced: TracedOp, node: Node, layer: LayerReport, x: tuple[Shape, ...
     if layer.shares:
         notes.append(f"The parameters are those of {layer.shares} and are counted there.")
     return tuple(notes)
+
+
+def _connections(macs: int, y: Shape, x: Shape) -> Iterable[str]:
+    """What sparse connections and shared weights come to, where there are any."""
+    each, inputs, places = macs // numel(y), numel(x[1:]), numel(y[2:])
+    found = []
+    if each < inputs:  # taps on padding make more connections than there are inputs
+        found.append(f"an output is connected to {each:,} of {inputs:,} inputs (sparse connections)")
+    if places > 1:
+        found.append(f"{places:,} places have one kernel (shared weights)")
+    if found:
+        text_ = ", and ".join(found)
+        yield f"{text_[0].upper()}{text_[1:]}."
 
 
 def _uneven(traced: TracedOp, layer: LayerReport) -> Iterable[str]:

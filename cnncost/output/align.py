@@ -23,6 +23,8 @@ ALL_FIGURES = ("params", "macs", "flops")
 """Figures whose differences programs get."""
 SHOWN = ("kind", "output", "params", "macs")
 """Differences that a row of the table shows; of a row without them, the others are named."""
+LABELS = {"activations": "activation bytes"}
+"""What they are called there, where their own name would be taken for another thing."""
 FIGURES = ("params", "macs")
 """Figures of the table."""
 COLUMNS = tuple(
@@ -73,7 +75,8 @@ def draw(
     stacked: what a layer is in the second network stands under what it is in the first, not beside it.
     """
     totals = [alignment.a.total, alignment.b.total]
-    rows = _folded(alignment.pairs, everything)
+    # One equal layer takes no more room than the news that there is one.
+    rows = [row[0] if isinstance(row, list) and len(row) == 1 else row for row in _folded(alignment.pairs, everything)]
     pairs = [row for row in rows if isinstance(row, Pair)]
     shown = {}
     for figure in FIGURES:
@@ -114,7 +117,8 @@ def _lines(row: Pair | list[Pair], units: dict[str, Unit], arrow: str, unicode: 
     kinds = list(dict.fromkeys(layer.kind for layer in layers))
     outputs = list(dict.fromkeys(shape(layer.output_shape[1:]) for layer in layers))
     if not set(row.differs) & set(SHOWN) and row.differs:
-        kinds[-1] += f" (other {', '.join(row.differs)})"
+        others = (LABELS.get(name, name.replace("_", " ")) for name in row.differs)
+        kinds[-1] += f" (other {', '.join(others)})"
     figures = [signed(row.difference(figure), unit) for figure, unit in units.items()]
     if not stacked:
         return [[MARKS[row.change], *(f" {arrow} ".join(cells) for cells in (names, kinds, outputs)), *figures]]

@@ -146,9 +146,9 @@ def _notes(comparison: Comparison, drawn: list[Drawn], kept: list[Drawn], paper:
         lines.append("top-1, top-5: published errors, measured in several ways: the column `tested` tells them apart.")
     if comparison.base is not None:
         lines.append(f"x: times the figure of {printable(comparison.base.name)}.")
-    out = [column.about.header for column in drawn if column not in kept]
+    out = [column.about.name for column in drawn if column not in kept]
     if out:
-        lines.append(f"Not shown in {paper.width} columns: {', '.join(out)}. --columns chooses.")
+        lines.append(f"Not shown in {paper.width} columns: {', '.join(out)}; --columns chooses.")
     return lines
 
 

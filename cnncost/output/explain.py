@@ -14,16 +14,18 @@ from cnncost.output.records import layer_record
 from cnncost.output.schema import SHAPE
 from cnncost.output.schema import schema as report_schema
 from cnncost.output.tables import GAP, Paper
-from cnncost.output.units import printable, readable_bytes, shape
+from cnncost.output.units import plural, printable, readable_bytes, shape
 
 SCHEMA_VERSION = 1
 """Grows when a key changes its meaning or goes; new keys do not change it."""
 
-LEGEND = (
-    "height' is the output's; jump: input pixels between neighbouring fields.",
-    "a/b is exact: floor and ceil say where it is rounded. Taps on padding count.",
-)
-PLAIN_LEGEND = "plain sums: k products and k - 1 additions, where MACs are k of each."
+OUTPUTS = "{} is the output's"
+JUMP = "jump: input pixels between neighbouring fields"
+DIVISION = "a/b is exact: floor and ceil say where it is rounded."
+PADDING = "Taps on padding count."
+PLAIN = "plain sums: k products and k - 1 additions, where MACs are k of each."
+LEGEND = (OUTPUTS.format("height'") + f"; {JUMP}.", f"{DIVISION} {PADDING}", PLAIN)
+"""All that a text explains of its formulas, and programs get."""
 
 
 def explanation_text(explanation: Explanation, paper: Paper | None = None) -> str:
@@ -34,9 +36,19 @@ def explanation_text(explanation: Explanation, paper: Paper | None = None) -> st
         parts += [*_layer(explanation, explained, paper, alone=len(explanation.layers) == 1), ""]
     if len(explanation.layers) > 1:
         parts += [Text(f"sum of {len(explanation.layers)} layers", style="bold"), *_lines(explanation.sums, paper), ""]
-    plain = any(e.quantity == PLAIN_SUMS for explained in explanation.layers for e in explained.equations)
-    legend = (*LEGEND, PLAIN_LEGEND) if plain else LEGEND
-    return paper.print(*parts, *(Text(line, style="dim") for line in legend))
+    legend = _legend([e for explained in explanation.layers for e in explained.equations])
+    return paper.print(*(parts if legend else parts[:-1]), *(Text(line, style="dim") for line in legend))
+
+
+def _legend(equations: Sequence[Equation]) -> list[str]:
+    """What explains these formulas: nothing that does not stand in them."""
+    quantities = [name for e in equations for name in e.quantity.split(", ")]
+    symbols = " ".join(e.symbols for e in equations)
+    primed = [name for name in quantities if name.endswith("'") and name != "jump'"][:1]
+    names = [*map(OUTPUTS.format, primed), *([JUMP] if "jump" in symbols else [])]
+    rules = [rule for sign, rule in (("/", DIVISION), ("padding", PADDING)) if sign in symbols]
+    plain = [PLAIN] if PLAIN_SUMS in quantities else []
+    return [*([f"{'; '.join(names)}."] if names else []), *([" ".join(rules)] if rules else []), *plain]
 
 
 def _layer(explanation: Explanation, explained: LayerExplanation, paper: Paper, alone: bool) -> list[Any]:
@@ -56,7 +68,9 @@ def _heading(explanation: Explanation, explained: LayerExplanation) -> list[Text
         first.append(f": {layer.kind} of {printable(report.name)}", style="not bold")
     inputs = " + ".join(shape(x[1:]) for x in explained.input_shapes)
     place = f"; {printable(str(layer.where))}" if layer.where and not report.about.get("bundled") else ""
-    sizes = f"{inputs} -> {shape(layer.output_shape[1:])}, batch {report.batch:,}, {report.dtype}{place}"
+    rows = layer.output_shape[0]  # regions of interest are a batch of their own
+    batch = f"{rows:,}" if rows == report.batch else f"{rows:,} of {plural(report.batch, 'image')}"
+    sizes = f"{inputs} -> {shape(layer.output_shape[1:])}, batch {batch}, {report.dtype}{place}"
     return [first, Text(explained.about, style="dim"), Text(sizes, style="dim")]
 
 
@@ -131,7 +145,7 @@ def record(explanation: Explanation) -> dict[str, Any]:
         "source": report.source,
         "batch": report.batch,
         "dtype": report.dtype,
-        "legend": [*LEGEND, PLAIN_LEGEND],
+        "legend": list(LEGEND),
         "layers": [_record(explained) for explained in explanation.layers],
         "sum": [e._asdict() for e in explanation.sums],
     }
