@@ -345,7 +345,13 @@ def test_every_network_has_figures(zoo: dict[str, Verification]) -> None:
 
 def test_json_keeps_its_schema(zoo: dict[str, Verification]) -> None:
     record = json.loads(json.dumps(verify_record(list(zoo.values()))))
-    jsonschema.validate(record, verify_schema())
+    schema = verify_schema()
+    jsonschema.validate(record, schema)
+    network = schema["properties"]["networks"]["items"]["properties"]
+    assert list(record) == list(schema["properties"])
+    assert all(list(found) == list(network) for found in record["networks"])
+    described = set(network["claims"]["items"]["properties"])
+    assert all(set(claim) == described for found in record["networks"] for claim in found["claims"])
     assert sum(record["counts"].values()) == sum(len(network["claims"]) for network in record["networks"])
     assert list(record["counts"]) == list(VERDICTS)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from io import StringIO
 from itertools import groupby
 from textwrap import wrap
 from typing import Any
@@ -23,6 +21,8 @@ from cnncost.analysis.claims import (
     Verification,
     counted,
 )
+from cnncost.output.formats import csv_text, json_text, table_row
+from cnncost.output.schema import NAMES, document, object_
 from cnncost.output.tables import Paper
 from cnncost.output.units import plural, printable
 from cnncost.spec.claims import Claim
@@ -263,24 +263,18 @@ def verify_record(verifications: Sequence[Verification]) -> dict[str, Any]:
 
 def verify_json(verifications: Sequence[Verification]) -> str:
     """The JSON of `cnncost verify`."""
-    return json.dumps(verify_record(verifications), indent=2, ensure_ascii=False) + "\n"
+    return json_text(verify_record(verifications))
 
 
 def verify_csv(verifications: Sequence[Verification]) -> str:
     """One line a claim, with the keys of the JSON."""
-    import csv
-
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     rows = [{"network": v.source, **verdict_record(verdict)} for v in verifications for verdict in v.verdicts]
     keys = ("network", "printed", "quantity", "derived", "off", "verdict", "rounding", "of", "source", "place", "where")
-    writer.writerow(keys)
-    writer.writerows([_csv_cell(row[key]) for key in keys] for row in rows)
-    return out.getvalue()
+    return csv_text([keys, *([_csv_cell(row[key]) for key in keys] for row in rows)])
 
 
 def _csv_cell(value: Any) -> Any:
-    return "" if value is None else " ".join(value) if isinstance(value, list) else value
+    return " ".join(value) if isinstance(value, list) else value
 
 
 def verify_markdown(verifications: Sequence[Verification]) -> str:
@@ -289,10 +283,9 @@ def verify_markdown(verifications: Sequence[Verification]) -> str:
     for verification in verifications:
         if not verification.verdicts:
             continue
-        lines += [f"**{verification.name}**", "", f"| {' | '.join((*HEADERS, 'source'))} |", "|---|---:|---:|---|---|"]
+        lines += [f"**{verification.name}**", "", table_row((*HEADERS, "source")), "|---|---:|---:|---|---|"]
         for verdict in verification.verdicts:
-            row = (*cells(verdict), _source(verdict.claim))
-            lines.append(f"| {' | '.join(printable(text).replace('|', chr(92) + '|') for text in row)} |")
+            lines.append(table_row(map(printable, (*cells(verdict), _source(verdict.claim)))))
         lines.append("")
     (head, _), *rows = standing(verifications)
     return "\n".join([*lines, f"{head}: {', '.join(f'{n:,} {label}' for label, n in rows)}.", ""])
@@ -301,7 +294,7 @@ def verify_markdown(verifications: Sequence[Verification]) -> str:
 def verify_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of what `cnncost verify --format json` writes."""
     text, number_, whole = ({"type": [kind, "null"]} for kind in ("string", "number", "integer"))
-    names = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
+    names = {"anyOf": [NAMES, {"type": "null"}]}
     claim: dict[str, Any] = {
         "printed": {"type": "string", "description": "the figure as printed"},
         "quantity": {"type": "string", "description": "what it counts, an expression of docs/claims.md"},
@@ -326,20 +319,15 @@ def verify_schema() -> dict[str, Any]:
         "name": {"type": "string"},
         "source": {"type": "string", "description": "file"},
         "year": whole,
-        "claims": {"type": "array", "items": _object(claim)},
+        "claims": {"type": "array", "items": object_(claim)},
         "facts": {"type": "array", "items": {"type": "object"}, "description": "measured, not derived"},
     }
-    whole_: dict[str, Any] = {
+    keys: dict[str, Any] = {
         "schema": {"const": SCHEMA_VERSION},
         "cnncost": {"type": "string"},
         "holds": {"type": "boolean", "description": "whether no claim is at fault; exit code 0 or 1"},
         "counts": {"type": "object", "additionalProperties": {"type": "integer"}, "description": "claims by verdict"},
         "verdicts": {"type": "object", "description": "what the verdicts mean"},
-        "networks": {"type": "array", "items": _object(network)},
+        "networks": {"type": "array", "items": object_(network)},
     }
-    title = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "cnncost verify"}
-    return {**title, **_object(whole_)}
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return document("cnncost verify", keys)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from io import StringIO
 from types import MappingProxyType
 from typing import Any
 
 from cnncost.analysis.columns import Column
 from cnncost.analysis.report import CONVENTIONS, LayerReport, Report, figures
+from cnncost.output.formats import csv_text, json_text, table_row
 from cnncost.output.grid import Drawn, cell, draw, one_point
 from cnncost.output.units import plural
 
@@ -66,20 +65,13 @@ def to_json(
     report: Report, rows: Sequence[LayerReport] | None = None, more: Mapping[str, Any] = MappingProxyType({})
 ) -> str:
     """The JSON report as text; more: further keys."""
-    return json.dumps({**record(report, rows), **more}, indent=2, ensure_ascii=False) + "\n"
+    return json_text({**record(report, rows), **more})
 
 
 def to_csv(rows: Sequence[LayerReport], columns: Sequence[Column]) -> str:
     """Whole numbers under the columns' names; no totals, so that columns can be summed."""
-    import csv
-
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     kept = [column for column in columns if column.kind != "share"]
-    writer.writerow([column.name for column in kept])
-    for layer in rows:
-        writer.writerow([_plain(column, layer) for column in kept])
-    return out.getvalue()
+    return csv_text([[column.name for column in kept], *([_plain(column, row) for column in kept] for row in rows)])
 
 
 def _plain(column: Column, layer: LayerReport) -> Any:
@@ -98,7 +90,7 @@ def pipe_table(drawn: Sequence[Drawn]) -> list[str]:
         right = c.right or c.about.kind in ("share", "percent")
         feet = [f"**{c.foot}**" if c.foot else ""] if any(other.foot for other in drawn) else []
         cells.append([c.header.strip(), "---:" if right else "---", *(line.strip() for line in c.lines), *feet])
-    return ["| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in zip(*cells)]
+    return [table_row(line) for line in zip(*cells)]
 
 
 def to_markdown(

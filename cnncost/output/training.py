@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cnncost.analysis.training import EvaluationCost, RunCost, TrainingCost
 from cnncost.devices import Peak
+from cnncost.output.formats import table_row
 from cnncost.output.units import duration, percent, plural, printable, rate, span, unit_for
 
 
@@ -131,8 +132,7 @@ def markdown(blocks: list[Block]) -> list[str]:
     for block in blocks:
         heads = ("", *(block.heads or ("",)))
         cells = [heads, ("---", *("---:" for _ in heads[1:])), *block.rows]
-        table = ["| " + " | ".join(text.replace("|", "\\|") for text in row) + " |" for row in cells]
-        lines += [f"**{block.title}**", "", *table, "", *(f"- {note}" for note in block.notes), ""]
+        lines += [f"**{block.title}**", "", *map(table_row, cells), "", *(f"- {note}" for note in block.notes), ""]
     return lines
 
 

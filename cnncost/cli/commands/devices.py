@@ -26,13 +26,12 @@ def command(name: str | None, format_: str) -> None:
 
     found = list(all_devices()) if name is None else [load(name)]
     if format_ == "json":
-        import json
-
         from cnncost.output.devices import device_record
+        from cnncost.output.formats import json_text
 
         records = [device_record(device) for device in found]
         data = records if name is None else records[0]
-        deliver(json.dumps(data, indent=2, ensure_ascii=False) + "\n", None, False)
+        deliver(json_text(data), None, False)
         return
     from cnncost.output.devices import device_page, devices_table
 

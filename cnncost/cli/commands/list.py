@@ -51,9 +51,9 @@ def command(patterns: tuple[str, ...], family: str | None, format_: str) -> None
     if patterns:
         entries = [entry for entry in entries if any(_fits(entry["name"], pattern) for pattern in patterns)]
     if format_ == "json":
-        import json
+        from cnncost.output.formats import json_text
 
-        deliver(json.dumps(entries, indent=2, ensure_ascii=False) + "\n", None, False)
+        deliver(json_text(entries), None, False)
         return
     from cnncost.output.lists import catalogue_table
 

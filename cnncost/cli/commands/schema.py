@@ -36,8 +36,8 @@ def command(what: str, output: str | None, force: bool) -> None:
 
     With the first two, editors complete and check files; with the others, programs check what they read.
     """
-    import json
+    from cnncost.output.formats import json_text
 
     module, name = SCHEMAS[what].split(":")
     schema = getattr(import_module(module), name)()
-    deliver(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", output, force)
+    deliver(json_text(schema), output, force)
