@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         explain,
         load,
         load_device,
+        trace,
         training_cost,
         verify,
     )
@@ -62,6 +63,7 @@ _PUBLIC = {
     "Verification": "cnncost.analysis.claims",
     "load": "cnncost.api",
     "load_device": "cnncost.api",
+    "trace": "cnncost.api",
     "training_cost": "cnncost.api",
     "verify": "cnncost.api",
 }
@@ -92,6 +94,7 @@ __all__ = [
     "explain",
     "load",
     "load_device",
+    "trace",
     "training_cost",
     "verify",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from os import PathLike, fsdecode
 from typing import TYPE_CHECKING, Any, Union
@@ -11,6 +12,7 @@ from cnncost.analysis.report import analyze as analyze_graph
 from cnncost.errors import CnncostError, UsageError, Where
 from cnncost.graph import Graph
 from cnncost.spec import load
+from cnncost.spec.models import ModelName, is_model
 
 if TYPE_CHECKING:
     from cnncost.analysis.align import Alignment
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
     from cnncost.devices import Device
 
 Spec = Union[str, PathLike[str]]
+Model = Any
+"""A torch.nn.Module, which cannot be named here without importing torch."""
 
 
 def analyze(
-    network: Graph | Spec,
+    network: Graph | Spec | Model,
+    inputs: Any = None,
     *,
     input: Any = None,
     batch: Any = None,
@@ -35,20 +40,72 @@ def analyze(
 ) -> Report:
     """What a network costs, layer by layer and in total.
 
-    network: a path, a bundled name, or a graph from load(). input, batch, set: as in load(), for
-    paths and names. dtype: fp32, fp16, bf16, int8 ...; it sets the bytes. strict: windows that do
-    not fit evenly are errors. Raises SpecError, ShapeError, UsageError.
+    network: a path, a bundled name, a graph from load(); a torch.nn.Module, or the name of one
+    ("torchvision:resnet50"). inputs: what a module is called with, as in trace(). input, batch, set:
+    as in load(), for paths and names. dtype: fp32, fp16, bf16, int8 ...; it sets the bytes. strict:
+    windows that do not fit evenly are errors. Raises SpecError, ShapeError, UsageError.
     """
-    return analyze_graph(_graph(network, input, batch, set), dtype, strict)
+    if not _is_module(network):
+        if inputs is not None:
+            raise UsageError("inputs go with a torch.nn.Module", hint="give a network of another kind input=")
+        return analyze_graph(graph_of(network, input, batch, set), dtype, strict)
+    if inputs is None or input is not None or batch is not None or set:
+        raise UsageError(
+            "a torch.nn.Module needs its inputs, and nothing else",
+            hint="write analyze(model, torch.empty(1, 3, 224, 224))",
+        )
+    return analyze_graph(trace(network, inputs), dtype, strict)
 
 
-def _graph(network: Graph | Spec, input: Any, batch: Any, set: Mapping[str, Any] | None) -> Graph:
-    """A graph as it is, or a spec at these sizes."""
+def _is_module(network: Any) -> bool:
+    """Whether this is a torch.nn.Module, without importing torch to know."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(network, torch.nn.Module)
+
+
+def trace(
+    model: Model, inputs: Any, *, train: bool = False, allow_unknown: bool = False, name: str | None = None
+) -> Graph:
+    """The graph of a torch.nn.Module: a node for every operator that its forward pass runs.
+
+    inputs: a tensor, or a shape with the batch first; a list of these for several; a dict of them
+    for inputs by name. Nothing is computed, and the model is left as it was. train: as in training,
+    with dropout. allow_unknown: operators without a rule count as nothing, and reports say so. name:
+    what the graph is called. Raises UsageError.
+    """
+    from cnncost.live.trace import trace as trace_model
+
+    return trace_model(model, inputs, train=train, allow_unknown=allow_unknown, name=name)
+
+
+def graph_of(
+    network: Graph | Spec, input: Any = None, batch: Any = None, set: Mapping[str, Any] | None = None
+) -> Graph:
+    """A graph as it is; a spec, or a model by its name, at these sizes."""
+    if is_model(network):
+        return _traced(network, input, 1 if batch is None else batch, set)
     if not isinstance(network, Graph):
         return load(network, input=input, batch=1 if batch is None else batch, set=set)
     if input is not None or batch is not None or set:
         raise UsageError("a graph has its input, batch and parameters", hint="give them to cnncost.load()")
     return network
+
+
+def _traced(name: Any, input: Any, batch: int, set: Mapping[str, Any] | None) -> Graph:
+    """The graph of a PyTorch model by its name."""
+    from cnncost.live.models import traced
+    from cnncost.spec.names import parse_shape
+
+    if set:
+        raise UsageError("a PyTorch model declares no parameters", hint="its arguments are given with --arg name=value")
+    if type(batch) is not int or batch < 1:
+        raise UsageError(f"batch must be a whole number of at least 1, got {batch}", hint="give the number of images")
+    shapes = {n: parse_shape(s) for n, s in input.items()} if isinstance(input, Mapping) else input
+    if shapes is not None and shapes is input:
+        shapes = parse_shape(input)
+    asked = ModelName(name) if type(name) is str else name
+    options = {"train": asked.train, "allow_unknown": asked.allow_unknown}
+    return traced(str(name), shapes, batch, asked.arguments, **options)
 
 
 def compare(
@@ -85,7 +142,7 @@ def compare(
         if watch is not None:
             watch(done, len(chosen))
         try:
-            graph = _graph(network, input, batch, set)
+            graph = graph_of(network, input, batch, set)
             rows.append(network_row(analyze_graph(graph, dtype, fields=False), graph.facts))
         except CnncostError as e:
             _name(e, network)
@@ -104,6 +161,9 @@ def _listed(networks: Iterable[Graph | Spec]) -> dict[Any, Graph | str]:
     for network in networks:
         if isinstance(network, Graph):
             listed.setdefault(id(network), network)
+            continue
+        if is_model(network):
+            listed.setdefault(network, network)
             continue
         try:
             pattern = fsdecode(network)
@@ -152,7 +212,7 @@ def align(
     for given in (a, b):
         network = _one(given, "layers are compared with those of one network")
         try:
-            reports.append(analyze_graph(_graph(network, input, batch, set), dtype, fields=False))
+            reports.append(analyze_graph(graph_of(network, input, batch, set), dtype, fields=False))
         except CnncostError as e:
             _name(e, network)
             raise
@@ -190,7 +250,7 @@ def explain(
     if options:
         hint = "options go with an op, as in explain('conv', out=10, input='3x32x32')"
         raise UsageError(f"a network takes no {next(iter(options))}", hint=hint)
-    graph = _graph(network, input, batch, set)
+    graph = graph_of(network, input, batch, set)
     report = analyze_graph(graph, dtype)
     return explain_layers(graph, report, select(report, layer))
 
@@ -223,7 +283,7 @@ def training_cost(
     """
     from cnncost.analysis.training import training_cost as price
 
-    return price(_graph(network, input, None, set), run, dtype)
+    return price(graph_of(network, input, None, set), run, dtype)
 
 
 def evaluation_cost(
@@ -243,7 +303,7 @@ def evaluation_cost(
     """
     from cnncost.analysis.training import evaluation_cost as price
 
-    return price(_graph(network, input, None, set), crops, models, device, dtype)
+    return price(graph_of(network, input, None, set), crops, models, device, dtype)
 
 
 def load_device(name: Spec) -> Device:
@@ -261,6 +321,7 @@ __all__ = [
     "explain",
     "load",
     "load_device",
+    "trace",
     "training_cost",
     "verify",
 ]

@@ -102,7 +102,9 @@ def test_attention_is_quadratic_in_its_tokens() -> None:
 
 
 def test_einsum_is_exact() -> None:
-    assert report(lambda a, b: torch.einsum("nij,njk->nik", a, b), (2, 8, 32), (2, 32, 64)).total.macs == 2 * 8 * 32 * 64
+    assert (
+        report(lambda a, b: torch.einsum("nij,njk->nik", a, b), (2, 8, 32), (2, 32, 64)).total.macs == 2 * 8 * 32 * 64
+    )
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])

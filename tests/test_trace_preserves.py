@@ -59,7 +59,8 @@ def state(model: Careless) -> dict[str, Any]:
         "held": (list(model.seen), dict(model.cache), model.last),
         "random": (torch.get_rng_state(), random.getstate(), np.random.get_state()[1]),
         "settings": (torch.is_grad_enabled(), torch.backends.mha.get_fastpath_enabled(), torch.get_default_dtype()),
-        "hooks of all modules": len(nn.modules.module._global_forward_hooks) + len(nn.modules.module._global_forward_pre_hooks),
+        "hooks of all modules": len(nn.modules.module._global_forward_hooks)
+        + len(nn.modules.module._global_forward_pre_hooks),
     }
 
 
@@ -90,7 +91,11 @@ def mixed(model: Careless) -> None:
     model.conv.register_forward_hook(lambda *_: None)
 
 
-PREPARED: dict[str, Callable[[Careless], Any]] = {"training": nn.Module.train, "evaluation": nn.Module.eval, "mixed": mixed}
+PREPARED: dict[str, Callable[[Careless], Any]] = {
+    "training": nn.Module.train,
+    "evaluation": nn.Module.eval,
+    "mixed": mixed,
+}
 
 
 @pytest.mark.parametrize("prepared", PREPARED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -22,9 +21,21 @@ MODEL_OPTIONS = "cnncost.model"
 
 
 class SpecParam(click.ParamType):  # type: ignore[type-arg]  # generic only in the newest click
-    """A spec: a path, a bundled name, or - for standard input. Completes names and YAML files."""
+    """A spec: a path, a bundled name, - for standard input, or a PyTorch model's name. Completes names and files."""
 
     name = "spec"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from cnncost.spec.models import ModelName, is_model
+
+        asked = ctx.meta.get(MODEL_OPTIONS, {}) if ctx else {}
+        if is_model(value):
+            return ModelName(value, **asked)
+        if asked:
+            hint = "parameters of a spec are set with --set" if "arguments" in asked else None
+            option = "--arg" if "arguments" in asked else f"--{next(iter(asked)).replace('_', '-')}"
+            raise UsageError(f"{option} has no effect on {value}, which is no PyTorch model", hint=hint)
+        return value
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
         from click.shell_completion import CompletionItem
@@ -116,38 +127,9 @@ def parse_inputs(values: tuple[str, ...]) -> Any:
 
 def load_graph(spec: str, inputs: tuple[str, ...], batch: int, settings: tuple[str, ...]) -> Graph:
     """The graph of a spec, or of a PyTorch model, under the command line's overrides."""
-    if is_model(spec):
-        return traced_model(spec, inputs, batch, settings)
-    from cnncost.spec import load
+    from cnncost.api import graph_of
 
-    return load(spec, input=parse_inputs(inputs), batch=batch, set=parse_settings(settings))
-
-
-def is_model(spec: str) -> bool:
-    """Whether a spec is a PyTorch model by its name: package.module:attribute, or path/to/file.py:attribute."""
-    place, colon, attribute = spec.rpartition(":")
-    if not colon or os.path.exists(spec) or not all(part.isidentifier() for part in re.split("[.-]", attribute)):
-        return False
-    return place.endswith(".py") or all(part.isidentifier() for part in place.split("."))
-
-
-def traced_model(spec: str, inputs: tuple[str, ...], batch: int, settings: tuple[str, ...]) -> Graph:
-    """The graph of a PyTorch model by its name."""
-    from cnncost.spec.names import parse_shape
-
-    options = click.get_current_context().meta.get(MODEL_OPTIONS, {})
-    if settings:
-        raise UsageError("--set is for the parameters of a spec", hint="a model's arguments are --arg name=value")
-    given = parse_inputs(inputs)
-    if isinstance(given, dict):
-        given = {name: parse_shape(shape) for name, shape in given.items()}
-    elif given is not None:
-        given = parse_shape(given)
-    from cnncost.live.models import traced
-
-    arguments = parse_settings(options.get("arguments", ()), "--arg")
-    train, unknown = options.get("train", False), options.get("allow_unknown", False)
-    return traced(spec, given, batch, arguments, train=train, allow_unknown=unknown)
+    return graph_of(spec, input=parse_inputs(inputs), batch=batch, set=parse_settings(settings))
 
 
 def paper(output: str | None = None) -> Paper:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from cnncost.analysis.report import DTYPES
-from cnncost.cli.common import MODEL_OPTIONS
+from cnncost.cli.common import MODEL_OPTIONS, parse_settings
 from cnncost.errors import UsageError
 from cnncost.output.units import CHOICES
 
@@ -19,18 +19,19 @@ SUFFIXES = {"json": "json", "csv": "csv", "md": "markdown", "markdown": "markdow
 
 
 def _of_model(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Keep an option of PyTorch models in the context, where load_graph() finds it."""
+    """Keep an option of PyTorch models in the context, where SpecParam finds it."""
     if value:
-        ctx.meta.setdefault(MODEL_OPTIONS, {})[param.name] = value
+        kept = parse_settings(value, "--arg") if param.name == "arguments" else value
+        ctx.meta.setdefault(MODEL_OPTIONS, {})[param.name] = kept
 
 
+KEPT: Any = {"expose_value": False, "is_eager": True, "callback": _of_model}
 MODEL = (
-    click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", expose_value=False, callback=_of_model,
-                 help="Of a PyTorch model: what its constructor is called with; repeat for more."),
-    click.option("--train", is_flag=True, expose_value=False, callback=_of_model,
-                 help="Of a PyTorch model: as in training, with dropout."),
-    click.option("--allow-unknown", is_flag=True, expose_value=False, callback=_of_model,
-                 help="Of a PyTorch model: operators without a rule count as nothing, and the report says so."),
+    click.option("--arg", "arguments", multiple=True, metavar="NAME=VALUE", help="Of a PyTorch model: an argument of "
+                 "its constructor; repeat for more.", **KEPT),
+    click.option("--train", is_flag=True, help="Of a PyTorch model: as in training, with dropout.", **KEPT),
+    click.option("--allow-unknown", is_flag=True, help="Of a PyTorch model: operators without a rule count as "
+                 "nothing, and the report says so.", **KEPT),
 )  # fmt: skip
 
 

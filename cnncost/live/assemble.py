@@ -68,7 +68,9 @@ class _Assembler:
     def add(self, record: Record) -> None:
         """Append the node of a record."""
         op, inputs, shares = record.op, record.inputs, None
-        held = [record.learned] if isinstance(op, Seen) and op.key == "parameter" else [p.learned for p in record.params]
+        held = (
+            [record.learned] if isinstance(op, Seen) and op.key == "parameter" else [p.learned for p in record.params]
+        )
         learned = [p for p in held if p is not None]
         owners = [self.owners.get(id(p)) for p in learned]
         if record.params and (len(set(map(bool, owners))) > 1 or not self._fits(record, learned)):
@@ -79,8 +81,8 @@ class _Assembler:
         name = self.names[id(record)] = self._name(record)
         if any(owners):
             shares = owners[0]
-        for p in learned:
-            self.owners.setdefault(id(p), name)
+        for parameter in learned:
+            self.owners.setdefault(id(parameter), name)
         self.graph.add(name, op, tuple(self.names[id(i)] for i in inputs), where=record.place.where, shares=shares)
 
     @staticmethod
@@ -141,4 +143,6 @@ def unused_note(model: torch.nn.Module, used: dict[int, str]) -> list[str]:
     where = list(dict.fromkeys(name.split(".")[0] for name in unused))
     more = f" and {len(where) - NAMED_AT_MOST} more" if len(where) > NAMED_AT_MOST else ""
     total = sum(p.numel() for p in unused.values())
-    return [f"{total:,} parameters of the model are not used, and not counted: {', '.join(where[:NAMED_AT_MOST])}{more}."]
+    return [
+        f"{total:,} parameters of the model are not used, and not counted: {', '.join(where[:NAMED_AT_MOST])}{more}."
+    ]

@@ -142,7 +142,8 @@ class Weightless(TorchFunctionMode):
 def _module(name: str) -> ModuleType:
     """A module by its dotted name; the current folder is searched first, as python -m does."""
     with _searched(os.getcwd()):
-        return _run(name, lambda: importlib.import_module(name))
+        module: ModuleType = _run(name, lambda: importlib.import_module(name))
+        return module
 
 
 def _file(path: str) -> ModuleType:
@@ -183,7 +184,7 @@ def _run(what: str, load: Callable[[], Any]) -> Any:
 
 
 def _made(build: Any, arguments: Mapping[str, Any], reference: str) -> torch.nn.Module:
-    """What a class or a function builds: with weights on the meta device, where they take no memory, or else as it is."""
+    """What a class or a function builds: with weights on the meta device, which take no memory, or else as it is."""
     if not callable(build):
         raise UsageError(f"{reference} is a {type(build).__name__}, no model", hint="name a module, class or function")
     try:
@@ -191,9 +192,9 @@ def _made(build: Any, arguments: Mapping[str, Any], reference: str) -> torch.nn.
             made = build(**arguments)
     except Exception:
         made = _really_made(build, arguments, reference)
-    if not isinstance(made, torch.nn.Module):
-        raise UsageError(f"{reference} gives a {type(made).__name__}, not a torch.nn.Module")
-    return made
+    if isinstance(made, torch.nn.Module):
+        return made
+    raise UsageError(f"{reference} gives a {type(made).__name__}, not a torch.nn.Module")
 
 
 def _really_made(build: Any, arguments: Mapping[str, Any], reference: str) -> Any:

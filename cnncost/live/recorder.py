@@ -66,7 +66,7 @@ class _Ref:
     storage: _Storage = field(repr=False)
 
 
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs operators on fake tensors and records them.
 
     place: what a record's place is, asked when it is made. allow_unknown: operators without a rule
@@ -74,7 +74,7 @@ class Recorder(TorchDispatchMode):
     """
 
     def __init__(self, place: Callable[[], Place], *, allow_unknown: bool = False) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.place, self.allow_unknown = place, allow_unknown
         self.running: Call | None = None
         self.records: list[Record] = []

@@ -106,18 +106,21 @@ def tensors(value: Any) -> list[torch.Tensor]:
 
 
 def is_shape(value: Any) -> bool:
+    """Whether this stands for a tensor: sizes in a tuple or list."""
     return isinstance(value, (tuple, list)) and bool(value) and all(type(n) is int for n in value)
 
 
 def arguments(model: torch.nn.Module, inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What forward is called with. Raises UsageError where its parameters do not take that."""
     signature = inspect.signature(model.forward)
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
     if isinstance(inputs, Mapping) and _takes(signature, inputs):
-        args, kwargs = (), dict(inputs)
+        kwargs = dict(inputs)
     elif isinstance(inputs, (torch.Tensor, Mapping)) or is_shape(inputs):
-        args, kwargs = (inputs,), {}
+        args = (inputs,)
     else:
-        args, kwargs = tuple(inputs), {}
+        args = tuple(inputs)
     try:
         signature.bind(*args, **kwargs)
     except TypeError as e:

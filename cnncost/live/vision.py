@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
+from typing import Any
 
 import torch
 
@@ -17,7 +18,8 @@ OPERATORS = (
     "nms(Tensor boxes, Tensor scores, float threshold) -> Tensor",
     "qnms(Tensor boxes, Tensor scores, float threshold) -> Tensor",
 )
-_declared = torch.library.Library("torchvision", "FRAGMENT")  # declarations last as long as this object
+_declared: Any = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+# Declarations last as long as this object.
 
 
 def models() -> ModuleType:

@@ -56,7 +56,7 @@ class Seen(Op):
         )
 
     def __repr__(self) -> str:
-        return f"Seen({self.key!r}, {self.to!r})"
+        return f"Seen({self.key!r}, {self.to!r})"  # type: ignore[attr-defined]
 
     def shape(self, *x: Shape) -> Shape:
         return self.to  # type: ignore[attr-defined, no-any-return]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import torch
 
-from cnncost.dims import Shape, shown
+from cnncost.dims import shown
 from cnncost.ops.base import Op
 
 if TYPE_CHECKING:
@@ -56,23 +56,25 @@ class Call:
 
     def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder) -> None:
         self.func, self.args, self.kwargs, self.recorder = func, args, kwargs, recorder
-        self.name, self._names, self._defaults, self._written = facts(func)
+        self.name: str
+        self.names: tuple[str, ...]
+        self.name, self.names, self._defaults, self._written = facts(func)
         self.out: Any = None
 
     def __getitem__(self, name: str) -> Any:
         if name in self.kwargs:
             return self.kwargs[name]
-        index = self._names.index(name)
+        index = self.names.index(name)
         return self.args[index] if index < len(self.args) else self._defaults[index]
 
     def get(self, name: str, default: Any = None) -> Any:
         """An argument that not every overload has."""
-        return self[name] if name in self._names else default
+        return self[name] if name in self.names else default
 
     @property
     def first(self) -> Any:
         """The first argument."""
-        return self.args[0] if self.args else self.kwargs[self._names[0]]
+        return self.args[0] if self.args else self.kwargs[self.names[0]]
 
     @property
     def outs(self) -> list[torch.Tensor]:
@@ -81,12 +83,12 @@ class Call:
         return [t for t in out if isinstance(t, torch.Tensor)]
 
     @property
-    def y(self) -> Shape:
+    def y(self) -> tuple[int, ...]:
         """The shape of the first of them."""
         return tuple(self.outs[0].shape)
 
     @property
-    def x(self) -> Shape:
+    def x(self) -> tuple[int, ...]:
         """The shape of the first argument."""
         return tuple(self.first.shape)
 
@@ -115,7 +117,9 @@ class Call:
         """All tensors among the arguments, those in lists too."""
         found: list[torch.Tensor] = []
         for value in (*self.args, *self.kwargs.values()):
-            found += [t for t in (value if isinstance(value, (list, tuple)) else (value,)) if isinstance(t, torch.Tensor)]
+            found += [
+                t for t in (value if isinstance(value, (list, tuple)) else (value,)) if isinstance(t, torch.Tensor)
+            ]
         return found
 
     def aliases(self) -> bool:

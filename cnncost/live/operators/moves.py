@@ -31,7 +31,7 @@ PADS = {"reflection": "reflect", "replication": "replicate"}
 @rule("pad", "constant_pad_nd", *(f"{mode}_pad{d}d" for mode in PADS for d in (1, 2, 3)))
 def pad(call: Call) -> Layer:
     amounts = call.get("pad", call.get("padding"))
-    mode = call.get("mode") or PADS.get(call.name.partition("_")[0], "constant")
+    mode: Any = call.get("mode") or PADS.get(call.name.partition("_")[0], "constant")
     value = call.get("value") or 0.0
     sides = [(before, after) for before, after in zip(amounts[::2], amounts[1::2])][::-1]
     rank, known = len(call.x) - 2, Seen("pad", call.y)

@@ -86,7 +86,7 @@ def addmm(call: Call) -> Layer:
 
 @rule("addmm", "baddbmm", "addbmm")
 def scaled_product(call: Call) -> Layer:
-    names = [name for name in ("mat1", "mat2", "batch1", "batch2") if name in call._names]
+    names = [name for name in ("mat1", "mat2", "batch1", "batch2") if name in call.names]
     x, w = call[names[0]], call[names[1]]
     return Layer(_product(call.name, call, x.shape, added=call.n), (call["self"], x, w))
 
@@ -156,7 +156,7 @@ GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
 """Matrix products a step and input that a recurrent cell has."""
 
 
-@rule(*GATES, when=lambda call: "batch_sizes" not in call._names)
+@rule(*GATES, when=lambda call: "batch_sizes" not in call.names)
 def recurrent(call: Call) -> list[Layer]:
     """Every step multiplies its input and its state by a matrix a gate, in every layer and direction."""
     x, params = call["input"], call["params"]

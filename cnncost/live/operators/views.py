@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from functools import partial
 from typing import Any
 
 from cnncost.live.operators.base import Call, Layer, rule
+from cnncost.ops.base import Op
 from cnncost.ops.dropout import Copy, Identity
 from cnncost.ops.join import Slice, Split
 from cnncost.ops.reshape import Flatten, Permute, Reshape
@@ -65,7 +66,7 @@ def _permute(call: Call, order: list[int]) -> Layer:
     if order == sorted(order):
         return Layer(None, (call.first,))
     known = Seen("permute", call.y, view=True)
-    return Layer((lambda: Permute(order), known) if order[0] == 0 else known, (call.first,))
+    return Layer((lambda: Permute(tuple(order)), known) if order[0] == 0 else known, (call.first,))
 
 
 @rule("slice")
@@ -77,8 +78,9 @@ def part(call: Call) -> Layer:
 
 
 def _start(call: Call) -> int:
-    n, start = call.x[call["dim"] % len(call.x)], call["start"] or 0
-    return min(n, start + n if start < 0 else start)
+    n, start = call.x[call["dim"] % len(call.x)], int(call["start"] or 0)
+    first = start + n if start < 0 else start
+    return first if first < n else n
 
 
 @rule("narrow")
@@ -113,8 +115,12 @@ def split(call: Call) -> list[Layer]:
     each = len(sizes) if call.name == "chunk" or len(set(sizes)) == 1 else tuple(sizes)
     if len(sizes) == 1:
         return [Layer(None, (call.first,))]
+
+    def part(i: int) -> Op:
+        return Split(each, i, axis)
+
     return [
-        Layer(((lambda i=i: Split(each, i, axis)), _known(call, i)), (call.first,), output=i)
+        Layer((partial(part, i), _known(call, i)), (call.first,), output=i)
         for i in range(len(sizes))
     ]  # fmt: skip
 
@@ -156,8 +162,3 @@ def copied(call: Call) -> Layer:
 @rule("identity")
 def identity(call: Call) -> Layer:
     return Layer(Identity(), (call.first,))
-
-
-def bounds(sizes: list[int]) -> list[int]:
-    """Where parts of these sizes begin."""
-    return [0, *accumulate(sizes)][:-1]
