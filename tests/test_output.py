@@ -11,6 +11,7 @@ import cnncost
 from cnncost.analysis.columns import COLUMNS, DEFAULT, chosen
 from cnncost.analysis.fold import ranked, top
 from cnncost.errors import UsageError
+from cnncost.output.records import plain
 from cnncost.output.tables import Paper, report_table, shortened
 from cnncost.output.units import Unit, bar, percent, plural, readable_bytes, unit_for
 
@@ -137,3 +138,12 @@ def test_the_bar_is_scaled_to_the_rows_that_are_listed() -> None:
     lines = report_table(report, rows, chosen(None)).splitlines()
     assert lines[4].endswith("█" * 16)
     assert "█" not in next(line for line in lines if line.startswith("(the others)"))
+
+
+def test_values_for_programs() -> None:
+    """Numbers as they are, nothing for nothing; a text keeps its dash."""
+    (layer,) = cnncost.analyze("example_same_padding").layers
+    named = layer._replace(name="-x")
+    assert [plain(COLUMNS[name], named) for name in ("name", "macs", "shares")] == ["-x", layer.macs, ""]
+    assert plain(COLUMNS["intensity"], layer) == layer.intensity
+    assert plain(COLUMNS["output"], layer) == "x".join(map(str, layer.output_shape[1:]))

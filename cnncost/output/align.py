@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from io import StringIO
 from typing import Any
 
 from rich.text import Text
@@ -12,6 +10,7 @@ from rich.text import Text
 from cnncost.analysis.align import CHANGED, EQUAL, ONLY_A, ONLY_B, Alignment, Pair
 from cnncost.analysis.columns import Column
 from cnncost.analysis.report import CONVENTIONS, LayerReport, Report
+from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn
 from cnncost.output.tables import Paper, fit_names, fitting_groups, footer, one_table, room_beside
 from cnncost.output.units import Unit, plural, printable, shape, unit_for
@@ -205,19 +204,13 @@ def to_json(alignment: Alignment) -> str:
             for pair in alignment.pairs
         ],
     }
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return json_text(value)
 
 
 def to_csv(alignment: Alignment) -> str:
     """A line a pair, equal ones too."""
-    import csv
-
     rows = [flat(pair) for pair in alignment.pairs]
-    out = StringIO()
-    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
+    return csv_text([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
 def to_markdown(alignment: Alignment, everything: bool = False, units: str = "exact") -> str:

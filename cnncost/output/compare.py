@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from io import StringIO
 from typing import Any
 
 from rich.text import Text
@@ -12,7 +10,9 @@ from rich.text import Text
 from cnncost.analysis.columns import Column
 from cnncost.analysis.compare import NETWORK_COLUMNS, NETWORK_DEFAULT, VALIDATION, Comparison, NetworkRow
 from cnncost.analysis.report import CONVENTIONS
+from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn, cell
+from cnncost.output.records import pipe_table, plain
 from cnncost.output.tables import NAME_AT_LEAST, Paper, fitting_groups, footer, one_table, room_beside, shortened
 from cnncost.output.units import plural, printable, shape, unit_for
 
@@ -191,23 +191,19 @@ def record(comparison: Comparison, rows: Sequence[NetworkRow] | None = None) -> 
 
 def to_json(comparison: Comparison, rows: Sequence[NetworkRow] | None = None) -> str:
     """The JSON comparison as text."""
-    return json.dumps(record(comparison, rows), indent=2, ensure_ascii=False) + "\n"
+    return json_text(record(comparison, rows))
 
 
 def to_csv(comparison: Comparison, rows: Sequence[NetworkRow], columns: Sequence[Column] | None) -> str:
     """Whole numbers under the columns' names, and behind them all ratios where there is a base."""
-    import csv
-
     columns = [NETWORK_COLUMNS[name] for name in NETWORK_DEFAULT] if columns is None else columns
-    out = StringIO()
-    writer = csv.writer(out, lineterminator="\n")
     ratios = [column for column in columns if comparison.base is not None and column.adds_up]
-    writer.writerow([*(column.name for column in columns), *(f"{column.name}_ratio" for column in ratios)])
-    for row in rows:
-        values = [(column, column.value(row)) for column in columns]
-        plain = [value if isinstance(value, (int, float)) else cell(value, c).removeprefix("-") for c, value in values]
-        writer.writerow([*plain, *(comparison.ratio(row, column) for column in ratios)])
-    return out.getvalue()
+    head = [*(column.name for column in columns), *(f"{column.name}_ratio" for column in ratios)]
+    lines = (
+        [*(plain(column, row) for column in columns), *(comparison.ratio(row, column) for column in ratios)]
+        for row in rows
+    )
+    return csv_text([head, *lines])
 
 
 def to_markdown(
@@ -217,8 +213,6 @@ def to_markdown(
     units: str = UNITS,
 ) -> str:
     """A table for documents, with a heading, notes and conventions."""
-    from cnncost.output.records import pipe_table
-
     rows = comparison.networks if rows is None else rows
     title, sizes = str(heading(comparison, len(rows))).split("\n")
     drawn = draw(comparison, rows, columns, units)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cnncost.analysis.explain import PLAIN_SUMS, Beside, Equation, Explanation, LayerExplanation
+from cnncost.output.formats import json_text
 from cnncost.output.records import layer_record
-from cnncost.output.schema import SHAPE
-from cnncost.output.schema import schema as report_schema
+from cnncost.output.schema import COUNT, NAMES, SHAPE, document, object_, report_parts
 from cnncost.output.tables import GAP, Paper
 from cnncost.output.units import plural, printable, readable_bytes, shape
 
@@ -165,52 +164,53 @@ def _record(explained: LayerExplanation) -> dict[str, Any]:
 
 def explain_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of what `cnncost explain --format json` writes."""
-    count, text_ = {"type": "integer", "minimum": 0}, {"type": "string"}
+    text_ = {"type": "string"}
+    equation = {
+        "quantity": {**text_, "description": "what the formula is of"},
+        "symbols": {**text_, "description": "the formula in names; empty where it is only a number"},
+        "numbers": {**text_, "description": "the formula in numbers; a/b is exact, floor(a/b), ceil(a/b) are rounded"},
+        "value": {"type": "integer", "description": "what it comes to"},
+        "note": {**text_, "description": "a few words, or none"},
+    }
+    beside = {
+        "name": {**text_, "description": "this layer first, then layers of the same input and output"},
+        "kind": {**text_, "description": "op and telling options"},
+        "weights": COUNT,
+        "macs": {**COUNT, "description": "multiply-accumulates of the whole batch"},
+    }
+    parts = report_parts()
+    layer = {
+        **parts["layers"]["items"]["properties"],
+        "about": {**text_, "description": "what the op does"},
+        "input_shapes": {"type": "array", "items": SHAPE, "description": "batch first"},
+        "names": {"type": "object", "additionalProperties": {"type": "integer"}, "description": "values of the names"},
+        "equations": _list_of(equation),
+        "beside": _list_of(beside),
+        "notes": NAMES,
+    }
+    return document(
+        "cnncost explain",
+        {
+            "schema": {**parts["schema"], "const": SCHEMA_VERSION},
+            "cnncost": parts["cnncost"],
+            "name": text_,
+            "source": {"type": ["string", "null"], "description": "the file; null for a single op"},
+            "batch": parts["batch"],
+            "dtype": parts["dtype"],
+            "legend": {**NAMES, "description": "how formulas are written"},
+            "layers": _list_of(layer),
+            "sum": {**_list_of(equation), "description": "what the layers cost together"},
+        },
+    )
 
-    def object_(**keys: Any) -> dict[str, Any]:
-        return {"type": "object", "properties": keys, "required": list(keys)}
 
-    equation = object_(
-        quantity={**text_, "description": "what the formula is of"},
-        symbols={**text_, "description": "the formula in names; empty where it is only a number"},
-        numbers={**text_, "description": "the formula in numbers; a/b is exact, floor(a/b) and ceil(a/b) are rounded"},
-        value={"type": "integer", "description": "what it comes to"},
-        note={**text_, "description": "a few words, or none"},
-    )
-    beside = object_(
-        name={**text_, "description": "this layer first, then layers of the same input and output"},
-        kind={**text_, "description": "op and telling options"},
-        weights=count,
-        macs={**count, "description": "multiply-accumulates of the whole batch"},
-    )
-    layer = report_schema()["properties"]["layers"]["items"]["properties"]
-    texts = {"type": "array", "items": text_}
-    layers = object_(
-        **layer,
-        about={**text_, "description": "what the op does"},
-        input_shapes={"type": "array", "items": SHAPE, "description": "batch first"},
-        names={"type": "object", "additionalProperties": {"type": "integer"}, "description": "values of the names"},
-        equations={"type": "array", "items": equation},
-        beside={"type": "array", "items": beside},
-        notes=texts,
-    )
-    keys = object_(
-        schema={"const": SCHEMA_VERSION, "description": "grows when a key changes its meaning or goes"},
-        cnncost={**text_, "description": "version of the program"},
-        name=text_,
-        source={"type": ["string", "null"], "description": "the file; null for a single op"},
-        batch={**count, "minimum": 1},
-        dtype=text_,
-        legend={**texts, "description": "how formulas are written"},
-        layers={"type": "array", "items": layers},
-        sum={"type": "array", "items": equation, "description": "what the layers cost together"},
-    )
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "cnncost explain", **keys}
+def _list_of(keys: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": object_(keys)}
 
 
 def to_json(explanation: Explanation) -> str:
     """The JSON explanation as text."""
-    return json.dumps(record(explanation), indent=2, ensure_ascii=False) + "\n"
+    return json_text(record(explanation))
 
 
 def html(explanation: Explanation) -> str:

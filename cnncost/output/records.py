@@ -71,14 +71,14 @@ def to_json(
 def to_csv(rows: Sequence[LayerReport], columns: Sequence[Column]) -> str:
     """Whole numbers under the columns' names; no totals, so that columns can be summed."""
     kept = [column for column in columns if column.kind != "share"]
-    return csv_text([[column.name for column in kept], *([_plain(column, row) for column in kept] for row in rows)])
+    return csv_text([[column.name for column in kept], *([plain(column, row) for column in kept] for row in rows)])
 
 
-def _plain(column: Column, layer: LayerReport) -> Any:
+def plain(column: Column, row: Any) -> Any:
     """A value for programs: numbers as they are, everything else as in tables, nothing as nothing."""
-    value = column.value(layer)
-    if column.adds_up or column.kind == "number":
-        return "" if value is None else value
+    value = column.value(row)
+    if isinstance(value, (int, float)):
+        return value
     text = cell(value, column)
     return "" if text == "-" else text
 
