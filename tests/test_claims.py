@@ -129,6 +129,12 @@ def test_a_figure_agrees_with_what_it_was_rounded_from(width: int, digits: int, 
     assert verdicts[2].verdict == (WRONG if made > 2 else verdicts[0].verdict)
 
 
+def test_digits_of_a_number_count_without_quotes_too() -> None:
+    """2.50 is not 2.5: it says that the second decimal is a 0."""
+    verdicts = claimed(*(f"printed: {printed}, quantity: 254 / 100" for printed in ("2.5", "2.50", '"2.50"', "2.54")))
+    assert [v.verdict for v in verdicts.verdicts] == [ROUNDED, WRONG, WRONG, EXACT]
+
+
 def test_layers_rounded_before_they_are_added() -> None:
     weights = [STEM[0], 10 * 10 * 9, 10 * 10 * 9, 10 * 20 * 9, 20 * 20 * 9, 20 * 7]
     for how, each in (("cut", [n // 1000 for n in weights]), ("rounded", [(n + 500) // 1000 for n in weights])):

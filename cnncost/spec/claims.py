@@ -120,14 +120,14 @@ def _known(entry: dict[str, Item], known: dict[str, str], what: str) -> None:
 
 
 def _text(entry: dict[str, Item], key: str, about: dict[str, str]) -> str | None:
-    """A text that is not empty, or None where the key is absent; numbers are texts too."""
+    """A text that is not empty, or None where the key is absent; numbers are texts too, with all of their digits."""
     if key not in entry:
         return None
     value = entry[key].value
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or not str(value).strip():
         got = spelled(plain(entry[key])) or "nothing"
         raise _fail(f"{key} must be text, got {got}", entry[key].at, about[key])
-    return str(value).strip()
+    return entry[key].text or str(value).strip()
 
 
 def _whole(entry: dict[str, Item], key: str, about: dict[str, str]) -> int | None:

@@ -39,13 +39,13 @@ _WORDS |= {"True": True, "False": False, "Null": None, "TRUE": True, "FALSE": Fa
 class Item:
     """A YAML value with its place. value: scalar, list of Items, or dict of str to Item.
 
-    key_at: where the key stands, for the values of a mapping.
+    key_at: where the key stands, for the values of a mapping. text: a number as it is written.
     """
 
-    __slots__ = ("at", "key_at", "value")
+    __slots__ = ("at", "key_at", "text", "value")
 
-    def __init__(self, value: Any, at: Where, key_at: Where | None = None) -> None:
-        self.value, self.at, self.key_at = value, at, key_at
+    def __init__(self, value: Any, at: Where, key_at: Where | None = None, text: str | None = None) -> None:
+        self.value, self.at, self.key_at, self.text = value, at, key_at, text
 
     def __repr__(self) -> str:
         return f"Item({self.value!r} at {self.at.line}:{self.at.column})"
@@ -239,7 +239,7 @@ class _Composer:
             number = float(text)
             if number in (math.inf, -math.inf):
                 raise SpecError(f"{text[:DIGITS_AT_MOST]} is too large a number", hint="floats end at 1e308", where=at)
-            return Item(number, at)
+            return Item(number, at, text=text)
         if _NOT_FINITE.fullmatch(text):
             raise SpecError(f"{text} is not a number to compute with", hint="write a finite number", where=at)
         return Item(text, at)
