@@ -408,7 +408,7 @@ def test_output_goes_to_a_file_in_the_format_of_its_suffix(nets, run) -> None:
         ),
         (
             "compare narrow.yaml --sort memory",
-            "error: --sort memory: no such column\nhint: did you mean weight_bytes?\n",
+            "error: --sort: unknown column memory\nhint: did you mean activation_bytes?\n",
         ),
         ("compare narrow.yaml --columns depth", "error: unknown column depth\nhint: did you mean layers?\n"),
         (

@@ -182,6 +182,8 @@ def test_no_two_devices_answer_to_one_name() -> None:
     ("name", "message"),
     [
         ("rtx4080", "unknown device rtx4080\nhint: did you mean rtx-4090?"),
+        ("RTX", "unknown device RTX\nhint: did you mean rtx-3090, rtx-4090 or rtx-5090?"),
+        ("7950", "unknown device 7950\nhint: did you mean ryzen-9-7950x?"),
         ("abacus", "unknown device abacus\nhint: cnncost devices lists them; or give the path of a sheet"),
         ("", "unknown device ''\nhint: cnncost devices lists them; or give the path of a sheet"),
         ("no.yaml", "no.yaml: No such file or directory\nhint: cnncost devices lists those that come with it"),

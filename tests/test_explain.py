@@ -358,7 +358,7 @@ def test_layers_by_the_end_of_their_path(folder) -> None:
     assert [layer.name for layer in select(report, "fc")] == ["head.fc"]
     with pytest.raises(cnncost.UsageError) as e:
         select(report, "act")
-    assert str(e.value) == "2 layers end in .act\nhint: choose one: a.act, b.act"
+    assert str(e.value) == "2 layers end in .act\nhint: '*.act' takes all; or choose one: a.act, b.act"
 
 
 # ---- whole outputs ----------------------------------------------------------------------------
@@ -491,6 +491,7 @@ WRONG = {
     "alexnett conv2": "error: alexnett: no such file, and no bundled architecture of that name\n"
     "hint: did you mean alexnet?\n",
     "conv2d --input 3x9x9 --out 3": "error: conv2d is neither a network nor an op\nhint: did you mean conv?\n",
+    "Conv 3 --input 3x9x9": "error: Conv is neither a network nor an op\nhint: did you mean conv?\n",
     "bn x": "error: bn is neither a network nor an op\nhint: did you mean batch_norm?\n",
     "convv 3 --kernel 3 --input 3x9x9": "error: convv is neither a network nor an op\nhint: did you mean conv?\n",
     "conv --out 3": None,
@@ -499,6 +500,7 @@ WRONG = {
     "conv --input 3x9x9 3 --out 3": None,
     "conv --input 3x9x9 3 4": None,
     "conv --input 3x9x9 --out": "error: --out has no value\nhint: write --out VALUE\n",
+    "conv --input 3x9x9 3 --no-kernel": "error: conv has no option no_kernel\nhint: did you mean kernel?\n",
     "conv --input 3x9x9 --out 3 --out 4": None,
     "conv --input 3x9x9 --out 3 --filters 4": "error: conv has no option filters\nhint: did you mean out?\n",
     "max_pool --input 3x9x9 --size 3": "error: max_pool has no option size\nhint: did you mean kernel?\n",
@@ -508,7 +510,7 @@ WRONG = {
     "conv --input 3x9x9 --out 3 --set a=1": None,
     "conv --input 3x9x9 --input 3x9x9 --out 3": None,
     "conv --input 3x9x9 --out 3 --batch 0": None,
-    "relu 3 --input 3x9x9": "error: relu takes no value of its own: 3\nhint: its options: inplace\n",
+    "relu 3 --input 3x9x9": "error: relu takes no value of its own: 3\nhint: options of relu: inplace\n",
     "add --input 3x9x9": None,
     "--out 3 conv": None,
 }
@@ -523,6 +525,12 @@ def test_bad_input_is_one_message_and_exit_2(folder, run, golden, arguments: str
         golden(f"wrong/explain_{arguments.replace(' ', '_')}.txt", result.err)
     else:
         assert result.err == WRONG[arguments]
+
+
+@pytest.mark.parametrize("size", ["3X9X7", "3×9×7", "3 x 9 x 7", " 3 × 9 x7"])
+def test_a_shape_may_be_copied_from_a_paper(run, size: str) -> None:
+    assert run("explain", "conv", "2", "--input", size).out == run("explain", "conv", "2", "--input", "3x9x7").out
+    assert "input 3x225x227," in run("report", "alexnet", "--input", size.replace("9", "225").replace("7", "227")).out
 
 
 def test_arguments_that_have_no_effect_are_refused() -> None:

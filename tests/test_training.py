@@ -266,7 +266,7 @@ def test_the_dtype_is_the_reports_unless_the_run_names_one() -> None:
 
 EXAMPLE = 'hint: write "2x gtx-580, 90 epochs, 1.2M images, 5 to 6 days"'
 SLIPS = [
-    ("2x gtx-58, 90 epochs, 1.2M images", "unknown device gtx-58\nhint: did you mean gtx-580?"),
+    ("2x gtx-58, 90 epochs, 1.2M images", "unknown device gtx-58\nhint: did you mean gtx-580 or gtx-580-3gb?"),
     ("90 epochs, 1.2M images", f"no devices\n{EXAMPLE}"),
     ("2x k80, 1.2M images", f"no epochs\n{EXAMPLE}"),
     ("2x k80, 90 epochs", f"no images\n{EXAMPLE}"),
@@ -344,6 +344,19 @@ def test_blocks_fit_a_terminal() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
     assert "utilisation in 5 to 6 days" in text
+
+
+def test_a_run_faster_than_its_devices_is_remarked_on() -> None:
+    from cnncost.output.training import Extra
+
+    graph = cnncost.load("alexnet")
+    slow, fast = (
+        Extra(training_cost(graph, RUN.replace("5 to 6 days", time)), None) for time in ("40 hours", "1 hour")
+    )
+    assert not any("More than 100%" in note for note in slow.blocks[0].notes)
+    assert any("More than 100%" in note for note in fast.blocks[0].notes)
+    [[exact, _]] = [cells for label, *cells in fast.blocks[0].rows if label.startswith("utilisation")]
+    assert exact.startswith("3,9")  # 39.2 hours at peak in one
 
 
 def test_json_has_the_costs_where_they_are_asked_for(run) -> None:

@@ -178,7 +178,7 @@ NETWORK_DEFAULT = (
     "top1_error", "top5_error", "tested",
 )  # fmt: skip
 NETWORK_SYNONYMS = {
-    "memory": "weight_bytes",
+    "memory": "activation_bytes",
     "activations": "activation_bytes",
     "depth": "layers",
     "error": "top5_error",

@@ -72,7 +72,9 @@ class Quantities:
         node = self.node(name)
         if name in node.op.options:
             return _same(getattr(node.op, name), f"{name} of {node.name}")
-        raise SpecError(f"{node.op.key} has no option {spelled(name)}", hint=did_you_mean(name, node.op.options))
+        near = did_you_mean(name, [*COUNTS, *node.op.options])
+        hint = near if near.startswith("did") else did_you_mean(name, node.op.options)
+        raise SpecError(f"{spelled(name)} is no count, and {node.op.key} has no option of that name", hint=hint)
 
     def size(self, owner: str, name: str) -> Any:
         """add.additions: of the layers of one op; network.macs: of all; input.height: of what the first layer takes."""

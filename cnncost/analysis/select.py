@@ -9,7 +9,7 @@ from cnncost.analysis.report import LayerReport, Report
 from cnncost.errors import UsageError, counted, did_you_mean
 from cnncost.options import spelled
 
-LISTED_AT_MOST = 60
+LISTED_AT_MOST, CHOICES_AT_MOST = 60, 9
 
 
 def select(report: Report, wanted: str | None) -> list[LayerReport]:
@@ -24,7 +24,8 @@ def select(report: Report, wanted: str | None) -> list[LayerReport]:
         return list(chosen_layers(report, list(ends)))
     if ends:
         every = sorted(ends, key=lambda end: next(i for i, name in enumerate(names) if covers(end, name)))
-        raise UsageError(f"{counted(len(ends), 'layer')} end in .{spelled(wanted)}", hint=f"choose one: {_some(every)}")
+        hint = f"'*.{spelled(wanted)}' takes all; or choose one: {_some(every, CHOICES_AT_MOST)}"
+        raise UsageError(f"{counted(len(ends), 'layer')} end in .{spelled(wanted)}", hint=hint)
     known = dict.fromkeys(path for name in names for path in (*_paths(name), name.rsplit(".", 1)[-1]))
     near = did_you_mean(wanted, known)
     raise UsageError(f"no layer {spelled(wanted)} in {report.name}", hint=near if near[:3] == "did" else _listed(names))
@@ -43,6 +44,6 @@ def _listed(names: Sequence[str]) -> str:
     return f"layers: {_some(names)}" if names else "there are none"
 
 
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - LISTED_AT_MOST
-    return ", ".join(names[:LISTED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
+def _some(names: Sequence[str], most: int = LISTED_AT_MOST) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

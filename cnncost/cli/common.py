@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -108,10 +109,16 @@ def parse_settings(pairs: tuple[str, ...], option: str = "--set") -> dict[str, A
     return settings
 
 
+def shape_text(value: str) -> str:
+    """A shape as specs write it, 3x224x224, also where it was copied from a paper: 3 × 224 × 224."""
+    return re.sub(r"(?<=[0-9])\s*[xX×]\s*(?=[0-9])", "x", value.strip())
+
+
 def parse_inputs(values: tuple[str, ...]) -> Any:
     """--input 3x224x224, or name=3x224x224 for each of several; None where not given."""
     if not values:
         return None
+    values = tuple(map(shape_text, values))
     named = [value.partition("=") for value in values]
     if any(equals for _, equals, _ in named):
         if not all(equals for _, equals, _ in named):

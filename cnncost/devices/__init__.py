@@ -152,7 +152,10 @@ def _key(name: str) -> str:
         if wanted in map(_plain, (device.name, f"{device.maker} {device.name}", *device.aliases)):
             return device.key
     hint = did_you_mean(re.sub(r"[\s_]+", "-", name.strip()), names())
-    if not hint.startswith("did"):
+    parts = [key for plain, key in keys.items() if wanted and wanted in plain]
+    if parts:
+        hint = f"did you mean {', '.join(parts[:-1])}{' or ' if parts[1:] else ''}{parts[-1]}?"
+    elif not hint.startswith("did"):
         hint = "cnncost devices lists them; or give the path of a sheet"
     raise UsageError(f"unknown device {spelled(name) or repr('')}", hint=hint)
 

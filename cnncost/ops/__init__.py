@@ -169,7 +169,7 @@ def unknown_op_hint(word: str, blocks: Iterable[str] = ()) -> str:
 def find(key: str) -> type[Op]:
     """The op class of a key of the language. Raises SpecError for an unknown key."""
     if key not in MENU:
-        raise SpecError(f"unknown op {key}", hint=unknown_op_hint(key))
+        raise SpecError(f"unknown op {spelled(key) or repr('')}", hint=unknown_op_hint(key))
     module, name = MENU[key]
     op: type[Op] = getattr(import_module(f"cnncost.ops.{module}"), name)
     return op

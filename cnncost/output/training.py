@@ -13,6 +13,10 @@ from cnncost.devices import Peak
 from cnncost.output.formats import table_row
 from cnncost.output.units import duration, percent, plural, printable, rate, span, unit_for
 
+BEYOND_PEAK = (
+    "More than 100%: the run computed less than is counted here, or in another dtype, or a figure of it is wrong."
+)
+
 
 class Extra(NamedTuple):
     """What a report shows beside its own figures."""
@@ -70,6 +74,7 @@ def _run_block(cost: TrainingCost, priced: RunCost) -> Block:
     if priced.utilisation and priced.simple_utilisation:
         shares = (span(percent(s, 1) for s in each) for each in (priced.utilisation, priced.simple_utilisation))
         rows.append((f"utilisation in {run.time}", *shares))
+    beyond = [BEYOND_PEAK] if priced.utilisation and priced.utilisation[0] > 1 else []
     return Block(
         printable(title),
         ("exact", "3 x forward"),
@@ -78,6 +83,7 @@ def _run_block(cost: TrainingCost, priced: RunCost) -> Block:
             f"exact: forward {cost.forward:,} + weight gradients {cost.weight_gradients:,} + data gradients "
             f"{cost.data_gradients:,}; layers that take only the network's input need no data gradient.",
             _peak_note(priced.peak, priced.peak_rate if run.number > 1 else None),
+            *beyond,
         ],
     )
 

@@ -74,7 +74,7 @@ def span(values: Iterable[str]) -> str:
 
 def percent(part: Any, whole: Any) -> str:
     """A share with one decimal; a dash where there is nothing to share."""
-    return f"{100 * part / whole:.1f}%" if whole else "-"
+    return f"{100 * part / whole:,.1f}%" if whole else "-"
 
 
 def shape(sizes: Iterable[Any]) -> str:

@@ -32,7 +32,7 @@ def _is_network(word: str) -> bool:
 
 def no_such_op(word: str, options: Sequence[str]) -> None:
     """Raise UsageError for a word that is no network, and by its name or its options was meant as an op."""
-    meant = word.lower() in SYNONYMS or any(option.startswith("--") for option in options)
+    meant = word.lower() in {**SYNONYMS, **MENU} or any(option.startswith("--") for option in options)
     if meant and word != "-" and not _is_network(word):
         raise UsageError(f"{spelled(word)} is neither a network nor an op", hint=unknown_op_hint(word))
 
@@ -53,8 +53,10 @@ def single(key: str, main: Any, options: Mapping[str, Any], inputs: Sequence[Any
     cls = find(key)
     if main is not None:
         if cls.main is None or cls.main in options:
-            what = "takes no value of its own" if cls.main is None else f"is given {cls.main} twice"
-            raise UsageError(f"{key} {what}: {spelled(main)}", hint=f"its options: {', '.join(cls.options) or 'none'}")
+            what = f"{key} takes no value of its own" if cls.main is None else f"{cls.main} is given twice"
+            both = "" if cls.main is None else f" and {spelled(options[cls.main])}"
+            hint = f"options of {key}: {', '.join(cls.options) or 'none'}"
+            raise UsageError(f"{what}: {spelled(main)}{both}", hint=hint)
         options = {cls.main: main, **options}
     if not inputs:
         raise UsageError(f"{key} has no input", hint="give its shape without the batch: 3x224x224")

@@ -116,7 +116,7 @@ def _networks(
     sort, top, columns = picked
     shown = None if columns is None else chosen(columns, NETWORK_COLUMNS, NETWORK_DEFAULT, NETWORK_SYNONYMS)
     if sort is not None and sort not in NETWORK_COLUMNS:
-        raise UsageError(f"--sort {sort}: no such column", hint=did_you_mean(sort, NETWORK_COLUMNS, NETWORK_SYNONYMS))
+        raise UsageError(f"--sort: unknown column {sort}", hint=did_you_mean(sort, NETWORK_COLUMNS, NETWORK_SYNONYMS))
     with Progress() as watch:
         comparison = compare(specs, relative_to=relative_to, watch=watch, **sizes)
     rows = _picked(comparison, NETWORK_COLUMNS[sort] if sort else None, top)

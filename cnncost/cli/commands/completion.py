@@ -6,8 +6,8 @@ import click
 
 EXAMPLES = """\b
 Examples:
-  eval "$(cnncost completion bash)"                     in ~/.bashrc
-  eval "$(cnncost completion zsh)"                      in ~/.zshrc
+  eval "$(cnncost completion bash)"   # in ~/.bashrc
+  eval "$(cnncost completion zsh)"    # in ~/.zshrc
   cnncost completion fish > ~/.config/fish/completions/cnncost.fish
 """
 

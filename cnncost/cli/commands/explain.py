@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cnncost.cli.common import SpecParam, deliver, paper, parse_inputs, parse_settings
+from cnncost.cli.common import SpecParam, deliver, paper, parse_inputs, parse_settings, shape_text
 from cnncost.cli.options import size_options
 from cnncost.errors import CnncostError, UsageError
 
@@ -70,8 +70,10 @@ def command(
             hint = "write --input 3x224x224, channels x height x width, once for each input"
             raise UsageError(f"{spec} alone needs --input", hint=hint)
         main, options = _options(spec, layer)
-        shapes = list(inputs) if len(inputs) != 1 else inputs[0]
-        explanation = explain(spec, main, input=shapes or None, batch=batch, dtype=dtype, **options)
+        shapes = [shape_text(shape) for shape in inputs]
+        explanation = explain(
+            spec, main, input=shapes if len(shapes) > 1 else shapes[0], batch=batch, dtype=dtype, **options
+        )
     else:
         no_such_op(spec, layer)
         given: Any = {"input": parse_inputs(inputs), "batch": batch, "set": parse_settings(settings)}
@@ -100,13 +102,15 @@ def _options(op: str, words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
     from cnncost.ops import find
     from cnncost.spec.single import option_of
 
-    flags = {name for name, field in find(op).options.items() if field.type == "Flag"}
+    known = find(op).options
+    flags = {name for name, field in known.items() if field.type == "Flag"}
     main, options, rest = None, dict[str, Any](), list(words)
     while rest:
         word = rest.pop(0)
         if not word.startswith("--"):
             if main is not None:
-                raise UsageError(f"{op}: {word} after {main}", hint="options go by name: --kernel 3")
+                hint = "options go by name: --kernel 3; a flag stands alone: --no-bias"
+                raise UsageError(f"{op} takes one value of its own, got {main} and {word}", hint=hint)
             main = word
             continue
         name, equals, text = word.removeprefix("--").replace("-", "_").partition("=")
@@ -116,9 +120,9 @@ def _options(op: str, words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
         elif name in flags and not equals and (not rest or rest[0] not in ("true", "false")):
             text, equals = "true", "="
         if not equals:
-            if not rest:
-                raise UsageError(f"--{name} has no value", hint=f"write --{name} VALUE")
-            text = rest.pop(0)
+            if not rest and name in known:
+                raise UsageError(f"{word} has no value", hint=f"write {word} VALUE")
+            text = rest.pop(0) if rest else ""
         if name in options:
             raise UsageError(f"--{name} given twice", hint="for one value an axis write 3x5")
         options[name] = option_of(op, name, text)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cnncost.analysis.columns import COLUMNS, DEFAULT, Column, chosen
+from cnncost.analysis.columns import COLUMNS, DEFAULT, SYNONYMS, Column, chosen
 from cnncost.analysis.fold import BY, fold, ranked
 from cnncost.analysis.fold import top as first
 from cnncost.analysis.report import LayerReport, Report, analyze
@@ -113,7 +113,7 @@ def _ranking(sort: str | None) -> Callable[[LayerReport], Any] | None:
     if sort is None:
         return None
     if sort not in COLUMNS:
-        raise UsageError(f"--sort {sort}: no such column", hint=did_you_mean(sort, COLUMNS))
+        raise UsageError(f"--sort: unknown column {sort}", hint=did_you_mean(sort, COLUMNS, SYNONYMS))
     return COLUMNS[sort].rank
 
 
