@@ -82,9 +82,10 @@ def did_you_mean(word: str, known: Iterable[str], synonyms: dict[str, str] | Non
     if len(word) <= WORD_AT_MOST and len(known) <= KNOWN_AT_MOST:
         from difflib import get_close_matches
 
-        near = get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+        lowered = {name.lower(): name for name in reversed(known)}
+        near = get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
         if near:
-            return f"did you mean {near[0]}?"
+            return f"did you mean {lowered[near[0]]}?"
     if not known:
         return "there are none here"
     more = f" and {len(known) - LIST_AT_MOST} more" if len(known) > LIST_AT_MOST else ""

@@ -11,7 +11,7 @@ from cnncost.errors import counted
 from cnncost.graph import Graph, GraphBuilder
 from cnncost.live.places import Place
 from cnncost.live.recorder import Record
-from cnncost.ops.base import Op
+from cnncost.ops.base import Free, Op
 from cnncost.ops.seen import OPAQUE, Fed, Seen
 
 NAMED_AT_MOST = 4
@@ -47,8 +47,8 @@ def live(records: list[Record], results: Iterable[Record]) -> set[int]:
 def idle(op: Op) -> bool:
     """Whether an op does nothing by itself: a view, a tensor that the model holds, a copy."""
     if isinstance(op, Seen):
-        return op.key != OPAQUE and (op.source or not (any(op.done) or op.known_macs or any(op.params)))  # type: ignore[attr-defined]
-    return op.view
+        return op.key != OPAQUE and (op.source or not (any(op.done) or op.known_macs or any(op.params)))
+    return isinstance(op, Free)
 
 
 class _Assembler:
@@ -132,7 +132,8 @@ def opaque_note(builder: _Assembler) -> list[str]:
     if not found:
         return []
     kinds = ", ".join(sorted({node.op.describe().removeprefix(f"{OPAQUE} ") for node in found}))
-    return [f"{counted(len(found), 'operator')} without a rule ({kinds}) count as nothing: the totals are too small."]
+    count = "counts" if len(found) == 1 else "count"
+    return [f"{counted(len(found), 'operator')} without a rule ({kinds}) {count} as nothing: the totals are too small."]
 
 
 def unused_note(model: torch.nn.Module, used: dict[int, str]) -> list[str]:

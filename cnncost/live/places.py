@@ -33,6 +33,8 @@ class _Running(NamedTuple):
     path: str
     call: int
     shapes: tuple[tuple[int, ...], ...]
+    handled: BaseException | None
+    """The exception that was being handled when the module was called."""
 
 
 class Places:
@@ -41,12 +43,14 @@ class Places:
     def __init__(self, model: torch.nn.Module) -> None:
         self.paths = {id(module): path for path, module in model.named_modules()}
         self.running: list[_Running] = []
+        self.failed: tuple[BaseException, _Running] | None = None
         self.calls = 0
         self._where: dict[tuple[Any, int], Where] = {}
 
     @contextmanager
     def followed(self) -> Iterator[None]:
-        hooks = [register_module_forward_pre_hook(self._enter), register_module_forward_hook(self._leave)]
+        leave = register_module_forward_hook(self._leave, always_call=True)
+        hooks = [register_module_forward_pre_hook(self._enter), leave]
         try:
             yield
         finally:
@@ -59,18 +63,25 @@ class Places:
         kind = type(module).__name__.lower()
         path = self.paths.get(id(module), f"{above}.{kind}" if above else kind)
         shapes = tuple(tuple(t.shape) for t in tree_flatten(args)[0] if isinstance(t, torch.Tensor))
-        self.running.append(_Running(module, path, self.calls, shapes))
+        self.running.append(_Running(module, path, self.calls, shapes, sys.exc_info()[1]))
 
     def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        while self.running and self.running.pop().module is not module:
-            pass  # a module whose forward raised, and was caught
+        left, raised = self.running.pop(), sys.exc_info()[1]
+        if raised is not None and raised is not left.handled and (self.failed is None or self.failed[0] is not raised):
+            self.failed = (raised, left)
+
+    def of(self, error: BaseException) -> _Running | None:
+        """The innermost module in which an error was raised."""
+        if self.failed is not None and self.failed[0] is error:
+            return self.failed[1]
+        return self.running[-1] if self.running else None
 
     def here(self) -> Place:
         """The place of what runs now."""
         if not self.running:
             return Place("", 0, False, self.where())
-        module, path, call, _ = self.running[-1]
-        return Place(path, call, not module._modules, self.where())
+        running = self.running[-1]
+        return Place(running.path, running.call, not running.module._modules, self.where())
 
     def where(self) -> Where | None:
         """The innermost line that is neither PyTorch's nor ours, up to where tracing began."""

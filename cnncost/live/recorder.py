@@ -12,7 +12,8 @@ from math import prod
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch._subclasses.fake_tensor import FakeTensor, UnsupportedOperatorException
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from cnncost.dims import Shape
@@ -76,7 +77,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, place: Callable[[], Place], *, allow_unknown: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.place, self.allow_unknown = place, allow_unknown
-        self.running: Call | None = None
         self.records: list[Record] = []
         self._refs: dict[int, _Ref] = {}
         self._storages: dict[int, _Storage] = {}
@@ -162,16 +162,22 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if func.namespace == "prim" or func in PLAIN:
             return func(*args, **kwargs)
+        if func in LOOKS and has_values(args[0]):
+            with _disable_current_modes():  # a number that the model holds
+                return func(*args)
         call = Call(func, *self._faked(func, args, kwargs), self)
         rule = rule_of(call)
         if rule is None and call.decomposes:
             with self:
                 return func.decompose(*call.args, **call.kwargs)
+        try:
+            call.out = func(*call.args, **call.kwargs)
+        except UnsupportedOperatorException:
+            raise unknown(call, "PyTorch does not know the shape of its output") from None
+        if not call.outs:
+            return call.out
         if rule is None and not self.allow_unknown:
             raise unknown(call)
-        self.running = call
-        call.out = func(*call.args, **call.kwargs)
-        self.running = None
         try:
             self._record(call, opaque if rule is None else rule)
         except Exception as e:
@@ -190,7 +196,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for i, out in enumerate(outs):
             if i not in records:
                 shape = tuple(out.shape)
-                beside = Seen(f"{call.name} {i}", shape, view=True)
+                beside = Seen("output", shape, text=f"output {i} of {call.name}", view=True)
                 records[i] = self._append(Record(beside, (main,) if main else (), shape, self.place()))
             if any(out is t for t in call.mutated):
                 self.write(out, records[i])
@@ -202,7 +208,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         flat, spec = tree_flatten((args, kwargs))
         for i, value in enumerate(flat):
             if isinstance(value, torch.Tensor):
-                if id(value) not in self._refs and type(value).__name__ != "FakeTensor":
+                if id(value) not in self._refs and not isinstance(value, FakeTensor):
                     flat[i] = self.fake(value)
             elif isinstance(value, torch.device) and value.type != "cpu":
                 flat[i] = torch.device("cpu")
@@ -212,10 +218,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 PLAIN = {torch.ops.aten.sym_size.int, torch.ops.aten.sym_numel.default, torch.ops.aten.is_same_size.default}
 """Operators that make no tensor."""
+LOOKS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.item.default, torch.ops.aten.is_nonzero.default}
+"""Operators that make a Python number of a tensor."""
 
 
-def unknown(call: Call) -> TraceError:
-    """The error for an operator without a rule."""
+def has_values(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is one of the model's, with numbers in it."""
+    return not isinstance(tensor, FakeTensor) and tensor.device.type != "meta"
+
+
+def unknown(call: Call, reason: str | None = None) -> TraceError:
+    """The error for an operator without a rule, or of which PyTorch itself does not know enough."""
+    if reason is not None:
+        return TraceError(f"{call.func._schema.name} called on {call.shown()}: {reason}")
     return TraceError(
         f"no rule says what {call.func._schema.name} costs, called on {call.shown()}",
         hint="--allow-unknown counts it as nothing and says so; CONTRIBUTING.md shows how to add a rule",

@@ -70,23 +70,23 @@ def run_model(
     try:
         return model(*args, **kwargs)
     except (DataDependentOutputException, DynamicOutputShapeException) as e:
-        message = f"{e.func} depends on the data, and nothing is computed"
-        raise located(message, places, hint="give the part of the model whose sizes are known") from e
+        message = f"{str(e.func).removesuffix('.default')} depends on the data, and nothing is computed"
+        raise located(message, places, e, "give the part of the model whose sizes are known") from e
     except CnncostError as e:
-        raise located(e.message, places, e.hint) from e
+        raise located(e.message, places, e, e.hint) from e
     except AssertionError:
         raise
     except Exception as e:
         lines = str(e).strip().splitlines() or [""]
-        raise located(f"forward raises {type(e).__name__}: {lines[0]}", places) from e
+        raise located(f"forward raises {type(e).__name__}: {lines[0]}", places, e) from e
 
 
-def located(message: str, places: Places, hint: str | None = None) -> TraceError:
-    """An error with the module that ran, the shapes that it was given and the line."""
-    if places.running:
-        module, path, _, shapes = places.running[-1]
-        given = " and ".join(shown(s) for s in shapes)
-        message += f" (in {path or 'the model'}, a {type(module).__name__}{' of ' + given if given else ''})"
+def located(message: str, places: Places, error: Exception, hint: str | None = None) -> TraceError:
+    """An error with the module that ran and the shapes that it was given."""
+    ran = places.of(error)
+    if ran is not None:
+        given = f" of {' and '.join(shown(s) for s in ran.shapes)}" if ran.shapes else ""
+        message += f" (in {ran.path or 'the model'}, {type(ran.module).__name__}{given})"
     return TraceError(message, hint=hint)
 
 

@@ -23,6 +23,14 @@ class Seen(Op):
     """
 
     arity = (0, None)
+    to: Shape
+    text: str
+    same: bool
+    inplace: bool
+    known_macs: int
+    done: Operations
+    params: tuple[int, int, int]
+    kept: int
 
     def __init__(
         self,
@@ -56,28 +64,28 @@ class Seen(Op):
         )
 
     def __repr__(self) -> str:
-        return f"Seen({self.key!r}, {self.to!r})"  # type: ignore[attr-defined]
+        return f"Seen({self.key!r}, {self.to!r})"
 
     def shape(self, *x: Shape) -> Shape:
-        return self.to  # type: ignore[attr-defined, no-any-return]
+        return self.to
 
     def weights(self, *x: Shape) -> Size:
-        return self.params[0]  # type: ignore[attr-defined, no-any-return]
+        return self.params[0]
 
     def biases(self, *x: Shape) -> Size:
-        return self.params[1]  # type: ignore[attr-defined, no-any-return]
+        return self.params[1]
 
     def other_params(self, *x: Shape) -> Size:
-        return self.params[2]  # type: ignore[attr-defined, no-any-return]
+        return self.params[2]
 
     def buffers(self, *x: Shape) -> Size:
-        return self.kept  # type: ignore[attr-defined, no-any-return]
+        return self.kept
 
     def macs(self, y: Shape, *x: Shape) -> Size:
-        return self.known_macs  # type: ignore[attr-defined, no-any-return]
+        return self.known_macs
 
     def operations(self, y: Shape, *x: Shape) -> Operations:
-        return self.done  # type: ignore[attr-defined, no-any-return]
+        return self.done
 
     def read(self, y: Shape, *x: Shape) -> Size:
         return 0 if not x else super().read(y, *x)  # a parameter is read by the layers that take it
@@ -95,13 +103,13 @@ class Seen(Op):
         return self.key in ("parameter", "buffer", "constant")
 
     def sight(self, y: Shape, *x: Shape) -> Sight:
-        if self.same and all(len(s) == len(y) for s in x):  # type: ignore[attr-defined]
+        if self.same and all(len(s) == len(y) for s in x):
             return unmoved(len(y))
         return (None,) * (len(y) - 1)
 
     def keeps(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
         """An upper bound: all inputs of what computes anything, nothing of what only moves elements."""
-        if not any(self.done) and not self.known_macs:  # type: ignore[attr-defined]
+        if not any(self.done) and not self.known_macs:
             return ()
         return tuple(Kept("input", numel(s), i) for i, s in enumerate(x))
 
@@ -109,7 +117,7 @@ class Seen(Op):
         raise UsageError(f"{self.key} was traced and has no module of its own", hint="run the model itself")
 
     def describe(self, *x: Shape) -> str:
-        return self.text  # type: ignore[attr-defined, no-any-return]
+        return self.text
 
 
 class Fed(Op):
@@ -120,18 +128,20 @@ class Fed(Op):
     """
 
     arity = (1, None)
+    of: Op
+    own: int
 
     def __init__(self, of: Op, own: int) -> None:
         self.__dict__.update(of=of, own=own, key=of.key, view=of.view, weighted=of.weighted, gates=of.gates)
 
     def __repr__(self) -> str:
-        return f"Fed({self.of!r})"  # type: ignore[attr-defined]
+        return f"Fed({self.of!r})"
 
     def _own(self, x: tuple[Shape, ...]) -> tuple[Shape, ...]:
-        return x[: self.own]  # type: ignore[attr-defined, no-any-return]
+        return x[: self.own]
 
     def shape(self, *x: Shape) -> Shape:
-        return self.of.shape(*self._own(x))  # type: ignore[attr-defined, no-any-return]
+        return self.of.shape(*self._own(x))
 
     def weights(self, *x: Shape) -> Size:
         return 0
@@ -143,33 +153,33 @@ class Fed(Op):
         return 0
 
     def buffers(self, *x: Shape) -> Size:
-        return self.of.buffers(*self._own(x))  # type: ignore[attr-defined, no-any-return]
+        return self.of.buffers(*self._own(x))
 
     def macs(self, y: Shape, *x: Shape) -> Size:
-        return self.of.macs(y, *self._own(x))  # type: ignore[attr-defined, no-any-return]
+        return self.of.macs(y, *self._own(x))
 
     def operations(self, y: Shape, *x: Shape) -> Operations:
-        return self.of.operations(y, *self._own(x))  # type: ignore[attr-defined, no-any-return]
+        return self.of.operations(y, *self._own(x))
 
     @property
     def shares_storage(self) -> bool:
-        return self.of.shares_storage  # type: ignore[attr-defined, no-any-return]
+        return self.of.shares_storage
 
     def sight(self, y: Shape, *x: Shape) -> Sight:
         if any(len(s) < len(y) for s in x):  # parameters have places of their own
             return (None,) * (len(y) - 1)
-        return self.of.sight(y, *self._own(x))  # type: ignore[attr-defined, no-any-return]
+        return self.of.sight(y, *self._own(x))
 
     def windows(self, *x: Shape) -> tuple[Window, ...]:
-        return self.of.windows(*self._own(x))  # type: ignore[attr-defined, no-any-return]
+        return self.of.windows(*self._own(x))
 
     def keeps(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
         own = len(self._own(x))
         computed = tuple(Kept("input", numel(s), i) for i, s in enumerate(x[own:], own))
-        return (*self.of.keeps(y, *self._own(x)), *computed)  # type: ignore[attr-defined]
+        return (*self.of.keeps(y, *self._own(x)), *computed)
 
     def module(self, torch: Any, *x: Shape) -> Any:
         raise UsageError(f"{self.key} of computed parameters has no module of its own", hint="run the model itself")
 
     def describe(self, *x: Shape) -> str:
-        return self.of.describe(*self._own(x))  # type: ignore[attr-defined, no-any-return]
+        return self.of.describe(*self._own(x))
