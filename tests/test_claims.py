@@ -416,6 +416,16 @@ def test_what_a_reader_sees(golden: Any, tmp_path: Path, width: int | None) -> N
     assert all(number(v.derived) in text for v in found.verdicts)
 
 
+@pytest.mark.parametrize("width", [70, 76, 80, 100])
+def test_long_verdicts_stay_in_their_column(width: int) -> None:
+    lines = verify_text([cnncost.verify("alexnet")], Paper(width=width)).splitlines()
+    assert max(map(len, lines)) <= width
+    start = lines[1].index("verdict")
+    verdicts = " ".join(line[start:] for line in lines if line[:start].count("  ") > 2)
+    assert " ".join(verdicts.split()).count("within rounding: cut to 10K") == 3
+    assert any("  1.452%  within" in line for line in lines), "a share is shown as a share"
+
+
 def test_only_some_verdicts_are_shown(run: Any, tmp_path: Path) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(NET + EVERY_VERDICT)

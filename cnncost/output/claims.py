@@ -33,7 +33,7 @@ STYLES = {EXACT: "green", ROUNDED: "green", DIFFERS: "yellow", OPEN: "yellow", W
 HEADERS = ("figure", "printed", "derived", "verdict")
 PROSE_WIDTH = 110
 """Characters of a line of prose at most, and where there is no terminal to ask."""
-GAP, INDENT, FIGURE_AT_LEAST = 2, "  ", 20
+GAP, INDENT, FIGURE_AT_LEAST, VERDICT_AT_LEAST = 2, "  ", 20, 8
 NAMED_AT_MOST = 4
 
 
@@ -97,18 +97,22 @@ def _claims(verdicts: list[Verdict], paper: Paper) -> list[Text]:
     """A line a claim under its source, and below it what the figure counts, or why another one is derived."""
     rows = [cells(verdict) for verdict in verdicts]
     widths = [max(map(len, column)) for column in zip(HEADERS, *rows)]
-    room = (paper.width or PROSE_WIDTH) - len(INDENT) - sum(widths[1:]) - GAP * (len(widths) - 1)
+    at_most = paper.width or PROSE_WIDTH
+    room = at_most - len(INDENT) - sum(widths[1:]) - GAP * (len(widths) - 1)
     widths[0] = min(widths[0], max(FIGURE_AT_LEAST, room))
+    start = len(INDENT) + sum(widths[:-1]) + GAP * (len(widths) - 1)
     parts = [Text(INDENT + _line(HEADERS, widths), style="dim")] if rows else []
     for source, group in groupby(zip(verdicts, rows), key=lambda pair: _source(pair[0].claim)):
         parts += _prose(source, 1, "dim", paper)
         for verdict, row in group:
-            *above, first = wrap(row[0], widths[0]) or [""]  # a long figure takes several lines
-            line = Text(INDENT + _line((first, *row[1:]), widths))
-            line.stylize(STYLES[verdict.verdict], len(line) - len(row[-1]))
+            *above, first = wrap(row[0], widths[0]) or [""]  # a long figure takes several lines, and so does a verdict
+            ruling, *below = wrap(row[-1], max(VERDICT_AT_LEAST, at_most - start))
+            line = Text(INDENT + _line((first, *row[1:-1], ruling), widths))
+            line.stylize(STYLES[verdict.verdict], start)
             parts += [
                 *(Text(INDENT + text) for text in above),
                 line,
+                *(Text(" " * start + text, style=STYLES[verdict.verdict]) for text in below),
                 *(part for text in _remarks(verdict.claim) for part in _prose(text, 3, "italic", paper)),
             ]
     return parts
@@ -131,7 +135,9 @@ def cells(verdict: Verdict) -> tuple[str, str, str, str]:
     """Figure, printed, derived, verdict as text."""
     claim = verdict.claim
     printed = f"{int(claim.printed):,}" if claim.printed.isdecimal() else printable(claim.printed)
-    return printable(figure_text(claim)), printed, number(verdict.derived), verdict_text(verdict)
+    share = printed.endswith("%") and not isinstance(verdict.derived, str)
+    derived = f"{100 * verdict.derived:,.4g}%" if share else number(verdict.derived)
+    return printable(figure_text(claim)), printed, derived, verdict_text(verdict)
 
 
 def figure_text(claim: Claim) -> str:
@@ -167,8 +173,10 @@ def percent_off(off: float) -> str:
 
 
 def number(value: Any) -> str:
-    """A derived figure: whole numbers with commas, others with four decimals, shapes as they are."""
-    return value if isinstance(value, str) else f"{value:,}" if isinstance(value, int) else f"{value:,.4f}"
+    """A derived figure: whole numbers with commas, others with four decimals or one, shapes as they are."""
+    if isinstance(value, (str, int)):
+        return value if isinstance(value, str) else f"{value:,}"
+    return f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 
 def _source(claim: Claim) -> str:
