@@ -151,6 +151,21 @@ def test_one_model_of_many_crops_comes_before_several_of_one() -> None:
     assert error_rate([several, many]) == error_rate([many])
 
 
+def test_an_error_at_the_size_that_is_priced_comes_before_others(folder: Path) -> None:
+    fact = "top1_error: {}, dataset: ILSVRC-2012 validation, crop_size: {}, source: table 1"
+    facts = "".join(f"  - {{{fact.format(error, size)}}}\n" for error, size in ((12, 32), (14, 24)))
+    (folder / "net.yaml").write_text(f"input: 3x24x24\nlayers: {{conv: {{conv: 4}}}}\nfacts:\n{facts}")
+
+    def shown(**sizes: str) -> tuple[float | None, str | None]:
+        (row,) = cnncost.compare("net.yaml", **sizes)
+        assert row.error_rate is not None
+        return row.error_rate.top1, row.tested
+
+    assert shown() == (14, "1 crop")
+    assert shown(input="3x32x32") == (12, "1 crop")
+    assert shown(input="3x40x40") == (12, "1 crop, 32 px"), "no error is known at this size"
+
+
 def test_ratios_are_to_the_one_that_is_named(nets) -> None:
     comparison = cnncost.compare(["wide.yaml"], relative_to="narrow.yaml")
     assert [row.name for row in comparison] == ["narrow", "wide"]  # it is added, in front

@@ -20,7 +20,8 @@ VALIDATION = "ILSVRC-2012 validation"
 class ErrorRate(NamedTuple):
     """A published error rate, in percent, and how it was measured.
 
-    top1, top5: None where it was not printed; where classes are few, top1 is the error.
+    top1, top5: None where it was not printed; where classes are few, top1 is the error. crop_size:
+    pixels of a crop's side, where told.
     """
 
     top1: float | None
@@ -30,6 +31,7 @@ class ErrorRate(NamedTuple):
     crops: int
     source: str
     place: str | None
+    crop_size: int | None = None
 
     @property
     def how(self) -> str:
@@ -41,16 +43,17 @@ class ErrorRate(NamedTuple):
         return (self.dataset or "not said on what") + (f", {models}{crops}" if self.models * self.crops > 1 else "")
 
 
-def error_rate(facts: Iterable[Mapping[str, Any]]) -> ErrorRate | None:
+def error_rate(facts: Iterable[Mapping[str, Any]], side: int | None = None) -> ErrorRate | None:
     """The error that a comparison shows: on the ILSVRC-2012 validation images if there is one, of one model rather
-    than several, with the fewest crops; the first of equals.
+    than several, with the fewest crops; of equals one at an input of `side` pixels, and of these the first.
     """
     rates = [fact for fact in facts if {"top1_error", "top5_error", "error"} & fact.keys()]
     if not rates:
         return None
 
     def order(fact: Mapping[str, Any]) -> tuple[Any, ...]:
-        return fact.get("dataset") != VALIDATION, fact.get("models", 1), fact.get("crops", 1)
+        other_size = fact.get("crop_size", side) != side
+        return fact.get("dataset") != VALIDATION, fact.get("models", 1), fact.get("crops", 1), other_size
 
     fact = min(rates, key=order)
     return ErrorRate(
@@ -61,6 +64,7 @@ def error_rate(facts: Iterable[Mapping[str, Any]]) -> ErrorRate | None:
         fact.get("crops", 1),
         fact["source"],
         fact.get("place"),
+        fact.get("crop_size"),
     )
 
 
@@ -89,8 +93,22 @@ class NetworkRow(NamedTuple):
         return {**figures(self.cost, self.element_bytes), "layers": self.layers}
 
     @property
+    def side(self) -> int | None:
+        """Pixels of the input's side, where it is an image."""
+        first = _first_input(self)
+        return int(first[-1]) if len(first) > 1 else None
+
+    @property
     def error_rate(self) -> ErrorRate | None:
-        return error_rate(self.facts)
+        return error_rate(self.facts, self.side)
+
+    @property
+    def tested(self) -> str | None:
+        """How the error was measured, and at which size where that is not the one that is priced."""
+        error = self.error_rate
+        if error is None or error.crop_size in (None, self.side):
+            return error.how if error else None
+        return f"{error.how}, {error.crop_size} px"
 
     @property
     def moved_bytes(self) -> Any:
@@ -169,7 +187,7 @@ NETWORK_COLUMNS = {
         Column("intensity", "FLOPs/B", "number", "FLOPs per byte moved", lambda r: r.intensity),
         Column("top1_error", "top-1", "percent", "published top-1 error", _error("top1")),
         Column("top5_error", "top-5", "percent", "published top-5 error", _error("top5")),
-        Column("tested", "tested", "text", "crops, models and images of these errors", _error("how")),
+        Column("tested", "tested", "text", "crops, models and images of these errors", lambda r: r.tested),
         Column("source", "file", "text", "where the network is written", lambda r: r.source),
     )
 }  # fmt: skip

@@ -244,6 +244,7 @@ def compare_schema() -> dict[str, Any]:
         "crops": {"type": "integer", "minimum": 1, "description": "crops of an image that were averaged"},
         "source": {"type": "string"},
         "place": {**text, "description": "where in the source"},
+        "crop_size": {"type": ["integer", "null"], "description": "pixels of a crop's side"},
     }
     ratios = {c.name: number for c in NETWORK_COLUMNS.values() if c.adds_up}
     network = {
