@@ -56,7 +56,7 @@ COLUMNS = {
         Column("kind", "kind", "text", "the op and its telling options", lambda r: r.kind),
         Column("op", "op", "text", "the op's key in the language", lambda r: r.op),
         Column("inputs", "inputs", "names", "the layers it takes", lambda r: r.inputs),
-        Column("output", "output", "shape", "output shape without the batch", lambda r: r.output_shape[1:]),
+        Column("output", "output", "shape", "output shape without the batch", lambda r: r.output),
         Column("params", "params", "count", "weights + biases + other learned numbers", lambda r: r.cost.params),
         Column("weights", "weights", "count", "learned numbers that multiply inside MACs", _count("weights")),
         Column("biases", "biases", "count", "learned numbers added to these sums", _count("biases")),

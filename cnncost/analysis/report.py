@@ -54,7 +54,7 @@ class LayerReport(NamedTuple):
     name: its path in the spec. op: key in the language. kind: op and telling options. inputs:
     names. cost: counts. dropped: input pixels at the far border that a stride leaves unseen, an
     axis each. uneven: axes on which the window does not fit evenly. shares: whose parameters it
-    uses, if not its own. where: file, line, column.
+    uses, if not its own. where: file, line, column. batch: images in the network's input.
     """
 
     name: str
@@ -69,6 +69,14 @@ class LayerReport(NamedTuple):
     shares: str | None
     where: Where | None
     element_bytes: int
+    batch: Size = 1
+
+    @property
+    def output(self) -> Shape:
+        """The output shape without the batch; whole where its first axis is no batch, as of windows or regions."""
+        first = self.output_shape[:1]
+        batched = not first or is_array(first[0]) or is_array(self.batch) or first[0] == self.batch
+        return self.output_shape[1:] if batched else self.output_shape
 
     @property
     def params(self) -> Size:
@@ -234,6 +242,7 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: boo
                 node.shares,
                 node.where,
                 size,
+                graph.batch,
             )
         )
     return Report(

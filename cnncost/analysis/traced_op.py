@@ -43,7 +43,7 @@ class TracedOp:
 def trace(op: Op, x: tuple[Shape, ...]) -> TracedOp:
     """Run the op's methods on names for its options and for the sizes of its inputs."""
     inputs = tuple(
-        _input(op, shape, f"_{i}" if len(x) > 1 else "", shape[0] == x[0][0]) for i, shape in enumerate(x, 1)
+        _input(op, shape, f"_{i}" if len(x) > 1 else "", shape[:1] == x[0][:1]) for i, shape in enumerate(x, 1)
     )
     taken = {name for shape in inputs for size in shape for name in names_in(told(size))}
     copy = _copy(op, taken)
@@ -75,6 +75,8 @@ def _axes(op: Op, rank: int) -> tuple[str, ...]:
 
 def _input(op: Op, shape: Shape, suffix: str, same_batch: Any) -> Shape:
     """An input's shape in names; all of one batch but where they are joined to one of a single image."""
+    if not shape:
+        return ()
     batch, *sizes = zip(_axes(op, len(shape)), shape)
     return (
         named("batch" if same_batch else f"batch{suffix}", batch[1], quiet=True),
@@ -85,6 +87,7 @@ def _input(op: Op, shape: Shape, suffix: str, same_batch: Any) -> Shape:
 def _copy(op: Op, taken: set[str]) -> Any:
     """The op with names in its options."""
     copy = object.__new__(type(op))
+    copy.__dict__.update(op.__dict__)  # some hold what is no option
     for option, field in op.options.items():
         value = getattr(op, option)
         if str(field.type) in SIZES:

@@ -114,7 +114,7 @@ def _lines(row: Pair | list[Pair], units: dict[str, Unit], arrow: str, unicode: 
     layers = [layer for layer in (row.a, row.b) if layer is not None]
     names = list(dict.fromkeys(printable(layer.name) for layer in layers))
     kinds = list(dict.fromkeys(layer.kind for layer in layers))
-    outputs = list(dict.fromkeys(shape(layer.output_shape[1:]) for layer in layers))
+    outputs = list(dict.fromkeys(shape(layer.output) for layer in layers))
     if not set(row.differs) & set(SHOWN) and row.differs:
         others = (LABELS.get(name, name.replace("_", " ")) for name in row.differs)
         kinds[-1] += f" (other {', '.join(others)})"
@@ -155,7 +155,7 @@ def flat(pair: Pair) -> dict[str, Any]:
         "change": pair.change,
         **both("name", lambda layer: layer.name),
         **both("kind", lambda layer: layer.kind),
-        **both("output", lambda layer: shape(layer.output_shape[1:])),
+        **both("output", lambda layer: shape(layer.output)),
         **{
             key: value
             for figure in ALL_FIGURES
