@@ -443,7 +443,7 @@ def test_only_some_verdicts_are_shown(run: Any, tmp_path: Path) -> None:
         ("verify lenet5 --only exact --format json", "error: --only has no effect here"),
         ("verify lenet5 --force", "error: --force has no effect here"),
         ("verify lenet5 -o nowhere/claims.txt", "error: nowhere/claims.txt: No such file or directory"),
-        ("verify lenet5 --format yaml", "error: Invalid value for '--format'"),
+        ("verify lenet5 --format yaml", "error: invalid value for '--format'"),
     ],
 )
 def test_bad_arguments(run: Any, folder: Path, arguments: str, message: str) -> None:

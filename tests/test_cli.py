@@ -350,7 +350,14 @@ def test_completion_of_columns(monkeypatch) -> None:
 # ---- bad input ---------------------------------------------------------------------------------
 
 WRONG = {
-    "report": "error: Missing argument 'SPEC'.\nhint: cnncost report --help\n",
+    "report alexnet vgg16": (
+        "error: got unexpected extra argument (vgg16)\nhint: cnncost compare takes several networks\n"
+    ),
+    "report alexnet --sort": "error: option '--sort' requires an argument\nhint: cnncost report --help\n",
+    "completion": (
+        "error: missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish\nhint: cnncost completion --help\n"
+    ),
+    "report": "error: missing argument 'SPEC'\nhint: cnncost report --help\n",
     "report alexnett": (
         "error: alexnett: no such file, and no bundled architecture of that name\nhint: did you mean alexnet?\n"
     ),
@@ -358,10 +365,10 @@ WRONG = {
     "rpeort alexnet": "error: unknown command rpeort\nhint: did you mean report?\n",
     "tiny.yaml": "error: unknown command tiny.yaml\nhint: write cnncost report tiny.yaml\n",
     "report alexnet --batsh 3": (
-        "error: No such option '--batsh'. Did you mean '--batch'?\nhint: cnncost report --help\n"
+        "error: no such option '--batsh'. Did you mean '--batch'?\nhint: cnncost report --help\n"
     ),
     "report alexnet --batch many": (
-        "error: Invalid value for '--batch' / '-b': 'many' is not a valid integer.\nhint: cnncost report --help\n"
+        "error: invalid value for '--batch' / '-b': 'many' is not a valid integer\nhint: cnncost report --help\n"
     ),
     "report alexnet --batch 0": None,
     "report alexnet --batch -3": None,

@@ -387,7 +387,7 @@ def test_output_goes_to_a_file_in_the_format_of_its_suffix(nets, run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("compare", "error: Missing argument 'SPECS...'.\nhint: cnncost compare --help\n"),
+        ("compare", "error: missing argument 'SPECS...'\nhint: cnncost compare --help\n"),
         (
             "compare narrow.yaml no/such.yaml",
             "error: no/such.yaml: no such file\nhint: cnncost list shows the bundled architectures\n",

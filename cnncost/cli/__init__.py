@@ -101,12 +101,12 @@ def main(argv: list[str] | None = None) -> NoReturn:
     except Exception as e:
         if debug:
             raise
-        code = _complain(e)
+        code = _complain(e, next((word for word in arguments[:1] if word in COMMANDS), ""))
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _complain(error: Exception) -> int:
-    """Print one message for an error; returns the exit code."""
+def _complain(error: Exception, command: str) -> int:
+    """Print one message for an error of a command ("" for none); returns the exit code."""
     if isinstance(error, CnncostError):
         _say(f"error: {error}")
         return BAD_INPUT
@@ -114,8 +114,12 @@ def _complain(error: Exception) -> int:
         _say(error.format_message())
         return BAD_INPUT
     if isinstance(error, click.UsageError):
-        command = error.ctx.command_path if error.ctx else "cnncost"
-        _say(f"error: {error.format_message()}\nhint: {command} --help")
+        words = error.format_message().split()  # on one line, also where click lists choices below each other
+        message = " ".join(words).removesuffix(".")
+        hint = f"cnncost {command} --help" if command else "cnncost --help"
+        if command == "report" and "extra argument" in message:
+            hint = "cnncost compare takes several networks"
+        _say(f"error: {message[:1].lower()}{message[1:]}\nhint: {hint}")
         return BAD_INPUT
     if isinstance(error, click.ClickException):
         _say(f"error: {error.format_message()}")

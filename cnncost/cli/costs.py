@@ -23,12 +23,14 @@ def cost_options(command: F) -> F:
         click.option(
             "--train-run",
             metavar="TEXT",
-            help="What training costs: devices, epochs, images and, for utilisation, the time; "
-            "or published, for what the spec's facts tell.",
+            help="Price training: devices, epochs, images and, for utilisation, the time; "
+            "or published: the runs among the spec's facts.",
         ),
-        click.option("--crops", type=click.IntRange(1), metavar="N", help="Test: crops of an image.  [1]"),
-        click.option("--models", type=click.IntRange(1), metavar="N", help="Test: networks that are averaged.  [1]"),
-        click.option("--device", type=DeviceParam(), metavar="NAME", help="Test: time at this device's peak."),
+        click.option("--crops", type=click.IntRange(1), metavar="N", help="Price testing: crops of an image.  [1]"),
+        click.option(
+            "--models", type=click.IntRange(1), metavar="N", help="Price testing: networks that are averaged.  [1]"
+        ),
+        click.option("--device", type=DeviceParam(), metavar="NAME", help="Price testing: time at this device's peak."),
     )
     for option in reversed(options):
         command = option(command)
