@@ -11,6 +11,7 @@ from cnncost.analysis.report import Report
 from cnncost.analysis.report import analyze as analyze_graph
 from cnncost.errors import CnncostError, UsageError, Where
 from cnncost.graph import Graph
+from cnncost.onnx import is_onnx
 from cnncost.spec import load
 from cnncost.spec.models import ModelName, is_model
 
@@ -81,7 +82,11 @@ def trace(
 def graph_of(
     network: Graph | Spec, input: Any = None, batch: Any = None, set: Mapping[str, Any] | None = None
 ) -> Graph:
-    """A graph as it is; a spec, or a model by its name, at these sizes."""
+    """A graph as it is; a spec, an ONNX file, or a model by its name, at these sizes."""
+    if is_onnx(network):
+        from cnncost.onnx.load import load_onnx
+
+        return load_onnx(network, input, batch, set)
     if is_model(network):
         return _traced(network, input, 1 if batch is None else batch, set)
     if not isinstance(network, Graph):

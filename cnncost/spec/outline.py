@@ -73,7 +73,7 @@ def _units(prefix: Path, leaves: list[Unit]) -> Iterator[Unit]:
     """The units below a prefix, in order; a name that comes back later is another unit.
 
     A join that a group of layers begins with is put before it, so that groups take one input and
-    are alike whatever is joined: DenseNet's layers.
+    are alike whatever is joined: DenseNet's layers. It goes one level up, no further.
     """
     depth = len(prefix)
     for leaf in leaves:
@@ -84,13 +84,17 @@ def _units(prefix: Path, leaves: list[Unit]) -> Iterator[Unit]:
         path = (*prefix, name)
         group = list(together)
         parts = list(_units(path, group)) if len(group) > 1 else group
-        while len(parts) > 1 and parts[0].node is not None and parts[0].node.op.arity != (1, 1):
+        while len(parts) > 1 and _joins(parts[0]) and len(parts[0].path) == len(path) + 1:
             yield parts.pop(0)
         if len(parts) == 1:
             parts[0].path = path
             yield parts[0]
         else:
             yield Unit(path, parts[0].start, parts=tuple(parts))
+
+
+def _joins(unit: Unit) -> bool:
+    return unit.node is not None and unit.node.op.arity != (1, 1)
 
 
 def _linked(unit: Unit) -> Unit:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from cnncost.errors import UsageError
 from cnncost.graph import Graph, Node
-from cnncost.ops import MENU
+from cnncost.ops import MENU, find
 from cnncost.options import spelled
 from cnncost.spec import flow
 from cnncost.spec.document import ABOUT, INPUT
@@ -32,7 +32,8 @@ def to_yaml(graph: Graph) -> str:
     """The text of a spec for a graph.
 
     Raises UsageError for what the language cannot say: sizes that are arrays, inputs of different
-    batches, a layer that has another one's parameters but other options.
+    batches, operators that the language has no layer for, a layer that has another one's parameters
+    but other options.
     """
     _check(graph)
     return _Writer(graph).document()
@@ -50,6 +51,11 @@ def _check(graph: Graph) -> None:
         )
     nodes = {node.name: node for node in graph}
     for node in graph:
+        if node.op.key not in MENU or find(node.op.key) is not type(node.op):
+            raise UsageError(
+                f"layer {spelled(node.name)}: the language has no layer for this {spelled(node.op.key)}",
+                hint="cnncost report prices the model as it is",
+            )
         if node.shares is not None and nodes[node.shares].op != node.op:
             raise UsageError(
                 f"layer {spelled(node.name)} has the parameters of {spelled(node.shares)}, but is another layer: "
