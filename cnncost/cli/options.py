@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cnncost.analysis.report import DTYPES
-from cnncost.cli.common import MODEL_OPTIONS, parse_settings
+from cnncost.cli.common import MODEL_OPTIONS, ColumnParam, parse_settings
 from cnncost.errors import UsageError
 from cnncost.output.units import CHOICES
+
+if TYPE_CHECKING:
+    from cnncost.analysis.columns import Column
 
 F = TypeVar("F", bound=Callable[..., Any])
 FORMATS = ("table", "json", "csv", "markdown")
@@ -66,6 +69,23 @@ def size_options(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def column_options(columns: Mapping[str, Column], default: Collection[str], names: ColumnParam) -> Callable[[F], F]:
+    """--columns (None where not given, which means `default`) and --list-columns, which prints them all."""
+
+    def printed(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+        if value:
+            for column in columns.values():
+                click.echo(f"{column.name:17}{column.about}{'  (default)' if column.name in default else ''}")
+            ctx.exit()
+
+    chosen = click.option(
+        "--columns", type=names, metavar="LIST", help="Columns by name, comma-separated; +name adds one; or all."
+    )
+    listed = click.option("--list-columns", is_flag=True, is_eager=True, expose_value=False, callback=printed,
+                          help="Name all columns and what they show.")  # fmt: skip
+    return lambda command: chosen(listed(command))
 
 
 def output_options(units: str | None = None) -> Callable[[F], F]:

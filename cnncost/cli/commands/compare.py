@@ -10,7 +10,7 @@ from cnncost.analysis.columns import Column, chosen
 from cnncost.analysis.compare import NETWORK_COLUMNS, NETWORK_DEFAULT, NETWORK_SYNONYMS, Comparison, NetworkRow
 from cnncost.analysis.fold import ranked
 from cnncost.cli.common import NetworkColumnParam, SpecParam, deliver, paper, parse_inputs, parse_settings
-from cnncost.cli.options import format_of, no_effect, output_options, size_options
+from cnncost.cli.options import column_options, format_of, no_effect, output_options, size_options
 from cnncost.cli.progress import Progress
 from cnncost.errors import UsageError, did_you_mean
 
@@ -25,15 +25,6 @@ Examples:
 """
 
 
-def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    """Print the columns and what they show."""
-    if not value:
-        return
-    for column in NETWORK_COLUMNS.values():
-        click.echo(f"{column.name:17}{column.about}{'  (default)' if column.name in NETWORK_DEFAULT else ''}")
-    ctx.exit()
-
-
 @click.command("compare", epilog=EXAMPLES)
 @click.argument("specs", nargs=-1, required=True, type=SpecParam())
 @size_options
@@ -45,14 +36,7 @@ def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> No
     help="Rows by a column, largest first; errors smallest first.",
 )
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Only the first N rows.")
-@click.option(
-    "--columns",
-    type=NetworkColumnParam(),
-    metavar="LIST",
-    help="Columns by name, comma-separated; +name adds one; or all.",
-)
-@click.option("--list-columns", is_flag=True, is_eager=True, expose_value=False, callback=_columns_help,
-              help="Name all columns and what they show.")  # fmt: skip
+@column_options(NETWORK_COLUMNS, NETWORK_DEFAULT, NetworkColumnParam())
 @click.option("--layers", is_flag=True, help="Two networks layer by layer: what differs.")
 @click.option("--all", "everything", is_flag=True, help="With --layers: equal layers too.")
 @output_options(units="auto; exact with --layers")

@@ -13,7 +13,7 @@ from cnncost.analysis.fold import top as first
 from cnncost.analysis.report import LayerReport, Report, analyze
 from cnncost.cli.common import ColumnParam, SpecParam, deliver, load_graph, paper
 from cnncost.cli.costs import Costs, cost_options
-from cnncost.cli.options import format_of, no_effect, output_options, size_options
+from cnncost.cli.options import column_options, format_of, no_effect, output_options, size_options
 from cnncost.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -32,15 +32,6 @@ Examples:
 """
 
 
-def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> None:
-    """Print the columns and what they show."""
-    if not value:
-        return
-    for column in COLUMNS.values():
-        click.echo(f"{column.name:17}{column.about}{'  (default)' if column.name in DEFAULT else ''}")
-    ctx.exit()
-
-
 @click.command("report", epilog=EXAMPLES)
 @click.argument("spec", type=SpecParam())
 @size_options
@@ -50,11 +41,7 @@ def _columns_help(ctx: click.Context, param: click.Parameter, value: bool) -> No
 )
 @click.option("--sort", type=ColumnParam(), metavar="COLUMN", help="Rows by a column, largest first.")
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Only the first N rows, and the others as one.")
-@click.option(
-    "--columns", type=ColumnParam(), metavar="LIST", help="Columns by name, comma-separated; +name adds one; or all."
-)
-@click.option("--list-columns", is_flag=True, is_eager=True, expose_value=False, callback=_columns_help,
-              help="Name all columns and what they show.")  # fmt: skip
+@column_options(COLUMNS, DEFAULT, ColumnParam())
 @click.option("--strict", is_flag=True, help="A window that does not fit evenly is an error.")
 @cost_options
 @output_options(units="exact")
