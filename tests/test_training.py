@@ -267,6 +267,8 @@ def test_the_dtype_is_the_reports_unless_the_run_names_one() -> None:
 EXAMPLE = 'hint: write "2x gtx-580, 90 epochs, 1.2M images, 5 to 6 days"'
 SLIPS = [
     ("2x gtx-58, 90 epochs, 1.2M images", "unknown device gtx-58\nhint: did you mean gtx-580 or gtx-580-3gb?"),
+    ("k80, batch 128", f"batch 128 is no known device, nor epochs, images, a time or a dtype\n{EXAMPLE}"),
+    ("2x k80 9 epochs", f"2x k80 9 epochs is no known device, nor epochs, images, a time or a dtype\n{EXAMPLE}"),
     ("90 epochs, 1.2M images", f"no devices\n{EXAMPLE}"),
     ("2x k80, 1.2M images", f"no epochs\n{EXAMPLE}"),
     ("2x k80, 90 epochs", f"no images\n{EXAMPLE}"),
