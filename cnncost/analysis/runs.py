@@ -140,6 +140,8 @@ def _devices(part: str, text: str) -> tuple[int, Device]:
     try:
         return count, load_device(found[2])
     except UsageError as e:
-        if e.message.startswith("unknown device") and not e.hint.startswith("did"):
-            _fail(text, f"{spelled(part)} is no known device, nor epochs, images, a time or a dtype", f"write {EXAMPLE}")
-        _fail(text, e.message, e.hint or "cnncost devices lists them")
+        hint = e.hint or "cnncost devices lists them"
+        if e.message.startswith("unknown device") and not hint.startswith("did"):
+            what = f"{spelled(part)} is no known device, nor epochs, images, a time or a dtype"
+            _fail(text, what, f"write {EXAMPLE}")
+        _fail(text, e.message, hint)
