@@ -61,8 +61,6 @@ EACH = {
     "hardshrink": COMPARE,
     "softshrink": Operations(comparisons=2, additions=1),
     "lerp": Operations(additions=2, multiplications=1),
-    "addcmul": Operations(additions=1, multiplications=2),
-    "addcdiv": Operations(additions=1, multiplications=1, divisions=1),
     "logaddexp": Operations(exponentials=3, additions=2, comparisons=1),
     "masked_fill": FREE,
     "where": FREE,
@@ -110,6 +108,15 @@ def glu(call: Call) -> Layer:
 @rule(*EACH)
 def elementwise(call: Call) -> Layer:
     return pointwise(call, call.name, EACH[call.name])
+
+
+@rule("addcmul", "addcdiv")
+def add_product(call: Call) -> Layer:
+    """a + value b c, or a + value b / c."""
+    each = (
+        Operations(additions=1, multiplications=1) if call.name == "addcmul" else Operations(additions=1, divisions=1)
+    )
+    return pointwise(call, call.name, each._replace(multiplications=each.multiplications + (call["value"] != 1)))
 
 
 @rule("clamp", "clip")

@@ -10,13 +10,18 @@ from cnncost.live.operators.products import same
 from cnncost.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from cnncost.ops.seen import Seen
 
+MAX = [f"max_pool{d}d{rest}" for d in (1, 2, 3) for rest in ("", "_with_indices")]
+AVG = [f"avg_pool{d}d" for d in (1, 2, 3)]
+ADAPTIVE_AVG = [*(f"adaptive_avg_pool{d}d" for d in (1, 2, 3)), "_adaptive_avg_pool2d", "_adaptive_avg_pool3d"]
+ADAPTIVE_MAX = [f"adaptive_max_pool{d}d" for d in (1, 2, 3)]
+
 
 def batched(call: Call) -> bool:
     """Whether the input has a batch axis: two more than the axes pooled."""
     return len(call.x) == 2 + int(next(c for c in call.name if c in "123"))
 
 
-@rule(*(f"max_pool{d}d{rest}" for d in (1, 2, 3) for rest in ("", "_with_indices")), when=batched)
+@rule(*MAX, when=batched)
 def max_pool(call: Call) -> Layer:
     stride = call["stride"]
     op = MaxPool(
@@ -29,7 +34,7 @@ def max_pool(call: Call) -> Layer:
     return Layer(op, (call["self"],))
 
 
-@rule("avg_pool1d", "avg_pool2d", "avg_pool3d", when=batched)
+@rule(*AVG, when=batched)
 def avg_pool(call: Call) -> Layer:
     stride = call["stride"]
     op = AvgPool(
@@ -43,18 +48,17 @@ def avg_pool(call: Call) -> Layer:
     return Layer(op, (call["self"],))
 
 
-@rule(*(f"{start}adaptive_avg_pool{d}d" for d in (1, 2, 3) for start in ("", "_")), when=batched)
+@rule(*ADAPTIVE_AVG, when=batched)
 def adaptive_avg_pool(call: Call) -> Layer:
     return Layer(AdaptiveAvgPool(same(call["output_size"])), (call["self"],))
 
 
-@rule(*(f"adaptive_max_pool{d}d" for d in (1, 2, 3)), when=batched)
+@rule(*ADAPTIVE_MAX, when=batched)
 def adaptive_max_pool(call: Call) -> Layer:
     return Layer(AdaptiveMaxPool(same(call["output_size"])), (call["self"],))
 
 
-@rule(*(f"{kind}_pool{d}d{rest}" for kind in ("max", "avg", "adaptive_avg", "_adaptive_avg", "adaptive_max")
-        for d in (1, 2, 3) for rest in ("", "_with_indices")))  # fmt: skip
+@rule(*MAX, *AVG, *ADAPTIVE_AVG, *ADAPTIVE_MAX)
 def of_one_image(call: Call) -> Any:
     """The same without a batch."""
     kernel = call.get("kernel_size")

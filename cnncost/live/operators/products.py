@@ -152,28 +152,28 @@ def _attention(call: Call, mask: Any) -> Layer:
     return Layer(op, (query, key, value, *(() if mask is None else (mask,))))
 
 
-GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
-"""Matrix products a step and input that a recurrent cell has."""
+CELLS = {
+    "lstm": Operations(additions=12, multiplications=5, divisions=5, exponentials=5),
+    "gru": Operations(additions=9, multiplications=4, divisions=3, exponentials=3),
+    "rnn_tanh": Operations(additions=3, multiplications=1, divisions=1, exponentials=1),
+    "rnn_relu": Operations(additions=1, comparisons=1),
+}
+"""What a cell does for each of its states, beside products and biases: gates, and adding both products up."""
 
 
-@rule(*GATES, when=lambda call: "batch_sizes" not in call.names)
-def recurrent(call: Call) -> list[Layer]:
-    """Every step multiplies its input and its state by a matrix a gate, in every layer and direction."""
-    x, params = call["input"], call["params"]
-    steps = prod(x.shape[:-1])
-    matrices = [p for p in params if p.dim() == 2]
-    biases = [p for p in params if p.dim() == 1]
-    macs = steps * sum(p.numel() for p in matrices)
-    hidden = sum(p.shape[0] for p in matrices[1::2]) // GATES[call.name] * steps
-    each = {
-        "lstm": Operations(additions=10, multiplications=5, divisions=5, exponentials=5),
-        "gru": Operations(additions=9, multiplications=4, divisions=3, exponentials=3),
-        "rnn_tanh": Operations(additions=3, multiplications=1, divisions=1, exponentials=1),
-        "rnn_relu": Operations(additions=1, comparisons=1),
-    }[call.name]
-    done = Operations(*(hidden * n for n in each))
-    done = done._replace(additions=done.additions + steps * sum(p.numel() for p in biases))
-    op = Seen(call.name, call.y, macs=macs, weights=sum(p.numel() for p in matrices),
-              biases=sum(p.numel() for p in biases), done=done, weighted=True)  # fmt: skip
-    state = call["hx"]
-    return [Layer(op, (x, *(state if isinstance(state, (list, tuple)) else (state,))), params)]
+@rule(*CELLS, when=lambda call: "batch_sizes" not in call.names)
+def recurrent(call: Call) -> Layer:
+    """Every step multiplies its input and its state by all matrices, in every layer and direction."""
+    x, params, states = call["input"], call["params"], call["hx"]
+    states = states if isinstance(states, (list, tuple)) else (states,)
+    last = states[-1]
+    elements = prod(x.shape[:-1])
+    steps = elements // (last.shape[1] if last.dim() == 3 else 1)
+    weights = sum(p.numel() for p in params if p.dim() == 2)
+    biases = sum(p.numel() for p in params if p.dim() == 1)
+    done = Operations(*(steps * last.numel() * n for n in CELLS[call.name]))
+    done = done._replace(additions=done.additions + elements * biases)
+    op = Seen(
+        call.name, call.y, macs=elements * weights, weights=weights, biases=biases, done=done, weighted=True
+    )  # fmt: skip
+    return Layer(op, (x, *states), params)

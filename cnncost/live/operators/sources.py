@@ -16,6 +16,6 @@ def constant(call: Call) -> Layer:
     return Layer(Seen("constant", call.y), ())
 
 
-@rule("fill", "zero", "bernoulli", "uniform", "normal", "random", "exponential", "trunc_normal", "multinomial")
+@rule("fill", "zero", "bernoulli", "uniform", "normal", "random", "exponential", "multinomial")
 def filled(call: Call) -> Layer:
     return Layer(Seen("constant" if call.inplace else call.name, call.y), ())

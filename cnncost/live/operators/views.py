@@ -7,7 +7,7 @@ from typing import Any
 
 from cnncost.live.operators.base import Call, Layer, rule
 from cnncost.ops.base import Op
-from cnncost.ops.dropout import Copy, Identity
+from cnncost.ops.dropout import Copy
 from cnncost.ops.join import Slice, Split
 from cnncost.ops.reshape import Flatten, Permute, Reshape
 from cnncost.ops.seen import Seen
@@ -129,7 +129,7 @@ def _known(call: Call, output: int) -> Seen:
     return Seen(call.name, tuple(call.outs[output].shape), view=True)
 
 
-@rule("unbind", "unsafe_unbind")
+@rule("unbind")
 def unbind(call: Call) -> list[Layer]:
     return [Layer(_known(call, i), (call.first,), output=i) for i in range(len(call.outs))]
 
@@ -149,7 +149,7 @@ def view(call: Call) -> Layer:
     return Layer(Seen(call.name, call.y, view=True), (call.first,))
 
 
-@rule("alias", "detach", "lift_fresh", "lift", "_fw_primal", "requires_grad", "set_data", "data")
+@rule("alias", "detach", "lift_fresh", "lift", "_fw_primal")
 def renamed(call: Call) -> Layer:
     return Layer(None, (call.first,))
 
@@ -157,8 +157,3 @@ def renamed(call: Call) -> Layer:
 @rule("clone", "contiguous", "_to_copy", "to", "type_as", "lift_fresh_copy", "cpu", "cuda")
 def copied(call: Call) -> Layer:
     return Layer(None, (call.first,)) if call.aliases() else copy(call.first)
-
-
-@rule("identity")
-def identity(call: Call) -> Layer:
-    return Layer(Identity(), (call.first,))

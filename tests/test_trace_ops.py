@@ -1,0 +1,169 @@
+"""Rules: every op of the language, built and traced, costs what the op says; other operators what their parts cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import laws
+import oracle
+import pytest
+import torch
+from cases import CASES, Case
+
+from cnncost import Graph, analyze
+from cnncost.cost import Operations
+from cnncost.live.operators.base import RULES
+from cnncost.live.trace import trace
+from cnncost.ops.seen import Fed, Seen
+
+SIZES = {"weights", "biases", "other_params", "macs"}
+"""Counts that stay the same also where PyTorch makes an op of several operators."""
+
+
+def traced(case: Case) -> Graph:
+    return trace(oracle.module_of(case.op(), case.shapes), [tuple(shape) for shape in case.shapes])
+
+
+def in_parts(case: Case, graph: Graph) -> bool:
+    """Whether PyTorch makes several operators of it, whose intermediate results move too."""
+    several = case.key in laws.COMPOSED or len(case.shapes) > 2
+    return several or (len(graph) > 1 and graph.nodes[0].op.key == "pad")
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_what_is_built_and_traced_costs_the_same(case: Case) -> None:
+    op, graph = case.op(), traced(case)
+    total = analyze(graph).total
+    expected = op.cost(op.shape(*case.shapes), *case.shapes)
+    if not in_parts(case, graph):
+        assert total == expected
+        return
+    assert total.macs == expected.macs
+    assert total.params == expected.params
+
+
+def test_most_ops_come_back_as_themselves() -> None:
+    """One node, and not one of the kind that only knows what it saw."""
+    changed = {"identity", "dropout", "stochastic_depth", "maxout", "split", "space_to_depth", "depth_to_space"}
+    for key in {case.key for case in CASES} - set(laws.COMPOSED) - changed:
+        graphs = [traced(case) for case in CASES if case.key == key]
+        same = [
+            g for g in graphs if [node.op.key for node in g] == [key] and not isinstance(g.nodes[0].op, (Seen, Fed))
+        ]
+        assert same, f"{key} never comes back as itself"
+
+
+def test_rules_are_of_operators_that_there_are() -> None:
+    for name in RULES:
+        namespace, _, operator = name.rpartition("::")
+        assert hasattr(getattr(torch.ops, namespace or "aten"), operator), f"{name}: PyTorch has no such operator"
+
+
+def test_an_operator_has_one_rule_for_every_call() -> None:
+    for name, rules in RULES.items():
+        always = [when for when, _ in rules if when is None]
+        assert len(always) <= 1, name
+        assert not always or rules[-1][0] is None, f"{name}: a rule after the one for all calls is never asked"
+
+
+# ---- arithmetic, against the same written out ------------------------------------------------------
+
+f = torch.nn.functional
+X, ROWS = (3, 4), (3, 5, 4)
+
+
+def lstm_step(x: Any, h: Any, c: Any, w: Any, u: Any, a: Any, b: Any) -> Any:
+    i, forget, g, o = ((x @ w + a) + (h @ u + b)).chunk(4, -1)
+    c = torch.sigmoid(forget) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c)
+
+
+def gru_step(x: Any, h: Any, w: Any, u: Any, a: Any, b: Any) -> Any:
+    (r, z, n), (rh, zh, nh) = (x @ w + a).chunk(3, -1), (h @ u + b).chunk(3, -1)
+    n = torch.tanh(n + torch.sigmoid(r + rh) * nh)
+    z = torch.sigmoid(z + zh)
+    return (1 - z) * n + z * h
+
+
+SAME: dict[str, tuple[Any, Any, list[tuple[int, ...]]]] = {
+    "rsqrt": (torch.rsqrt, lambda x: x.sqrt().reciprocal(), [X]),
+    "expm1": (torch.expm1, lambda x: x.exp() - 1, [X]),
+    "log1p": (torch.log1p, lambda x: (x + 1).log(), [X]),
+    "hypot": (torch.hypot, lambda a, b: (a * a + b * b).sqrt(), [X, X]),
+    "lerp": (torch.lerp, lambda a, b, w: a + w * (b - a), [X, X, X]),
+    "addcmul": (torch.addcmul, lambda a, b, c: a + b * c, [X, X, X]),
+    "addcmul, scaled": (lambda a, b, c: torch.addcmul(a, b, c, value=3), lambda a, b, c: a + b * c * 3, [X, X, X]),
+    "addcdiv": (torch.addcdiv, lambda a, b, c: a + b / c, [X, X, X]),
+    "add, scaled": (lambda a, b: torch.add(a, b, alpha=3), lambda a, b: a + b * 3, [X, X]),
+    "clamp": (lambda x: x.clamp(1, 2), lambda x: x.clamp_min(1).clamp_max(2), [X]),
+    "relu6": (f.relu6, lambda x: x.clamp_min(0).clamp_max(6), [X]),
+    "reverse subtraction": (lambda x: 1 - x, lambda x: -x + 1, [X]),
+    "pow 2": (lambda x: x**2, lambda x: x * x, [X]),
+    "pow": (lambda x: x**1.5, torch.exp, [X]),
+    "mean": (lambda x: x.mean(1), lambda x: x.sum(1) / 5, [ROWS]),
+    "variance": (lambda x: x.var(1), lambda x: (x - x.mean(1, True)).square().mean(1), [ROWS]),
+    "deviation": (lambda x: x.std(1), lambda x: x.var(1).sqrt(), [ROWS]),
+    "norm": (lambda x: torch.linalg.vector_norm(x, dim=1), lambda x: x.square().sum(1).sqrt(), [ROWS]),
+    "norm of 1": (lambda x: x.norm(1, 1), lambda x: x.abs().sum(1), [ROWS]),
+    "norm of 3": (lambda x: x.norm(3, 1), lambda x: (x**3).sum(1) ** (1 / 3), [ROWS]),
+    "norm without end": (lambda x: x.norm(float("inf"), 1), lambda x: x.abs().amax(1), [ROWS]),
+    "logsumexp": (
+        lambda x: x.logsumexp(1), lambda x: (x - x.amax(1, True)).exp().sum(1).log() + x[:, 0], [ROWS],
+    ),
+    "rms norm": (
+        lambda x: f.rms_norm(x, (4,)), lambda x: x * ((x * x).mean(-1, True) + 1e-6).rsqrt(), [ROWS],
+    ),
+    "attention": (
+        f.scaled_dot_product_attention,
+        lambda q, k, v: torch.softmax((q * 0.5) @ k.transpose(-1, -2), -1) @ v,
+        [(2, 3, 7, 4), (2, 3, 9, 4), (2, 3, 9, 5)],
+    ),
+    "attention, masked": (
+        f.scaled_dot_product_attention,
+        lambda q, k, v, m: torch.softmax((q * 0.5) @ k.transpose(-1, -2) + m, -1) @ v,
+        [(2, 3, 7, 4), (2, 3, 9, 4), (2, 3, 9, 5), (7, 9)],
+    ),
+}  # fmt: skip
+"""An operator; the same in smaller ones; what it is called with."""
+
+
+class Applied(torch.nn.Module):
+    """A function as a model."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        return self.function(*inputs)
+
+
+def arithmetic(function: Any, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """(MACs, operations by kind)."""
+    total = analyze(trace(Applied(function), shapes)).total
+    return (total.macs, *Operations(*(getattr(total, kind) for kind in Operations._fields)))
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_an_operator_costs_what_it_costs_written_out(name: str) -> None:
+    whole, parts, shapes = SAME[name]
+    assert arithmetic(whole, shapes) == arithmetic(parts, shapes)
+
+
+def test_recurrent_cells_cost_what_they_cost_written_out() -> None:
+    x, h, vector = (2, 5), (2, 6), (24,)
+    lstm = arithmetic(lstm_step, [x, h, h, (5, 24), (6, 24), vector, vector])
+    assert arithmetic(torch.nn.LSTM(5, 6), [(1, *x)]) == lstm
+    assert arithmetic(torch.nn.LSTM(5, 6), [(7, *x)]) == tuple(7 * n for n in lstm)
+    gru = arithmetic(gru_step, [x, h, (5, 18), (6, 18), (18,), (18,)])
+    assert arithmetic(torch.nn.GRU(5, 6), [(1, *x)]) == gru
+    for kind in ("tanh", "relu"):
+        step = arithmetic(
+            lambda x, h, w, u, a, b, act=getattr(torch, kind): act((x @ w + a) + (h @ u + b)),
+            [x, h, (5, 6), (6, 6), (6,), (6,)],
+        )
+        assert arithmetic(torch.nn.RNN(5, 6, nonlinearity=kind), [(1, *x)]) == step
+
+
+def test_sorting_takes_n_log_n_comparisons() -> None:
+    assert arithmetic(lambda x: x.sort(1), [(3, 8)]) == (0, 0, 0, 3 * 8 * 3, 0, 0)
