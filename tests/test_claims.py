@@ -21,7 +21,16 @@ from specs import faults
 import cnncost
 from cnncost.analysis.claims import DIFFERS, EXACT, OPEN, ROUNDED, STALE, VERDICTS, WRONG, Verification, counted, verify
 from cnncost.analysis.quantities import COUNTS, OF_ONE, covers
-from cnncost.output.claims import number, percent_off, verify_csv, verify_record, verify_schema, verify_text
+from cnncost.output.claims import (
+    figure_text,
+    number,
+    percent_off,
+    verdict_record,
+    verify_csv,
+    verify_record,
+    verify_schema,
+    verify_text,
+)
 from cnncost.output.tables import Paper
 from cnncost.spec.claims import CLAIM, FACT
 from cnncost.spec.document import read_document
@@ -360,6 +369,14 @@ def test_json_keeps_its_schema(zoo: dict[str, Verification]) -> None:
     assert all(set(claim) == described for found in record["networks"] for claim in found["claims"])
     assert sum(record["counts"].values()) == sum(len(network["claims"]) for network in record["networks"])
     assert list(record["counts"]) == list(VERDICTS)
+
+
+def test_inputs_are_shown_as_the_command_line_takes_them() -> None:
+    one = "3x24x24", "[3, 24, 24]", "{input: 3x24x24}"
+    verdicts = claimed(*(f"printed: 7, quantity: out, of: fc, input: {size}" for size in one)).verdicts
+    shown = ["3x24x24", "3x24x24", "input=3x24x24"]
+    assert [verdict_record(v)["input"] for v in verdicts] == shown
+    assert [figure_text(v.claim) for v in verdicts] == [f"out of fc at input {size}" for size in shown]
 
 
 def test_csv_has_a_line_a_claim(zoo: dict[str, Verification]) -> None:

@@ -24,7 +24,7 @@ from cnncost.analysis.claims import (
 from cnncost.output.formats import csv_text, json_text, table_row
 from cnncost.output.schema import NAMES, document, object_
 from cnncost.output.tables import Paper
-from cnncost.output.units import plural, printable
+from cnncost.output.units import plural, printable, shape
 from cnncost.spec.claims import Claim
 
 SCHEMA_VERSION = 1
@@ -148,11 +148,18 @@ def figure_text(claim: Claim) -> str:
     if claim.without:
         text += f" without {', '.join(claim.without)}"
     point = [f"{name}={value}" for name, value in claim.set.items()]
-    point += [f"input {claim.input}"] if claim.input is not None else []
+    point += [f"input {_input(claim.input)}"] if claim.input is not None else []
     point += [f"batch {claim.batch}"] if claim.batch != 1 else []
     point += [claim.dtype] if claim.dtype != "fp32" else []
     point += [plural(n, noun) for noun, n in (("model", claim.models), ("crop", claim.crops)) if n is not None]
     return f"{text} at {', '.join(point)}" if point else text
+
+
+def _input(shapes: Any) -> str:
+    """An input as the command line takes it: 3x224x224, or left=3x64x64, right=3x64x64."""
+    if isinstance(shapes, dict):
+        return ", ".join(f"{name}={_input(each)}" for name, each in shapes.items())
+    return shape(shapes) if isinstance(shapes, list) else str(shapes)
 
 
 def verdict_text(verdict: Verdict) -> str:
@@ -227,7 +234,7 @@ def verdict_record(verdict: Verdict) -> dict[str, Any]:
         "of": list(claim.of) or None,
         "except": list(claim.without) or None,
         "set": claim.set or None,
-        "input": claim.input if claim.input is None else str(claim.input),
+        "input": None if claim.input is None else _input(claim.input),
         "batch": claim.batch,
         "dtype": claim.dtype,
         "crops": claim.crops,
