@@ -482,6 +482,7 @@ def test_completion_scripts_call_us(run, shell) -> None:
         ("report alexnet --sort ma", {"macs"}),
         ("ops global", {"global_avg_pool", "global_max_pool"}),
         ("list --family rc", {"rcnn"}),
+        ("explain co", {"conv", "concat", "convnext_tiny"}),
         ("explain alexnet fc", {"fc6", "fc7", "fc8"}),
         ("explain googlenet 3b", {"3b", "3b.concat"}),
         ("explain no_such_network c", set()),

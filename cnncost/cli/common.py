@@ -26,6 +26,11 @@ class SpecParam(click.ParamType):  # type: ignore[type-arg]  # generic only in t
 
     name = "spec"
 
+    def known(self) -> Iterable[str]:
+        from cnncost.spec.files import bundled_names
+
+        return bundled_names()
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         from cnncost.spec.models import ModelName, is_model
 
@@ -41,11 +46,18 @@ class SpecParam(click.ParamType):  # type: ignore[type-arg]  # generic only in t
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
         from click.shell_completion import CompletionItem
 
-        from cnncost.spec.files import bundled_names
-
-        names = [CompletionItem(name) for name in bundled_names() if name.startswith(incomplete)]
+        names = [CompletionItem(name) for name in self.known() if name.startswith(incomplete)]
         # Files first: bash's script forgets what comes before them. It takes them where no name fits.
         return [CompletionItem(incomplete, type="file"), *names]
+
+
+class SpecOrOpParam(SpecParam):
+    """The same, or the name of an op."""
+
+    def known(self) -> Iterable[str]:
+        from cnncost.ops import MENU
+
+        return [*super().known(), *MENU]
 
 
 class ColumnParam(click.ParamType):  # type: ignore[type-arg]

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cnncost.cli.common import SpecParam, deliver, paper, parse_inputs, parse_settings, shape_text
+from cnncost.cli.common import SpecOrOpParam, deliver, paper, parse_inputs, parse_settings, shape_text
 from cnncost.cli.options import size_options
 from cnncost.errors import CnncostError, UsageError
 
@@ -36,7 +36,7 @@ def _layers_of(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
 
 
 @click.command("explain", epilog=EXAMPLES, context_settings={"ignore_unknown_options": True})
-@click.argument("spec", type=SpecParam())
+@click.argument("spec", type=SpecOrOpParam())
 @click.argument("layer", nargs=-1, type=click.UNPROCESSED, metavar="[LAYER]", shell_complete=_layers_of)
 @size_options
 @click.option("--format", "format_", type=click.Choice(("table", "json")), default="table", help="[table]")
