@@ -85,6 +85,10 @@ def gru_step(x: Any, h: Any, w: Any, u: Any, a: Any, b: Any) -> Any:
     return (1 - z) * n + z * h
 
 
+def rnn_step(activation: Any) -> Any:
+    return lambda x, h, w, u, a, b: activation((x @ w + a) + (h @ u + b))
+
+
 SAME: dict[str, tuple[Any, Any, list[tuple[int, ...]]]] = {
     "rsqrt": (torch.rsqrt, lambda x: x.sqrt().reciprocal(), [X]),
     "expm1": (torch.expm1, lambda x: x.exp() - 1, [X]),
@@ -158,10 +162,7 @@ def test_recurrent_cells_cost_what_they_cost_written_out() -> None:
     gru = arithmetic(gru_step, [x, h, (5, 18), (6, 18), (18,), (18,)])
     assert arithmetic(torch.nn.GRU(5, 6), [(1, *x)]) == gru
     for kind in ("tanh", "relu"):
-        step = arithmetic(
-            lambda x, h, w, u, a, b, act=getattr(torch, kind): act((x @ w + a) + (h @ u + b)),
-            [x, h, (5, 6), (6, 6), (6,), (6,)],
-        )
+        step = arithmetic(rnn_step(getattr(torch, kind)), [x, h, (5, 6), (6, 6), (6,), (6,)])
         assert arithmetic(torch.nn.RNN(5, 6, nonlinearity=kind), [(1, *x)]) == step
 
 

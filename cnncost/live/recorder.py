@@ -29,6 +29,10 @@ class TraceError(UsageError):
     """A model that cannot be traced."""
 
 
+class RuleFault(Exception):
+    """A rule that says something else than what PyTorch did: a fault of cnncost, not of the model."""
+
+
 @dataclass
 class Record:
     """One operator as it ran. params: the records of what the op calls its own parameters."""
@@ -118,7 +122,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def read(self, tensor: torch.Tensor) -> Record:
         """The record of what a tensor holds now."""
         ref = self._refs.get(id(tensor))
-        if ref is None:  # made where no mode watches, such as by a constructor from numbers
+        if ref is None:  # made where no mode watches
             op = Seen("constant", tuple(tensor.shape))
             record = self._append(Record(op, (), op.shape(), self.place()))
             self.bind(tensor, record)
@@ -165,7 +169,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if func in LOOKS and has_values(args[0]):
             with _disable_current_modes():  # a number that the model holds
                 return func(*args)
-        call = Call(func, *self._faked(func, args, kwargs), self)
+        if func in LIFTS and has_values(args[0]):  # torch.tensor(...), whose numbers PyTorch keeps
+            lifted = func(*args)
+            self.read(lifted)
+            return lifted
+        call = Call(func, *self._faked(args, kwargs), self)
         rule = rule_of(call)
         if rule is None and call.decomposes:
             with self:
@@ -181,7 +189,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         try:
             self._record(call, opaque if rule is None else rule)
         except Exception as e:
-            raise AssertionError(f"the rule of {call.name} fails on {call.shown()}: {e}") from e
+            raise RuleFault(f"the rule of {call.name} fails on {call.shown()}: {e}") from e
         return call.out
 
     def _record(self, call: Call, rule: Callable[[Call], Any]) -> None:
@@ -203,7 +211,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             else:
                 self.bind(out, records[i])
 
-    def _faked(self, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
+    def _faked(self, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """Arguments with fakes in place of the model's tensors, and the CPU in place of the meta device."""
         flat, spec = tree_flatten((args, kwargs))
         for i, value in enumerate(flat):
@@ -220,6 +228,8 @@ PLAIN = {torch.ops.aten.sym_size.int, torch.ops.aten.sym_numel.default, torch.op
 """Operators that make no tensor."""
 LOOKS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.item.default, torch.ops.aten.is_nonzero.default}
 """Operators that make a Python number of a tensor."""
+LIFTS = {torch.ops.aten.lift_fresh.default, torch.ops.aten.lift_fresh_copy.default}
+"""Operators that bring a tensor of plain numbers in."""
 
 
 def has_values(tensor: torch.Tensor) -> bool:
@@ -256,4 +266,4 @@ def fitting(layer: Layer, shapes: tuple[Shape, ...], shape: Shape | None, call: 
             continue
         if shape is None or found == shape:
             return op, found
-    raise AssertionError(f"the rule of {call.name} gives {found} for {call.shown()}, PyTorch {shape}")
+    raise RuleFault(f"the rule of {call.name} gives {found} for {call.shown()}, PyTorch {shape}")

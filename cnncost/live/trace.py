@@ -21,8 +21,11 @@ from cnncost.graph import Graph
 from cnncost.live.assemble import assemble
 from cnncost.live.places import Places
 from cnncost.live.preserve import preserved
-from cnncost.live.recorder import Record, Recorder, TraceError
+from cnncost.live.recorder import Record, Recorder, RuleFault, TraceError
 from cnncost.ops.seen import Seen
+
+
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def trace(
@@ -74,7 +77,7 @@ def run_model(
         raise located(message, places, e, "give the part of the model whose sizes are known") from e
     except CnncostError as e:
         raise located(e.message, places, e, e.hint) from e
-    except AssertionError:
+    except RuleFault:
         raise
     except Exception as e:
         lines = str(e).strip().splitlines() or [""]
@@ -112,28 +115,39 @@ def is_shape(value: Any) -> bool:
 
 def arguments(model: torch.nn.Module, inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What forward is called with. Raises UsageError where its parameters do not take that."""
-    signature = inspect.signature(model.forward)
+    parameters = parameters_of(model)
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
-    if isinstance(inputs, Mapping) and _takes(signature, inputs):
+    if isinstance(inputs, Mapping) and _takes(parameters, inputs):
         kwargs = dict(inputs)
     elif isinstance(inputs, (torch.Tensor, Mapping)) or is_shape(inputs):
         args = (inputs,)
-    else:
+    elif isinstance(inputs, (tuple, list)):
         args = tuple(inputs)
+    else:
+        raise UsageError(f"inputs are tensors or shapes, got {inputs!r}", hint="write (1, 3, 224, 224)")
     try:
-        signature.bind(*args, **kwargs)
+        inspect.Signature(parameters).bind(*args, **kwargs)
     except TypeError as e:
-        wants = ", ".join(n for n, p in signature.parameters.items() if p.default is p.empty and p.kind < 2)
-        hint = f"its inputs are {wants}: write --input {wants.split(', ')[0]}=3x224x224 for each" if wants else None
+        names = [p.name for p in parameters if p.default is p.empty and p.kind in POSITIONAL]
+        hint = f"its inputs are {', '.join(names)}: write --input {names[0]}=3x224x224 for each" if names else None
         raise UsageError(f"{type(model).__name__}.forward: {e}", hint=hint) from None
     return args, kwargs
 
 
-def _takes(signature: inspect.Signature, inputs: Mapping[Any, Any]) -> bool:
+def parameters_of(model: torch.nn.Module) -> list[inspect.Parameter]:
+    """The parameters of forward; any, where it does not tell them."""
+    try:
+        return list(inspect.signature(model.forward).parameters.values())
+    except (TypeError, ValueError):
+        return [inspect.Parameter("inputs", inspect.Parameter.VAR_POSITIONAL)]
+
+
+def _takes(parameters: list[inspect.Parameter], inputs: Mapping[Any, Any]) -> bool:
     """Whether all keys are parameters of forward."""
-    anything = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    return all(isinstance(key, str) and (anything or key in signature.parameters) for key in inputs)
+    names = {p.name for p in parameters}
+    anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return all(isinstance(key, str) and (anything or key in names) for key in inputs)
 
 
 def entering(
@@ -141,7 +155,7 @@ def entering(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments as fakes, each the graph's input of its name."""
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
-    names = [n for n, p in inspect.signature(model.forward).parameters.items() if p.kind < 2]
+    names = [p.name for p in parameters_of(model) if p.kind in POSITIONAL]
     taken: list[str] = []
 
     def one(name: str, value: Any) -> Any:

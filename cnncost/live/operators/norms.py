@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from cnncost.cost import Operations
 from cnncost.live.operators.base import Call, Layer, rule
 from cnncost.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, standardised
 from cnncost.ops.seen import Seen
@@ -65,6 +66,15 @@ def rms_norm(call: Call) -> Layer:
     )
     learned = 0 if weight is None else weight.numel()
     return Layer(Seen("rms_norm", call.y, other_params=learned, done=done), (x,), (weight,))
+
+
+@rule("_weight_norm_interface", "_weight_norm")
+def weight_norm(call: Call) -> Layer:
+    """v g / |v|: a length for each of g."""
+    v, g = call["v"], call["g"]
+    n, m = v.numel(), g.numel()
+    done = Operations(additions=n - m, multiplications=2 * n, divisions=m, exponentials=m)
+    return Layer(Seen("weight_norm", call.y, done=done), (v, g))
 
 
 def _whole(call: Call, axes: int, weight: Any, bias: Any) -> Seen:
