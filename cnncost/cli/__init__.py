@@ -22,7 +22,7 @@ COMMANDS = {
     "compare": "Networks side by side, or two of them layer by layer.",
     "explain": "The formulas of a layer with its numbers in them.",
     "verify": "Published figures, re-derived.",
-    "import": "A model as a spec: an ONNX file, or another spec at other sizes.",
+    "import": "A model as a spec: of PyTorch, an ONNX file, another spec at other sizes.",
     "list": "The bundled architectures.",
     "devices": "Data sheets of known devices: peak rates, memory, bandwidth, sources.",
     "ops": "The layers of the language, or one of them with its options.",

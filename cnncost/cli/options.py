@@ -38,17 +38,23 @@ MODEL = (
 )  # fmt: skip
 
 
+INPUT = click.option("--input", "-i", "inputs", multiple=True, metavar="CxHxW",
+                     help="Input shape without the batch; name=CxHxW for each of several.")  # fmt: skip
+SET = click.option("--set", "-s", "settings", multiple=True, metavar="NAME=VALUE",
+                   help="Value of a declared parameter; repeat for more.")  # fmt: skip
+
+
+def given_options(command: F) -> F:
+    """--input, --set, --arg and --train: which network is meant, where one image is enough."""
+    for option in reversed((INPUT, SET, *MODEL[:2])):
+        command = option(command)
+    return command
+
+
 def size_options(command: F) -> F:
     """--input, --batch, --dtype and --set: at which sizes networks are priced."""
     options = (
-        click.option(
-            "--input",
-            "-i",
-            "inputs",
-            multiple=True,
-            metavar="CxHxW",
-            help="Input shape without the batch; name=CxHxW for each of several.",
-        ),
+        INPUT,
         click.option("--batch", "-b", type=int, default=1, help="Images in a batch.  [1]"),
         click.option(
             "--dtype",
@@ -56,14 +62,7 @@ def size_options(command: F) -> F:
             default="fp32",
             help="What an element takes, for bytes.  [fp32]",
         ),
-        click.option(
-            "--set",
-            "-s",
-            "settings",
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="Value of a declared parameter; repeat for more.",
-        ),
+        SET,
         *MODEL,
     )
     for option in reversed(options):

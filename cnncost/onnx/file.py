@@ -131,7 +131,7 @@ def _inferred(path: str, proto: Any, inputs: Mapping[str, Shape]) -> dict[str, S
             dim.dim_value = int(n)
     try:
         graph = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
-    except (ValueError, RuntimeError) as e:
+    except (ValueError, RuntimeError, onnx.shape_inference.InferenceError) as e:
         line = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
         raise UsageError(f"{printable(path)}: {printable(line)}", hint="is --input right for this model?") from None
     shapes = {}

@@ -92,34 +92,34 @@ def _gemm(call: Call) -> str:
 
 
 def _matmul(call: Call) -> str:
-    """Of two layers a product; of a layer and a matrix of weights a linear layer."""
+    """Of two layers a product; of a layer and a matrix of weights a linear layer, here with its bias."""
     if len(call.layers) == 2:
         return call.add(MatMul(), *call.layers)
     weight = call.weight(1)
     if len(weight) != 2:
         raise call.fault(f"weights of {len(weight)} axes are not known here")
-    return call.add(Linear(int(weight[1]), bias=False), owner=call.names[1])
+    return call.add(Linear(int(weight[1]), bias=call.bias(2)), owner=call.names[1])
 
 
 def _batch_norm(call: Call) -> str:
     for i in range(1, 5):
         call.weight(i)
     momentum = round(1 - call.get("momentum", 0.9), 6)
-    return call.add(BatchNorm(eps=short(call.get("epsilon", 1e-5)), momentum=momentum), owner=call.names[1])
+    return call.add(BatchNorm(short(call.get("epsilon", 1e-5)), momentum, call.affine()), owner=call.names[1])
 
 
 def _instance_norm(call: Call) -> str:
-    return call.add(InstanceNorm(eps=short(call.get("epsilon", 1e-5)), affine=True), owner=call.names[1])
+    return call.add(InstanceNorm(eps=short(call.get("epsilon", 1e-5)), affine=call.affine()), owner=call.names[1])
 
 
 def _group_norm(call: Call) -> str:
-    return call.add(GroupNorm(call["num_groups"], eps=short(call.get("epsilon", 1e-5))), owner=call.names[1])
+    return call.add(GroupNorm(call["num_groups"], short(call.get("epsilon", 1e-5)), call.affine()), owner=call.names[1])
 
 
 def _layer_norm(call: Call) -> str:
     axis, rank = call.get("axis", -1), len(call.x)
     axes = -axis if axis < 0 else rank - axis
-    op = LayerNorm(axes, eps=short(call.get("epsilon", 1e-5)), bias=call.bias(2))
+    op = LayerNorm(axes, eps=short(call.get("epsilon", 1e-5)), affine=call.affine(), bias=call.bias(2))
     return call.add(op, owner=call.names[1])
 
 

@@ -10,6 +10,7 @@ from cnncost.dims import Shape, shown
 from cnncost.errors import ShapeError, UsageError
 from cnncost.graph import Graph, GraphBuilder
 from cnncost.onnx.file import VALUES_AT_MOST, Constant, Model
+from cnncost.onnx.fuse import Fusion
 from cnncost.onnx.names import paths
 from cnncost.ops import Op
 from cnncost.options import printable
@@ -57,11 +58,19 @@ class Call:
             raise self.fault(f"its input {printable(self.names[i])} is no constant")
         return list(constant.value.reshape(-1).tolist())
 
-    def bias(self, i: int) -> bool:
-        """Whether input i is a bias: some exporters compute one of zeros where there is none."""
+    def neutral(self, i: int, number: int) -> bool:
+        """Whether input i is nothing that was learned: exporters make ones and zeros up where a model has none."""
         constant = self.constant(i)
-        zeros = constant is not None and constant.computed and constant.value is not None and not constant.value.any()
-        return self.has(i) and not zeros
+        made = constant is not None and constant.computed and constant.value is not None
+        return bool(made and (constant.value == number).all())  # type: ignore[union-attr]
+
+    def bias(self, i: int) -> bool:
+        """Whether input i is a bias."""
+        return self.has(i) and not self.neutral(i, 0)
+
+    def affine(self) -> bool:
+        """Whether a norm's scale and shift are learned."""
+        return not (self.neutral(1, 1) and (not self.has(2) or self.neutral(2, 0)))
 
     def weight(self, i: int) -> Shape:
         """The shape of input i, which must be a constant."""
@@ -136,6 +145,7 @@ class Walk:
             self.taken[name] += 1
         graph = self.model.proto.graph
         nodes = [node for node in graph.node if not self.fold(node)]
+        nodes = Fusion(nodes, self.constants, [value.name for value in graph.output]).fused()
         for node, path in zip(nodes, paths(nodes, set(self.constants))):
             self.layer(Call(self, node, path))
         if not self.builder.nodes:
@@ -152,7 +162,7 @@ class Walk:
 
             held = get_attribute_value(node.attribute[0])
             if hasattr(held, "dims"):
-                self.constants[node.output[0]] = Constant(tuple(held.dims), proto=held)
+                self.constants[node.output[0]] = Constant(tuple(held.dims), proto=held, computed=True)
                 return True
         used = list(node.input[:1] if node.op_type == "CastLike" else node.input)  # of the other only the type
         if not all(not name or name in self.constants for name in used):

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 import click
 
 from cnncost.cli.common import SpecParam, deliver, load_graph
+from cnncost.cli.options import given_options
 from cnncost.options import printable
+from cnncost.spec.models import ModelName
 
 if TYPE_CHECKING:
     from cnncost.graph import Graph
 
 EXAMPLES = """\b
 Examples:
+  cnncost import torchvision:resnet50 -o net.yaml
+  cnncost import my_net.py:Net --arg classes=10 --input 3x32x32
   cnncost import model.onnx -o net.yaml
   cnncost import resnet50 --set width=32 --input 3x160x160 -o small.yaml
 """
@@ -21,17 +25,14 @@ Examples:
 
 @click.command("import", epilog=EXAMPLES)
 @click.argument("model", type=SpecParam())
-@click.option("--input", "-i", "inputs", multiple=True, metavar="CxHxW",
-              help="Input shape without the batch; name=CxHxW for each of several.")  # fmt: skip
-@click.option("--set", "-s", "settings", multiple=True, metavar="NAME=VALUE",
-              help="Value of a declared parameter; repeat for more.")  # fmt: skip
+@given_options
 @click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal.")
 @click.option("--force", is_flag=True, help="Let -o replace a file.")
 def command(model: str, inputs: tuple[str, ...], settings: tuple[str, ...], output: str | None, force: bool) -> None:
     """Write a model as a spec: repeated layers as blocks, sizes as numbers.
 
-    MODEL is what cnncost report takes: model.onnx, a YAML file, the name of a bundled architecture.
-    The spec is loaded again before it is written: its layers cost what the model's cost.
+    MODEL is what cnncost report takes: a PyTorch model by name, an ONNX file, a YAML file, a bundled
+    architecture. The spec is loaded again before it is written, and its layers cost what the model's cost.
     """
     from cnncost.spec.writing import to_yaml
 
@@ -45,9 +46,12 @@ def _call(model: str, inputs: tuple[str, ...], settings: tuple[str, ...]) -> str
     """The command on one line."""
     from shlex import join
 
-    given = [word for shape in inputs for word in ("--input", shape)]
-    given += [word for pair in settings for word in ("--set", pair)]
-    return printable(join(["cnncost", "import", model, *given]))
+    given = [("--input", shape) for shape in inputs] + [("--set", pair) for pair in settings]
+    if isinstance(model, ModelName):
+        given += [("--arg", f"{name}={value}") for name, value in model.arguments.items()]
+    words = [word for option in given for word in option]
+    train = ["--train"] * getattr(model, "train", False)
+    return printable(join(["cnncost", "import", model, *words, *train]))
 
 
 def _compare(graph: Graph, text: str) -> None:
