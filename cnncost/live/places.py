@@ -115,6 +115,6 @@ def column(frame: FrameType) -> int:
 
 def short(file: str) -> str:
     """A file as it is imported: without the folder that Python found it in."""
-    folders = [os.path.join(os.path.realpath(folder or "."), "") for folder in sys.path]
+    folders = [os.path.join(os.path.realpath(folder or "."), "") for folder in ["", *sys.path]]
     fitting = [folder for folder in folders if os.path.realpath(file).startswith(folder)]
     return os.path.realpath(file)[len(max(fitting, key=len)) :] if fitting else file

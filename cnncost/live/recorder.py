@@ -29,7 +29,7 @@ class TraceError(UsageError):
     """A model that cannot be traced."""
 
 
-class RuleFault(Exception):
+class RuleError(Exception):
     """A rule that says something else than what PyTorch did: a fault of cnncost, not of the model."""
 
 
@@ -189,7 +189,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         try:
             self._record(call, opaque if rule is None else rule)
         except Exception as e:
-            raise RuleFault(f"the rule of {call.name} fails on {call.shown()}: {e}") from e
+            raise RuleError(f"the rule of {call.name} fails on {call.shown()}: {e}") from e
         return call.out
 
     def _record(self, call: Call, rule: Callable[[Call], Any]) -> None:
@@ -266,4 +266,4 @@ def fitting(layer: Layer, shapes: tuple[Shape, ...], shape: Shape | None, call: 
             continue
         if shape is None or found == shape:
             return op, found
-    raise RuleFault(f"the rule of {call.name} gives {found} for {call.shown()}, PyTorch {shape}")
+    raise RuleError(f"the rule of {call.name} gives {found} for {call.shown()}, PyTorch {shape}")

@@ -21,9 +21,8 @@ from cnncost.graph import Graph
 from cnncost.live.assemble import assemble
 from cnncost.live.places import Places
 from cnncost.live.preserve import preserved
-from cnncost.live.recorder import Record, Recorder, RuleFault, TraceError
+from cnncost.live.recorder import Record, Recorder, RuleError, TraceError
 from cnncost.ops.seen import Seen
-
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -77,7 +76,7 @@ def run_model(
         raise located(message, places, e, "give the part of the model whose sizes are known") from e
     except CnncostError as e:
         raise located(e.message, places, e, e.hint) from e
-    except RuleFault:
+    except RuleError:
         raise
     except Exception as e:
         lines = str(e).strip().splitlines() or [""]
