@@ -1,4 +1,7 @@
-"""cnncost import: graphs written as specs, which say the same when they are loaded."""
+"""cnncost import: graphs written as specs, which say the same when they are loaded.
+
+`python tests/test_import.py` writes the output in docs/import.md anew.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from specs import FOLDER, faults, net
 
 import cnncost
 from cnncost.analysis.report import analyze
+from cnncost.api import graph_of
 from cnncost.errors import UsageError
 from cnncost.graph import Graph, GraphBuilder
 from cnncost.ops import find
@@ -153,6 +157,46 @@ def test_any_repetitive_graph(graph: Graph) -> None:
     check_same(graph, written(graph))
 
 
+# ---- PyTorch models ---------------------------------------------------------------------------
+
+TRACED = ("resnet50", "mobilenet_v3_small", "shufflenet_v2_x0_5", "densenet121", "googlenet", "convnext_tiny")
+TRACED += ("regnet_y_400mf", "efficientnet_b0", "squeezenet1_1", "mnasnet0_5", "vgg11_bn", "fcn_resnet50")
+
+
+@pytest.mark.parametrize("name", TRACED)
+@pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")
+def test_a_traced_model_is_written_as_it_is(name: str) -> None:
+    graph = graph_of(f"torchvision:{name}")
+    check_same(graph, written(graph))
+    assert to_yaml(graph).count("\n") <= (50 if name == "resnet50" else 225 if name == "densenet121" else 75)
+
+
+def test_a_module_that_is_called_twice(folder: Path, run: Run) -> None:
+    (folder / "twice.py").write_text("""\
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self, channels=4):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x):
+        return self.conv(torch.relu(self.conv(x))) + x
+""")
+    call = ("import", "twice.py:Net", "--arg", "channels=6", "--input", "6x8x8", "-o", "net.yaml")
+    assert run(*call) == (0, "", "")
+    total = analyze(cnncost.load("net.yaml")).total
+    assert (total.params, total.macs) == (6 * 6 * 9 + 6, 2 * 6 * 8 * 8 * 6 * 9)
+    first = (folder / "net.yaml").read_text().splitlines()[0]
+    assert first == "# Written by: cnncost import twice.py:Net --input 6x8x8 --arg channels=6"
+
+
+def test_an_operator_that_is_no_layer(run: Run) -> None:
+    message = "error: layer class_token: the language has no layer for this parameter"
+    hint = "hint: cnncost report prices the model as it is"
+    assert run("import", "torchvision:vit_b_16") == (2, "", f"{message}\n{hint}\n")
+
+
 # ---- what the language cannot say -------------------------------------------------------------
 
 
@@ -240,3 +284,26 @@ def test_force_replaces_a_file(folder: Path, run: Run) -> None:
     (folder / "net.yaml").write_text("old")
     assert run("import", "vgg11", "-o", "net.yaml", "--force").code == 0
     check_same(cnncost.load("vgg11"), cnncost.load("net.yaml"))
+
+
+# ---- the documentation ------------------------------------------------------------------------
+
+DOCS = Path(__file__).parent.parent / "docs" / "import.md"
+
+
+def with_output(text: str) -> str:
+    """The page with what its command writes."""
+    command = "$ cnncost import torchvision:resnet50\n"
+    before, start, rest = text.partition(command)
+    _, end, after = rest.partition("```\n")
+    said = to_yaml(graph_of("torchvision:resnet50"))
+    return f"{before}{start}# Written by: cnncost import torchvision:resnet50\n{said}{end}{after}"
+
+
+def test_the_documentation_shows_what_is_written() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    assert with_output(text) == text, "python tests/test_import.py writes it anew"
+
+
+if __name__ == "__main__":
+    DOCS.write_text(with_output(DOCS.read_text(encoding="utf-8")), encoding="utf-8")

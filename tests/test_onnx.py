@@ -1,4 +1,7 @@
-"""ONNX files as graphs, against onnx's own evaluator and PyTorch."""
+"""ONNX files as graphs, against onnx's own evaluator and PyTorch.
+
+`python tests/test_onnx.py` writes the operators in docs/import.md anew.
+"""
 
 from __future__ import annotations
 
@@ -230,6 +233,14 @@ def test_a_product_and_its_bias_are_a_linear_layer(loaded: Callable[..., Graph])
     assert [n.op.key for n in seen] == ["linear", "add"]
 
 
+def test_a_shape_by_places(loaded: Callable[..., Graph]) -> None:
+    nodes = [node("Reshape", "x", "flat", outputs=["f"]), node("Gather", "f", "i")]
+    constants = {"flat": np.array([-1]), "i": np.arange(6).reshape(1, 3, 2)}
+    assert lines(loaded(model(nodes, (1, 6), constants))) == ["Reshape(to=(3, 2)) x -> 1x3x2"]
+    turned = loaded(model(nodes, (1, 6), {**constants, "i": np.arange(6)[::-1].reshape(1, 3, 2)}))
+    assert [n.op.key for n in turned] == ["reshape", "gather"]
+
+
 HALF, ONE, ROOT, INVERSE = np.float32(0.5), np.float32(1), np.float32(2**0.5), np.float32(0.5**0.5)
 BELL = [node("Erf", "s", outputs=["e"]), node("Add", "e", "one", outputs=["p"])]
 GELUS = {
@@ -413,3 +424,30 @@ def test_without_onnx(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     result = run("report", "net.onnx")
     assert (result.code, result.err) == (2, "error: onnx is not installed\nhint: pip install 'cnncost[onnx]'\n")
+
+
+# ---- the documentation ------------------------------------------------------------------------------
+
+DOCS = Path(__file__).parent.parent / "docs" / "import.md"
+
+
+def with_operators(text: str) -> str:
+    """The page with the operators that there are rules for."""
+    from textwrap import fill
+
+    from cnncost.onnx.operators import RULES
+    from cnncost.onnx.walk import PASSED_ON, SIZES
+
+    before, start, rest = text.partition("<!-- operators: written by tests/test_onnx.py -->\n")
+    _, end, after = rest.partition("<!-- end of operators -->")
+    known = ", ".join(sorted([*RULES, *PASSED_ON, *SIZES, "Constant"]))
+    return f"{before}{start}{fill(known, 120)}.\n{end}{after}"
+
+
+def test_the_documentation_names_every_operator() -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    assert with_operators(text) == text, "python tests/test_onnx.py writes them anew"
+
+
+if __name__ == "__main__":
+    DOCS.write_text(with_operators(DOCS.read_text(encoding="utf-8")), encoding="utf-8")

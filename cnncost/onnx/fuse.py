@@ -1,10 +1,10 @@
-"""Layers that exporters write as several nodes: a matrix product and its bias, GELU by its error function."""
+"""Layers that exporters write as several nodes: a product and its bias, GELU by its error function, another shape."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from cnncost.onnx.file import Constant
@@ -13,7 +13,7 @@ from cnncost.onnx.file import Constant
 class Fusion:
     """Nodes in order, who makes and who takes each tensor, and which nodes stand for others."""
 
-    def __init__(self, nodes: list[Any], constants: Mapping[str, Constant], outputs: Iterable[str]) -> None:
+    def __init__(self, nodes: list[Any], constants: dict[str, Constant], outputs: Iterable[str]) -> None:
         self.nodes, self.constants = nodes, constants
         self.makers = {name: node for node in nodes for name in node.output}
         self.takers: defaultdict[str, list[Any]] = defaultdict(list)
@@ -31,6 +31,8 @@ class Fusion:
                 self.linear(node)
             elif node.op_type == "Erf":
                 self.gelu(node)
+            elif node.op_type == "Gather":
+                self.shape(node)
         return [self.instead.get(id(node), node) for node in self.nodes if id(node) not in self.gone]
 
     def only_taker(self, node: Any, kind: str) -> Any:
@@ -68,6 +70,28 @@ class Fusion:
         if bias in self.constants and self.constants[bias].shape == weight.shape[1:]:
             made = helper.make_node("MatMul", [*product.input, bias], list(add.output), name=product.name)
             self.replace(add, made, [product])
+
+    def shape(self, gather: Any) -> None:
+        """All elements of a tensor that was made flat, in order: Reshape, which as_strided becomes."""
+        import numpy as np
+        from onnx import helper
+
+        flat, places = self.makers.get(gather.input[0]), self.constants.get(gather.input[1])
+        if flat is None or flat.op_type != "Reshape" or self.only_taker(flat, "Gather") is None:
+            return
+        if (
+            places is None
+            or places.value is None
+            or not (places.value.reshape(-1) == np.arange(places.value.size)).all()
+        ):
+            return
+        to = self.constants.get(flat.input[1])
+        if to is None or to.value is None or to.value.tolist() not in ([-1], [places.value.size]):
+            return
+        name = f"{gather.output[0]} shape"
+        self.constants[name] = Constant((len(places.shape),), np.array(places.shape), computed=True)
+        made = helper.make_node("Reshape", [flat.input[0], name], list(gather.output), name=gather.name)
+        self.replace(gather, made, [flat])
 
     def gelu(self, erf: Any) -> None:
         """0.5 x (1 + erf(x / sqrt(2))), the factors in any order."""

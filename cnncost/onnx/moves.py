@@ -7,6 +7,7 @@ from typing import Any
 from cnncost.dims import Shape, numel
 from cnncost.onnx.walk import Call, Rule
 from cnncost.ops.base import Op
+from cnncost.ops.dropout import Identity
 from cnncost.ops.join import Concat, Slice, Split
 from cnncost.ops.reshape import DepthToSpace, Flatten, Pad, Permute, Reshape, SpaceToDepth, Upsample
 from cnncost.ops.seen import Seen
@@ -17,6 +18,8 @@ FAR = 2**31 - 1
 
 def viewed(x: Shape, y: Shape) -> Op:
     """The elements of x under the shape y, which is a layer of the language where the batch stays."""
+    if x == y:
+        return Identity()
     if x[:1] == y[:1] and len(y) > 1:
         return Flatten() if len(y) == 2 < len(x) else Reshape(y[1:])
     return Seen("reshape", y, view=True)
