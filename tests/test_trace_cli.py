@@ -78,6 +78,13 @@ def test_layers_of_a_model_are_explained(net: None, run: Callable[..., Any]) -> 
     assert f"{4 * 3 * 3 * 3}" in stem.out
 
 
+def test_comparisons_tell_what_a_reader_must_know(net: None, run: Callable[..., Any]) -> None:
+    told = "net.py:Net: 6 parameters of the model are not used, and not counted: spare."
+    for options in (["--format", "table"], ["--format", "markdown"], ["--format", "json"], ["--layers", "net.py:Net"]):
+        result = run("compare", *options, "net.py:Net", "--input", "3x9x9", "--allow-unknown")
+        assert told in result.out or told.partition(": ")[2] in json.loads(result.out)["networks"][0]["notes"]
+
+
 def test_inputs_by_name_and_training(net: None, run: Callable[..., Any]) -> None:
     result = run("report", "net.py:Both", "-i", "left=3x4x4", "-i", "right=1x4x4", "--format", "json", "--batch", "2")
     assert json.loads(result.out)["inputs"] == {"left": [2, 3, 4, 4], "right": [2, 1, 4, 4]}

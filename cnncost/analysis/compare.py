@@ -73,7 +73,7 @@ class NetworkRow(NamedTuple):
 
     name: what it is called here, a bundled name or a file's. network: its name for people. cost,
     layers (with weights, on the longest path): as in its report. nodes: layers of any kind. facts:
-    what was measured of it.
+    what was measured of it. notes: what a reader of its counts must know.
     """
 
     name: str
@@ -86,6 +86,7 @@ class NetworkRow(NamedTuple):
     nodes: int
     element_bytes: int
     facts: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def totals(self) -> dict[str, Any]:
@@ -141,6 +142,7 @@ def network_row(report: Report, facts: tuple[dict[str, Any], ...] = ()) -> Netwo
         len(report.layers),
         report.element_bytes,
         facts,
+        report.notes,
     )
 
 

@@ -135,6 +135,8 @@ def _legend(alignment: Alignment) -> list[str]:
     counts = {change: sum(pair.change == change for pair in alignment.pairs) for change in MARKS}
     a, b = map(printable, alignment.names)
     return [
+        *(f"{a}: {note}" for note in alignment.a.notes),
+        *(f"{b}: {note}" for note in alignment.b.notes),
         f"~ changed: {counts[CHANGED]:,}; - only in {a}: {counts[ONLY_A]:,}; + only in {b}: {counts[ONLY_B]:,}; "
         f"equal: {counts[EQUAL]:,}. Figures of rows are {b}'s less {a}'s.",
         "",

@@ -146,6 +146,7 @@ def _notes(comparison: Comparison, drawn: list[Drawn], kept: list[Drawn], paper:
         lines.append("top-1, top-5: published errors, measured in several ways: the column `tested` tells them apart.")
     if comparison.base is not None:
         lines.append(f"x: times the figure of {printable(comparison.base.name)}.")
+    lines += [f"{printable(row.name)}: {note}" for row in comparison for note in row.notes]
     out = [column.about.name for column in drawn if column not in kept]
     if out:
         lines.append(f"Not shown in {paper.width} columns: {', '.join(out)}; --columns chooses.")
@@ -170,6 +171,7 @@ def network_record(comparison: Comparison, row: NetworkRow) -> dict[str, Any]:
         "totals": row.totals,
         "error": error._asdict() if error else None,
         "facts": list(row.facts),
+        "notes": list(row.notes),
         "ratios": ratios if comparison.base is not None else None,
     }
 
@@ -258,6 +260,7 @@ def compare_schema() -> dict[str, Any]:
         "totals": parts["totals"],
         "error": {"anyOf": [object_(error), {"type": "null"}], "description": "the published error that is shown"},
         "facts": {"type": "array", "items": {"type": "object"}, "description": "all measured facts of the spec"},
+        "notes": {**NAMES, "description": "what a reader of these numbers must know"},
         "ratios": {"anyOf": [object_(ratios), {"type": "null"}], "description": "figures over those of relative_to"},
     }
     return document(
