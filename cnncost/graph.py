@@ -81,8 +81,9 @@ class Graph:
 
     @property
     def batch(self) -> Any:
-        """Images in the input."""
-        return next(iter(self.inputs.values()))[0]
+        """Images in the (first) input; 1 where that is a number, or there is none, as models of PyTorch may have it."""
+        first = next(iter(self.inputs.values()), ())
+        return first[0] if first else 1
 
 
 def _bounded(shape: Shape, what: str, hint: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -50,6 +51,8 @@ def trace(
     recorder = Recorder(places.here, allow_unknown=allow_unknown)
     with preserved(model, train), whole_operators(), FakeTensorMode(allow_non_fake_inputs=True):
         args, kwargs = entering(model, args, kwargs, recorder)
+        if not recorder.records:
+            raise UsageError("no tensor goes into the model", hint="write its shape, (1, 3, 224, 224)")
         with places.followed(), recorder:
             out = run_model(model, args, kwargs, places, recorder)
     results = [recorder.read(t) for t in tensors(out)]
@@ -61,8 +64,13 @@ def trace(
 @contextmanager
 def whole_operators() -> Iterator[None]:
     """Below autograd, where operators such as linear are seen whole; there they would be seen in parts."""
-    with torch.no_grad(), torch._C._AutoDispatchBelowAutograd():
-        yield
+    log = logging.getLogger(FakeTensorMode.__module__)
+    before, log.disabled = log.disabled, True  # it prints a traceback for every error, which is told in one line here
+    try:
+        with torch.no_grad(), torch._C._AutoDispatchBelowAutograd():
+            yield
+    finally:
+        log.disabled = before
 
 
 def run_model(
@@ -161,6 +169,8 @@ def entering(
         if not isinstance(value, torch.Tensor) and not is_shape(value):
             return value
         shape, kind = (value.shape, value.dtype) if isinstance(value, torch.Tensor) else (value, dtype)
+        if any(n < 1 for n in shape):
+            raise UsageError(f"input {name} of {shown(shape)}: sizes are at least 1", hint="write (1, 3, 224, 224)")
         fake = torch.empty(tuple(shape), dtype=kind)
         unique = name if name not in taken else f"{name}_{taken.count(name) + 1}"
         taken.append(name)

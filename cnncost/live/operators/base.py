@@ -20,6 +20,7 @@ import torch
 
 from cnncost.dims import shown
 from cnncost.ops.base import Op
+from cnncost.ops.seen import Seen
 
 if TYPE_CHECKING:
     from cnncost.live.recorder import Recorder
@@ -46,6 +47,13 @@ class Layer:
     ) -> None:
         self.choices = () if ops is None else tuple(ops) if isinstance(ops, (tuple, list)) else (ops,)
         self.inputs, self.params, self.output = tuple(inputs), tuple(params), output
+
+
+def or_seen(op: Op, call: Call, params: Sequence[torch.Tensor | None] = ()) -> tuple[Op, Op]:
+    """An op, or where its input has axes that it does not take (PyTorch takes any), the same counts as they are."""
+    x = call.x if len(call.x) > 1 else (*call.x, 1)
+    learned = sum(p.numel() for p in params if p is not None)
+    return op, Seen(op.key, call.y, done=op.operations(call.y, x), other_params=learned, inplace=call.inplace)
 
 
 Rule = Callable[["Call"], Any]

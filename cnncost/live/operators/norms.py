@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from cnncost.cost import Operations
-from cnncost.live.operators.base import Call, Layer, rule
+from cnncost.live.operators.base import Call, Layer, or_seen, rule
 from cnncost.ops.norm import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, standardised
 from cnncost.ops.seen import Seen
 
@@ -22,7 +22,7 @@ def batch_norm(call: Call) -> Layer:
     x, weight, bias = call["input"], call["weight"], call["bias"]
     tracked = call.get("running_mean") is not None
     op = BatchNorm(call["eps"], call["momentum"], weight is not None, tracked)
-    return Layer(op, (x,), (weight, bias))
+    return Layer(or_seen(op, call, (weight, bias)), (x,), (weight, bias))
 
 
 @rule("instance_norm")
@@ -30,7 +30,7 @@ def instance_norm(call: Call) -> Layer:
     x, weight, bias = call["input"], call["weight"], call["bias"]
     tracked = call["running_mean"] is not None and not call["use_input_stats"]
     op = InstanceNorm(call["eps"], call["momentum"], weight is not None, tracked)
-    return Layer(op, (x,), (weight, bias))
+    return Layer(or_seen(op, call, (weight, bias)), (x,), (weight, bias))
 
 
 @rule("group_norm")
@@ -45,7 +45,8 @@ def native_group_norm(call: Call) -> Layer:
 
 def _group_norm(call: Call, groups: int) -> Layer:
     weight, bias = call["weight"], call["bias"]
-    return Layer(GroupNorm(groups, call["eps"], weight is not None), (call["input"],), (weight, bias))
+    op = GroupNorm(groups, call["eps"], weight is not None)
+    return Layer(or_seen(op, call, (weight, bias)), (call["input"],), (weight, bias))
 
 
 @rule("layer_norm", "native_layer_norm")

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from cnncost.cost import Operations
-from cnncost.live.operators.base import Call, Layer, rule
+from cnncost.live.operators.base import Call, Layer, or_seen, rule
 from cnncost.ops import activation as act
 from cnncost.ops.base import Op
 from cnncost.ops.dropout import Dropout
@@ -79,9 +79,7 @@ def pointwise(call: Call, key: str, each: Operations, inputs: Any = None, text: 
 
 @rule(*ACTIVATIONS)
 def activation(call: Call) -> Layer:
-    op = ACTIVATIONS[call.name](call)
-    done = op.operations(call.y, call.y)
-    return Layer((op, Seen(op.key, call.y, done=done, inplace=call.inplace, same=True)), (call.first,))
+    return Layer(or_seen(ACTIVATIONS[call.name](call), call), (call.first,))
 
 
 @rule("elu", when=lambda call: call["scale"] == call["input_scale"] == 1)
@@ -97,12 +95,13 @@ def scaled_elu(call: Call) -> Layer:
 @rule("prelu", "_prelu_kernel")
 def prelu(call: Call) -> Layer:
     x, weight = call["self"], call["weight"]
-    return Layer(act.PReLU("all" if weight.numel() == 1 else "channel"), (x,), (weight,))
+    op = act.PReLU("all" if weight.numel() == 1 else "channel")
+    return Layer(or_seen(op, call, (weight,)), (x,), (weight,))
 
 
 @rule("glu")
 def glu(call: Call) -> Layer:
-    return Layer(GLU(call["dim"]), (call["self"],))
+    return Layer(or_seen(GLU(call["dim"]), call), (call["self"],))
 
 
 @rule(*EACH)
@@ -213,5 +212,5 @@ def power(call: Call) -> Layer:
 def dropout(call: Call) -> Layer:
     if not call["train"] or not call["p"]:
         return Layer(None, (call.first,))
-    channels = call.name.startswith("feature")
-    return Layer(Dropout(call["p"], channels, call.inplace), (call.first,))
+    op = Dropout(call["p"], call.name.startswith("feature"), call.inplace)
+    return Layer(or_seen(op, call), (call.first,))
