@@ -289,3 +289,62 @@ def test_dropout_is_there_in_training() -> None:
 def test_control_flow_follows_sizes() -> None:
     model = Calls(lambda m, x: m.a(x) if x.shape[-1] > 8 else m.b(x), a=nn.Conv1d(3, 4, 3), b=nn.Conv1d(3, 4, 1))
     assert [traced(model, (1, 3, n)).nodes[0].name for n in (9, 8)] == ["a", "b"]
+
+
+# ---- models of all kinds ---------------------------------------------------------------------------
+
+
+def small() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 49, 10)).eval()
+
+
+KINDS: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "scripted": torch.jit.script,
+    "recorded": lambda model: torch.jit.trace(model, torch.rand(1, 3, 9, 9)),
+    "symbolic": torch.fx.symbolic_trace,
+    "compiled": torch.compile,
+    "parallel": nn.DataParallel,
+    "half": nn.Module.half,
+    "checkpointed": lambda model: Calls(
+        lambda m, x: torch.utils.checkpoint.checkpoint(m.inner, x, use_reentrant=False), inner=model
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_costs_the_same_in_any_wrapping(kind: str) -> None:
+    assert report(KINDS[kind](small()), (1, 3, 9, 9)).total == report(small(), (1, 3, 9, 9)).total
+
+
+def test_weight_norm_has_two_parameters_and_computes_one() -> None:
+    layer = torch.nn.utils.parametrizations.weight_norm(nn.Linear(4, 5))
+    found = report(layer, (2, 4))
+    assert found.total.params == 5 * 4 + 5 + 5
+    assert found.total.macs == 2 * 5 * 4
+    assert found.total.multiplications == 2 * 5 * 4  # squares, and each weight scaled
+
+
+def test_numbers_written_in_forward_may_be_looked_at() -> None:
+    assert traced(lambda x: x[:, : int(torch.tensor(3))], (2, 4)).nodes[0].shape == (2, 3)
+
+
+def test_functions_with_a_gradient_of_their_own_are_followed() -> None:
+    class Positive(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            return x.clamp(min=0)
+
+        @staticmethod
+        def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+            return grad
+
+    assert report(Positive.apply, (2, 4)).total.comparisons == 2 * 4
+
+
+def test_a_graph_can_be_built_again() -> None:
+    from cnncost.live.build import build
+
+    graph = traced(small(), (1, 3, 9, 9))
+    again = traced(build(graph).eval(), (1, 3, 9, 9))
+    assert analyze(again).total == analyze(graph).total

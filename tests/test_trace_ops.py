@@ -12,7 +12,8 @@ from cases import CASES, Case
 
 from cnncost import Graph, analyze
 from cnncost.cost import Operations
-from cnncost.live.operators.base import RULES
+from cnncost.live.operators.base import RULES, Call, Layer, rule
+from cnncost.live.recorder import TraceError
 from cnncost.live.trace import trace
 from cnncost.ops.seen import Fed, Seen
 
@@ -168,3 +169,86 @@ def test_recurrent_cells_cost_what_they_cost_written_out() -> None:
 
 def test_sorting_takes_n_log_n_comparisons() -> None:
     assert arithmetic(lambda x: x.sort(1), [(3, 8)]) == (0, 0, 0, 3 * 8 * 3, 0, 0)
+
+
+# ---- any shape -------------------------------------------------------------------------------------
+
+SHAPES = [(1,), (6,), (3, 4), (2, 3, 4), (2, 4, 6, 5), (1, 1, 1, 1), (1, 2, 4, 4, 4), (1, 2, 3, 2, 2, 4)]
+ANYWHERE: dict[str, Any] = {
+    "softmax": lambda x: x.softmax(0),
+    "cumsum": lambda x: x.cumsum(-1),
+    "mean": lambda x: x.mean(-1, True),
+    "max": lambda x: x.max(0),
+    "layer_norm": lambda x: f.layer_norm(x, x.shape),
+    "group_norm": lambda x: f.group_norm(x, 1),
+    "batch_norm": lambda x: f.batch_norm(x, None, None, training=True),
+    "instance_norm": f.instance_norm,
+    "glu": lambda x: f.glu(x, 0),
+    "prelu": lambda x: f.prelu(x, torch.ones(1)),
+    "dropout": lambda x: f.dropout2d(x, training=True),
+    "relu": lambda x: f.relu(x.clone(), inplace=True),
+    "max_pool": lambda x: f.max_pool2d(x, 2, 1, 1),
+    "avg_pool": lambda x: f.avg_pool1d(x, 2),
+    "adaptive_pool": lambda x: f.adaptive_avg_pool3d(x, 2),
+    "interpolate": lambda x: f.interpolate(x, scale_factor=2),
+    "pad": lambda x: f.pad(x, (1, 1) * x.dim()),
+    "crop": lambda x: f.pad(x, (-1, 0)),
+    "circular": lambda x: f.pad(x, (1, 1, 1, 1), mode="circular"),
+    "index": lambda x: x[torch.tensor([0])],
+    "select": lambda x: x[..., -1],
+    "slice": lambda x: x[::2],
+    "split": lambda x: x.split(2, -1),
+    "chunk": lambda x: x.chunk(4),
+    "unbind": lambda x: x.unbind(-1),
+    "cat": lambda x: torch.cat([x, x]),
+    "stack": lambda x: torch.stack([x, x], -1),
+    "reverse": lambda x: x.permute(*range(x.dim())[::-1]).reshape(-1),
+    "expand": lambda x: x.expand(3, *x.shape),
+    "spread": lambda x: x + torch.ones(2, 1, 1, 1, 1, 1, 1),
+    "assign": lambda x: x.clone().index_fill_(0, torch.tensor([0]), 1.0),
+    "matmul": lambda x: x @ x.mT,
+    "vector": lambda x: x @ torch.ones(x.shape[-1]),
+    "linear": lambda x: f.linear(x, torch.ones(3, x.shape[-1]), torch.ones(3)),
+    "attention": lambda x: f.scaled_dot_product_attention(x, x, x),
+    "conv1d": lambda x: f.conv1d(x, torch.ones(2, x.shape[-2], 1)),
+    "conv2d": lambda x: f.conv2d(x, torch.ones(2, x.shape[-3], 1, 1)),
+    "transposed": lambda x: f.conv_transpose2d(x, torch.ones(x.shape[-3], 2, 2, 2), stride=2),
+    "pixel_shuffle": lambda x: f.pixel_shuffle(x, 2),
+}
+"""Functions that PyTorch lets loose on tensors of many kinds; some of the language's ops take fewer."""
+
+
+@pytest.mark.parametrize("name", ANYWHERE)
+def test_shapes_are_pytorchs_whatever_the_number_of_axes(name: str) -> None:
+    """The recorder compares every node's shape with PyTorch's; what PyTorch refuses is an error of the model."""
+    traced = 0
+    for shape in SHAPES:
+        try:
+            report = analyze(trace(Applied(ANYWHERE[name]), [shape]))
+        except TraceError as e:
+            assert e.message.startswith("forward raises")
+            continue
+        traced += 1
+        assert str(report)
+    assert traced
+
+
+# ---- rules from elsewhere --------------------------------------------------------------------------
+
+
+def test_an_operator_of_ones_own_gets_a_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    @torch.library.custom_op("cnncost_tests::cube", mutates_args=())
+    def cube(x: torch.Tensor) -> torch.Tensor:
+        return x * x * x
+
+    @cube.register_fake
+    def _(x: torch.Tensor) -> torch.Tensor:
+        return torch.empty_like(x)
+
+    monkeypatch.setitem(RULES, "cnncost_tests::cube", [])
+
+    @rule("cnncost_tests::cube")
+    def cubed(call: Call) -> Layer:
+        return Layer(Seen("cube", call.y, done=Operations(multiplications=2 * call.n)), (call["x"],))
+
+    assert arithmetic(cube, [(3, 4)]) == arithmetic(lambda x: x * x * x, [(3, 4)])
