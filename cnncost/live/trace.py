@@ -47,7 +47,7 @@ def trace(
     if not isinstance(model, torch.nn.Module):
         raise UsageError(f"a model is a torch.nn.Module, got {type(model).__name__}", hint="give an instance of it")
     if type(model).__name__ == "OptimizedModule":  # naming the class would import the compiler
-        model = model._orig_mod
+        model = model._orig_mod  # type: ignore[assignment]
     args, kwargs = arguments(model, inputs)
     places = Places(model)
     recorder = Recorder(places.here, allow_unknown=allow_unknown)

@@ -28,6 +28,7 @@ Examples:
   cnncost report my_net.yaml --columns +flops,activation_bytes,receptive_field
   cnncost report vgg16 --format json -o vgg16.json
   cnncost report alexnet --train-run "2x gtx-580, 90 epochs, 1.2M images, 5 to 6 days"
+  cnncost report torchvision:resnet50 --by block --depth 2
   cnncost report googlenet --crops 144 --models 7 --device rtx-4090
 """
 
@@ -68,7 +69,8 @@ def command(
 ) -> None:
     """What a network costs, layer by layer and in total.
 
-    SPEC is a YAML file, the name of a bundled architecture (cnncost list), or - for standard input.
+    SPEC is a YAML file, the name of a bundled architecture (cnncost list), - for standard input, or a
+    PyTorch model: torchvision:NAME, timm:NAME, package.module:NAME, path/to/file.py:NAME.
     """
     chosen_format = format_ or format_of(output)
     _no_effect(by, depth, columns, units, chosen_format, output, force)
