@@ -83,7 +83,9 @@ def test_written_text(name: str, golden: Callable[[str, str], None]) -> None:
 
 # ---- any graph --------------------------------------------------------------------------------
 
-PARTS = st.sampled_from(["a", "b", "0", "1", "conv1", "input", "null", "1e3", "from", "é", "x y", "#", "-", "- a", "é"])
+PARTS = st.sampled_from(
+    ["a", "²", "no", "b", "0", "1", "conv1", "input", "null", "1e3", "from", "é", "x y", "#", "-", "- a", "é"]
+)
 NAMES = st.lists(st.one_of(PARTS, st.text(min_size=1, max_size=4)), min_size=1, max_size=3).map(".".join)
 CHOICES = ("conv", "relu", "batch_norm", "add", "concat", "split", "max_pool", "reuse")
 

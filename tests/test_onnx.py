@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ import onnx
 import pytest
 import torch
 from conftest import Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from torch import nn
@@ -424,6 +427,32 @@ def test_without_onnx(folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
     result = run("report", "net.onnx")
     assert (result.code, result.err) == (2, "error: onnx is not installed\nhint: pip install 'cnncost[onnx]'\n")
+
+
+def test_a_node_that_onnx_does_not_accept(folder: Path) -> None:
+    onnx.save(model([node("MaxPool")]), "net.onnx")
+    with pytest.raises(
+        CnncostError, match=r"net.onnx: MaxPool \(node max_pool\): .*kernel_shape.*\nhint: export it again"
+    ):
+        graph_of("net.onnx")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(SHAPES)), st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 255)), max_size=4))
+def test_any_damage_is_a_message_or_another_network(name: str, damage: list[tuple[int, int]]) -> None:
+    nodes, constants, _ = SHAPES[name]
+    data = bytearray(model(nodes, IMAGE, constants).SerializeToString())
+    for place, byte in damage:
+        data[place % len(data)] = byte
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "net.onnx"
+        path.write_bytes(data)
+        try:
+            graph = graph_of(path)
+        except CnncostError as e:
+            assert str(e).count("\n") <= 1
+        else:
+            assert analyze(graph).total.macs >= 0
 
 
 # ---- the documentation ------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from cnncost.dims import Shape
@@ -40,7 +40,11 @@ class Constant:
             from onnx import TensorProto, numpy_helper
 
             if _size(self.shape) <= VALUES_AT_MOST and self._proto.data_location != TensorProto.EXTERNAL:
-                self._value = numpy_helper.to_array(self._proto)
+                try:
+                    self._value = numpy_helper.to_array(self._proto)
+                except (KeyError, TypeError, ValueError):
+                    name = printable(self._proto.name or "a constant")
+                    raise UsageError(f"the values of {name} do not fit its shape", hint="export it again") from None
         return self._value
 
 
@@ -75,9 +79,20 @@ def _read(path: str) -> Any:
         raise UsageError(f"{printable(path)} {CUT}", hint="export it again") from None
     made = {name for node in proto.graph.node for name in node.output}
     made |= {value.name for value in [*proto.graph.input, *proto.graph.initializer]}
-    if not proto.graph.node or not proto.opset_import or any(value.name not in made for value in proto.graph.output):
+    whole = proto.graph.node and proto.opset_import and all(value.name in made for value in proto.graph.output)
+    if not whole or not all(isinstance(text, str) for text in _texts(proto)):
         raise UsageError(f"{printable(path)} {CUT}", hint="export it again")
     return proto
+
+
+def _texts(proto: Any) -> Iterator[Any]:
+    """All names in a file: what is no UTF-8 comes as bytes."""
+    graph = proto.graph
+    yield from (opset.domain for opset in proto.opset_import)
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    yield from (held.name for held in [*graph.initializer, *graph.input, *graph.output])
 
 
 def _declared(value: Any, path: str) -> tuple[int | str | None, ...]:

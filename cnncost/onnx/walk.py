@@ -11,13 +11,15 @@ from cnncost.errors import ShapeError, UsageError
 from cnncost.graph import Graph, GraphBuilder
 from cnncost.onnx.file import VALUES_AT_MOST, Constant, Model
 from cnncost.onnx.fuse import Fusion
-from cnncost.onnx.names import paths
+from cnncost.onnx.names import paths, snake
 from cnncost.ops import Op
 from cnncost.options import printable
 
 PASSED_ON = ("Identity", "Cast", "CastLike", "Optional", "OptionalGetElement")
 """Operators whose output is their input, for what is counted here."""
 SIZES = ("Shape", "Size")
+OWN = ("", "ai.onnx")
+"""Names of the domain of ONNX's own operators."""
 
 
 class Call:
@@ -33,6 +35,8 @@ class Call:
             self.names.pop()
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self.attributes:
+            raise self.fault(f"without {name}")
         return self.attributes[name]
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -135,7 +139,7 @@ class Walk:
         }
         self.owners: dict[str, str] = {}  # the first layer with each weight
         self.taken: Counter[str] = Counter()
-        self.opset = max(o.version for o in model.proto.opset_import if o.domain in ("", "ai.onnx"))
+        self.opset = max((o.version for o in model.proto.opset_import if o.domain in OWN), default=0)
 
     def graph(self) -> Graph:
         """The whole graph."""
@@ -145,6 +149,7 @@ class Walk:
             self.taken[name] += 1
         graph = self.model.proto.graph
         nodes = [node for node in graph.node if not self.fold(node)]
+        self.check(nodes)
         nodes = Fusion(nodes, self.constants, [value.name for value in graph.output]).fused()
         for node, path in zip(nodes, paths(nodes, set(self.constants))):
             self.layer(Call(self, node, path))
@@ -203,8 +208,6 @@ class Walk:
 
     def layer(self, call: Call) -> None:
         """Add what a node computes, and name its outputs."""
-        from cnncost.onnx.operators import RULES
-
         node = call.node
         if all(not name or name in self.constants for name in node.input) and self.fold(node):
             return  # of sizes that were not known before
@@ -217,11 +220,11 @@ class Walk:
         if node.op_type in PASSED_ON:
             self.tensors[node.output[0]] = call.layers[0]
             return
-        rule = RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        rule = self.rule(node)
         if rule is None:
-            domain = f" of {node.domain}" if node.domain not in ("", "ai.onnx") else ""
+            domain = f" of {printable(node.domain)}" if node.domain not in OWN else ""
             raise call.fault(f"an operator{domain} that is not known here", "cnncost counts no operator by guessing")
-        made = rule(call)
+        made = self.apply(rule, call)
         outputs = made if isinstance(made, list) else [made]
         for i, (name, layer) in enumerate(zip(node.output, outputs)):
             self.tensors[name] = layer
@@ -229,6 +232,36 @@ class Walk:
         unknown = [name for name in node.output[len(outputs) :] if name and self.used(name)]
         if unknown:
             raise call.fault(f"its output {printable(unknown[0])} is used, and not known here")
+
+    @staticmethod
+    def apply(rule: Rule, call: Call) -> Any:
+        """What a rule makes of a node. Raises UsageError where the node contradicts itself."""
+        try:
+            return rule(call)
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as e:
+            raise call.fault("its attributes and inputs do not fit each other", "--debug shows where") from e
+
+    def check(self, nodes: Sequence[Any]) -> None:
+        """Raise UsageError where onnx's checker has something against a node that is known here."""
+        from onnx import checker
+
+        context = checker.C.CheckerContext()
+        context.ir_version = self.model.proto.ir_version
+        context.opset_imports = {opset.domain: opset.version for opset in self.model.proto.opset_import}
+        for node in nodes:
+            if self.rule(node) is not None:
+                try:
+                    checker.check_node(node, context)
+                except checker.ValidationError as e:
+                    message = printable(str(e).strip().splitlines()[0])
+                    raise Call(self, node, snake(node.op_type)).fault(message, "export it again") from None
+
+    @staticmethod
+    def rule(node: Any) -> Rule | None:
+        """The rule of a node's operator; None where there is none."""
+        from cnncost.onnx.operators import RULES
+
+        return RULES.get(node.op_type) if node.domain in OWN else None
 
     def used(self, name: str) -> bool:
         return any(name in node.input for node in self.model.proto.graph.node)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterator
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from cnncost.spec.outline import Path, Unit, is_number, settings
@@ -56,7 +57,7 @@ class Body:
         """Where the values of a line begin among those of the body; its count is behind them."""
         unit, place = self.unit, 0
         for i in line:
-            place += sum(len(run[0].values) + 1 for run in unit.lines[:i])
+            place += unit.places[i]
             unit = unit.lines[i][0]
         return place
 
@@ -97,6 +98,7 @@ class Folding:
             return
         unit.lines = list(_runs(unit.parts))
         unit.values = tuple(v for run in unit.lines for v in (*run[0].values, len(run)))
+        unit.places = [0, *accumulate(len(run[0].values) + 1 for run in unit.lines)]
         unit.key = self.number(("open", unit.start) if unit.open else self.group_key(unit))
 
     def number(self, key: Any) -> int:

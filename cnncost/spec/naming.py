@@ -20,14 +20,15 @@ class Unique:
     """Names that are legal and differ from each other."""
 
     def __init__(self, taken: Iterable[str]) -> None:
-        self.taken = set(taken)
+        self.taken = dict.fromkeys(taken, 1)  # how often each was wanted
 
     def new(self, wish: str) -> str:
-        name, n = wish, 1
+        """The name that is wished for, or that with a number."""
+        name = wish
         while name in self.taken:
-            n += 1
-            name = f"{wish[: NAME_AT_MOST - 6]}_{n}"
-        self.taken.add(name)
+            self.taken[wish] += 1
+            name = f"{wish[: NAME_AT_MOST - 6]}_{self.taken[wish]}"
+        self.taken[name] = 1
         return name
 
 

@@ -21,10 +21,13 @@ class Unit:
     takes from outside, by place in the graph, inputs of the graph counting down from -1. node: of
     one layer. lines: of several, each a unit or a chain of equal ones (see folding.py), which are
     repeats. owner: for a layer that reuses parameters, the place of the layer that has them.
-    key: equal for units of one structure. values: the numbers in which these may differ.
+    key: equal for units of one structure. values: the numbers in which these may differ; places:
+    where those of each line begin.
     """
 
-    __slots__ = ("end", "first_owner", "inputs", "key", "lines", "node", "owner", "parts", "path", "start", "values")
+    __slots__ = (
+        "end", "first_owner", "inputs", "key", "lines", "node", "owner", "parts", "path", "places", "start", "values",
+    )  # fmt: skip
 
     def __init__(self, path: Path, start: int, node: Node | None = None, parts: tuple[Unit, ...] = ()) -> None:
         self.path, self.start, self.node, self.parts = path, start, node, parts
@@ -35,6 +38,7 @@ class Unit:
         self.key = -1
         self.values: tuple[Any, ...] = ()
         self.lines: list[tuple[Unit, ...]] = []
+        self.places: list[int] = []
 
     @property
     def open(self) -> bool:

@@ -175,7 +175,7 @@ class _Writer:
         first: dict[tuple[str, tuple[Any, ...]], str] = {}
         for column in columns:
             if (column.option, table[column]) not in first:
-                line = re.sub(r"\W", "_", self.line_names[key][column.line])
+                line = re.sub(r"\W", "_", self.line_names[key][column.line], flags=re.ASCII)
                 alone = len(distinct[column.option]) == 1
                 wish = column.option if alone else f"{column.option}_{line}"
                 first[column.option, table[column]] = names.new(wish[:NAME_AT_MOST])
