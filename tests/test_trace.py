@@ -348,3 +348,26 @@ def test_a_graph_can_be_built_again() -> None:
     graph = traced(small(), (1, 3, 9, 9))
     again = traced(build(graph).eval(), (1, 3, 9, 9))
     assert analyze(again).total == analyze(graph).total
+
+
+def test_what_a_model_keeps_for_another_time_is_no_layer_unless_it_is_read() -> None:
+    class Remembers(nn.Module):
+        def __init__(self, reads: bool) -> None:
+            super().__init__()
+            self.reads = reads
+            self.register_buffer("steps", torch.zeros(()))
+            self.register_buffer("last", torch.zeros(2, 4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.steps += 1
+            self.last.copy_(x)
+            return self.last.relu() if self.reads else x.relu()
+
+    assert [node.name for node in traced(Remembers(False), (2, 4))] == ["relu"]
+    graph = traced(Remembers(True), (2, 4))
+    assert edges(graph) == {"copy": tuple(graph.inputs), "relu": ("copy",)}
+
+
+def test_the_data_of_a_parameter_is_the_parameter() -> None:
+    found = report(Calls(lambda m, x: functional.conv2d(x, m.conv.weight.data), conv=nn.Conv2d(3, 4, 3)), (1, 3, 9, 9))
+    assert (found.layers[0].params, found.total.buffers) == (4 * 3 * 3 * 3, 0)

@@ -38,7 +38,7 @@ def live(records: list[Record], results: Iterable[Record]) -> set[int]:
     """The records that do some work, or that a result or such a record takes."""
     needed = {id(record) for record in results}
     for record in reversed(records):
-        if id(record) in needed or not idle(record.op):
+        if id(record) in needed or not (record.for_later or idle(record.op)):
             needed.add(id(record))
             needed.update(id(i) for i in record.inputs)
     return needed

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, UnsupportedOperatorException
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
@@ -46,6 +47,8 @@ class Record:
     """The parameter or buffer that this is, or shows whole under another shape."""
     name: str | None = None
     """The input's, where this is one."""
+    for_later: bool = False
+    """Whether it only writes to what the model keeps for another time: statistics, counters."""
 
     @property
     def learned(self) -> torch.nn.Parameter | None:
@@ -78,9 +81,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     become opaque.
     """
 
-    def __init__(self, place: Callable[[], Place], *, allow_unknown: bool = False) -> None:
+    def __init__(self, model: torch.nn.Module, place: Callable[[], Place], *, allow_unknown: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.place, self.allow_unknown = place, allow_unknown
+        self._parameters = {p.untyped_storage()._cdata: p for p in model.parameters() if not is_lazy(p)}
         self.records: list[Record] = []
         self._refs: dict[int, _Ref] = {}
         self._storages: dict[int, _Storage] = {}
@@ -93,11 +97,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if id(real) not in self._fakes:
             made = torch.empty_strided(real.shape, real.stride(), dtype=real.dtype, device="cpu")
             self._fakes[id(real)] = (real, made)
-            kind = "parameter" if isinstance(real, torch.nn.Parameter) else "buffer"
-            learned, kept = (real.numel(), 0) if kind == "parameter" else (0, real.numel())
-            op = Seen(kind, tuple(real.shape), other_params=learned, buffers=kept * real.is_floating_point())
-            self.bind(made, self._append(Record(op, (), op.shape(), self.place(), tensor=real)))
+            self.bind(made, self._append(self._held(real)))
         return self._fakes[id(real)][1]
+
+    def _held(self, real: torch.Tensor) -> Record:
+        """The record of a tensor of the model; what shows a parameter whole (`p.data`) is that parameter."""
+        shape, elements = tuple(real.shape), real.numel()
+        owner = self._parameters.get(real.untyped_storage()._cdata, real)
+        if not isinstance(real, torch.nn.Parameter) and owner.numel() == real.numel():
+            real = owner
+        if isinstance(real, torch.nn.Parameter):
+            return Record(Seen("parameter", shape, other_params=elements), (), shape, self.place(), tensor=real)
+        op = Seen("buffer", shape, buffers=elements * real.is_floating_point())
+        return Record(op, (), shape, self.place(), tensor=real)
 
     def bind(self, tensor: torch.Tensor, record: Record) -> None:
         """Say that a tensor holds what a record made."""
@@ -195,12 +207,13 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _record(self, call: Call, rule: Callable[[Call], Any]) -> None:
         """Append the records of an operator that has run, and say which tensor holds which."""
         outs = call.outs
-        if call.mutated and all(map(self.is_buffer, call.mutated)):
-            return  # statistics and counters, kept for another time
+        for_later = bool(call.mutated) and all(map(self.is_buffer, call.mutated))
         made = rule(call)
         layers = made if isinstance(made, list) else [made]
         records = {layer.output: self.emit(layer, call, tuple(outs[layer.output].shape)) for layer in layers}
         main = records.get(0)
+        if main is not None and for_later:
+            main.for_later, main.tensor = True, self.read(call.mutated[0]).tensor
         for i, out in enumerate(outs):
             if i not in records:
                 shape = tuple(out.shape)
@@ -247,12 +260,9 @@ def unknown(call: Call, reason: str | None = None) -> TraceError:
     )
 
 
-def opaque(call: Call) -> list[Layer]:
+def opaque(call: Call) -> Layer:
     """The layer of an operator of which nothing is known but its shapes."""
-    return [
-        Layer(Seen(OPAQUE, tuple(out.shape), text=f"{OPAQUE} {call.name}"), call.tensors, output=i)
-        for i, out in enumerate(call.outs[:1])
-    ]
+    return Layer(Seen(OPAQUE, call.y, text=f"{OPAQUE} {call.name}"), call.tensors)
 
 
 def fitting(layer: Layer, shapes: tuple[Shape, ...], shape: Shape | None, call: Call) -> tuple[Op, Shape]:

@@ -50,7 +50,7 @@ def trace(
         model = model._orig_mod  # type: ignore[assignment]
     args, kwargs = arguments(model, inputs)
     places = Places(model)
-    recorder = Recorder(places.here, allow_unknown=allow_unknown)
+    recorder = Recorder(model, places.here, allow_unknown=allow_unknown)
     with preserved(model, train), whole_operators(), FakeTensorMode(allow_non_fake_inputs=True):
         args, kwargs = entering(model, args, kwargs, recorder)
         if not recorder.records:
