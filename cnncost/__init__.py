@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from cnncost.devices import Device
     from cnncost.errors import CnncostError, ShapeError, SpecError, UsageError
     from cnncost.graph import Graph, Node
+    from cnncost.onnx.load import load_onnx
+    from cnncost.spec.writing import to_yaml
 
 _PUBLIC = {
     "Alignment": "cnncost.analysis.align",
@@ -63,6 +65,8 @@ _PUBLIC = {
     "Verification": "cnncost.analysis.claims",
     "load": "cnncost.api",
     "load_device": "cnncost.api",
+    "load_onnx": "cnncost.onnx.load",
+    "to_yaml": "cnncost.spec.writing",
     "trace": "cnncost.api",
     "training_cost": "cnncost.api",
     "verify": "cnncost.api",
@@ -94,6 +98,8 @@ __all__ = [
     "explain",
     "load",
     "load_device",
+    "load_onnx",
+    "to_yaml",
     "trace",
     "training_cost",
     "verify",

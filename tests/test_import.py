@@ -24,14 +24,13 @@ from cnncost.graph import Graph, GraphBuilder
 from cnncost.ops import find
 from cnncost.spec.files import bundled_names
 from cnncost.spec.outline import settings as options
-from cnncost.spec.writing import to_yaml
 
 Run = Callable[..., Result]
 
 
 def written(graph: Graph) -> Graph:
     """A graph written as a spec and loaded again; the JSON Schema has nothing against the spec."""
-    text = to_yaml(graph)
+    text = cnncost.to_yaml(graph)
     assert faults(text) == []
     path = FOLDER / "written.yaml"
     path.write_text(text, encoding="utf-8")
@@ -66,7 +65,7 @@ def test_a_written_network_is_the_network(name: str) -> None:
 
 @pytest.mark.parametrize("name", bundled_names())
 def test_lines_are_few_and_narrow(name: str) -> None:
-    text = to_yaml(cnncost.load(name))
+    text = cnncost.to_yaml(cnncost.load(name))
     assert max(map(len, text.splitlines())) <= 120
     assert text.count("\n") <= 160
 
@@ -78,7 +77,7 @@ def test_at_another_input_and_batch() -> None:
 
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "densenet121", "googlenet"])
 def test_written_text(name: str, golden: Callable[[str, str], None]) -> None:
-    golden(f"import-{name}.yaml", to_yaml(cnncost.load(name)))
+    golden(f"import-{name}.yaml", cnncost.to_yaml(cnncost.load(name)))
 
 
 # ---- any graph --------------------------------------------------------------------------------
@@ -170,7 +169,7 @@ TRACED += ("regnet_y_400mf", "efficientnet_b0", "squeezenet1_1", "mnasnet0_5", "
 def test_a_traced_model_is_written_as_it_is(name: str) -> None:
     graph = graph_of(f"torchvision:{name}")
     check_same(graph, written(graph))
-    assert to_yaml(graph).count("\n") <= (50 if name == "resnet50" else 225 if name == "densenet121" else 75)
+    assert cnncost.to_yaml(graph).count("\n") <= (50 if name == "resnet50" else 225 if name == "densenet121" else 75)
 
 
 def test_a_module_that_is_called_twice(folder: Path, run: Run) -> None:
@@ -207,7 +206,7 @@ def test_arrays_are_no_one_network() -> None:
 
     graph = cnncost.load("lenet5", batch=np.array([1, 2]))
     with pytest.raises(UsageError, match=r"^a graph over arrays is no one network\nhint: load it at one design point$"):
-        to_yaml(graph)
+        cnncost.to_yaml(graph)
 
 
 def test_inputs_of_different_batches() -> None:
@@ -216,7 +215,7 @@ def test_inputs_of_different_batches() -> None:
     builder.add_input("b", (1, 3))
     builder.add("add", find("add")(), ("a", "b"))
     with pytest.raises(UsageError, match="inputs of 2x3, 1x3: a spec's inputs have one batch, and sizes after it"):
-        to_yaml(Graph("net", builder.inputs, tuple(builder.nodes)))
+        cnncost.to_yaml(Graph("net", builder.inputs, tuple(builder.nodes)))
 
 
 def test_parameters_of_another_kind_of_layer() -> None:
@@ -226,7 +225,7 @@ def test_parameters_of_another_kind_of_layer() -> None:
     builder.add("b", find("conv")(3, kernel=3, stride=2), ("a",), shares="a")
     message = r"layer b has the parameters of a, but is another layer: .*\nhint: a spec reuses whole layers"
     with pytest.raises(UsageError, match=message):
-        to_yaml(Graph("net", builder.inputs, tuple(builder.nodes)))
+        cnncost.to_yaml(Graph("net", builder.inputs, tuple(builder.nodes)))
 
 
 # ---- reuse ------------------------------------------------------------------------------------
@@ -298,7 +297,7 @@ def with_output(text: str) -> str:
     command = "$ cnncost import torchvision:resnet50\n"
     before, start, rest = text.partition(command)
     _, end, after = rest.partition("```\n")
-    said = to_yaml(graph_of("torchvision:resnet50"))
+    said = cnncost.to_yaml(graph_of("torchvision:resnet50"))
     return f"{before}{start}# Written by: cnncost import torchvision:resnet50\n{said}{end}{after}"
 
 

@@ -296,8 +296,10 @@ def test_input_and_batch_from_outside(loaded: Callable[..., Graph]) -> None:
     assert loaded(proto, input={"x": (3, 5, 7)}).nodes[0].shape == (1, 3, 5, 7)
 
 
-def test_the_file_s_batch(loaded: Callable[..., Graph]) -> None:
-    assert loaded(model([node("Relu")], (8, 3, 4, 4))).batch == 8
+def test_the_file_s_batch(folder: Path) -> None:
+    onnx.save(model([node("Relu")], (8, 3, 4, 4)), "net.onnx")
+    assert cnncost.load_onnx("net.onnx").batch == 8
+    assert cnncost.load_onnx("net.onnx", batch=2).batch == 2
 
 
 # ---- exported from PyTorch ------------------------------------------------------------------------
