@@ -22,11 +22,16 @@ Address = tuple[int, ...]
 
 
 class Column(NamedTuple):
-    """A number of a body: the line that has it, the option that it sets, its place in `values`."""
+    """A number of a body: the line that has it, what it sets there, its place in `values`.
+
+    sets: an option of an op, or a parameter of a block. kind: the option in either case, channels
+    being one kind: numbers of a kind that are always equal are one parameter.
+    """
 
     line: Address
-    option: str
+    sets: str
     place: int
+    kind: str
 
 
 class Body:

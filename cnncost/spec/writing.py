@@ -22,8 +22,9 @@ from cnncost.spec.lines import RESERVED
 from cnncost.spec.naming import NAME_AT_MOST, Unique, block_name, legal, line_names
 from cnncost.spec.outline import Unit, is_number, outline, settings
 
-CHANNELS = ("out", "groups")
-"""Options that count channels: where two are always equal, they are one parameter."""
+CHANNELS = "channels"
+"""The kind of all options that count channels."""
+COUNTING_CHANNELS = ("out", "groups")
 COUNT = "n"
 """What the parameter for a number of repeats is called."""
 
@@ -129,27 +130,26 @@ class _Writer:
     def parametrise(self, key: int, body: Body) -> None:
         """Find a body's parameters, and what each of its columns says: a number, a parameter, an expression."""
         known: dict[tuple[str, tuple[Any, ...]], str] = {}
-        found: list[tuple[Column, tuple[Any, ...], str]] = []
+        made: list[tuple[Column, tuple[Any, ...], str]] = []
         columns = list(self.columns(body))
         table = {column: tuple(unit.values[column.place] for unit in body.units) for column in columns}
-        names = self.parameter_names(key, [c for c in columns if len(set(table[c])) > 1], table, body)
+        names = self.parameter_names(key, [c for c in columns if len(set(table[c])) > 1], table)
         for column in columns:
             values = table[column]
-            family = "channels" if column.option.split("_")[0] in CHANNELS else column.option
             if len(set(values)) == 1:
                 said = flow.value(values[0])
-            elif family == "channels" and values == tuple(self.channels(unit) for unit in body.units):
+            elif column.kind == CHANNELS and values == tuple(self.channels(unit) for unit in body.units):
                 said = f"{self.sources[key][0]}.channels"
-            elif (family, values) in known:
-                said = known[family, values]
+            elif (column.kind, values) in known:
+                said = known[column.kind, values]
             else:
                 half = self.half_kernel(key, column, columns, table)
                 said = half or names[column]
                 if half is None:
-                    found.append((column, values, said))
-                known[family, values] = said
+                    made.append((column, values, said))
+                known[column.kind, values] = said
             self.said[key, column] = said
-        self.parameters[key] = _with_defaults(found)
+        self.parameters[key] = _with_defaults(made)
 
     def columns(self, body: Body) -> Iterable[Column]:
         """The numbers that a body's lines are written with."""
@@ -158,28 +158,29 @@ class _Writer:
             unit = run[0]
             if unit.node is not None and unit.owner is None:
                 numbers = [name for name, v in settings(unit.node).items() if is_number(v)]
-                yield from (Column(line, name, first + i) for i, name in enumerate(numbers))
+                for i, name in enumerate(numbers):
+                    yield Column(line, name, first + i, CHANNELS if name in COUNTING_CHANNELS else name)
             for parameter in self.parameters.get(unit.key, ()):
-                yield Column(line, parameter.name, first + parameter.column.place)
+                yield Column(line, parameter.name, first + parameter.column.place, parameter.column.kind)
             if unit.parts and body.repeated(line):
-                yield Column(line, COUNT, first + len(unit.values))
+                yield Column(line, COUNT, first + len(unit.values), COUNT)
 
     def parameter_names(
-        self, key: int, columns: list[Column], table: dict[Column, tuple[Any, ...]], body: Body
+        self, key: int, columns: list[Column], table: dict[Column, tuple[Any, ...]]
     ) -> dict[Column, str]:
-        """A name for each column, should it become a parameter: its option, with the line where several have it."""
+        """A name for each column, should it become a parameter: what it sets, with the line where several do."""
         distinct: dict[str, set[tuple[Any, ...]]] = {}
         for column in columns:
-            distinct.setdefault(column.option, set()).add(table[column])
+            distinct.setdefault(column.sets, set()).add(table[column])
         names, result = Unique(RESERVED), {}
         first: dict[tuple[str, tuple[Any, ...]], str] = {}
         for column in columns:
-            if (column.option, table[column]) not in first:
+            if (column.sets, table[column]) not in first:
                 line = re.sub(r"\W", "_", self.line_names[key][column.line], flags=re.ASCII)
-                alone = len(distinct[column.option]) == 1
-                wish = column.option if alone else f"{column.option}_{line}"
-                first[column.option, table[column]] = names.new(wish[:NAME_AT_MOST])
-            result[column] = first[column.option, table[column]]
+                alone = len(distinct[column.sets]) == 1
+                wish = column.sets if alone else f"{column.sets}_{line}"
+                first[column.sets, table[column]] = names.new(wish[:NAME_AT_MOST])
+            result[column] = first[column.sets, table[column]]
         return result
 
     def channels(self, unit: Unit) -> int | None:
@@ -192,9 +193,9 @@ class _Writer:
         self, key: int, column: Column, columns: list[Column], table: dict[Column, tuple[Any, ...]]
     ) -> str | None:
         """`kernel // 2` for a padding that always is that."""
-        if column.option != "padding":
+        if column.sets != "padding":
             return None
-        kernel = next((c for c in columns if (c.line, c.option) == (column.line, "kernel")), None)
+        kernel = next((c for c in columns if (c.line, c.sets) == (column.line, "kernel")), None)
         if kernel is None or (key, kernel) not in self.said:
             return None
         pairs = list(zip(table[kernel], table[column]))
@@ -237,7 +238,7 @@ class _Writer:
         body = self.folding.bodies[key]
         columns: dict[Address, dict[str, str]] = {}
         for column in self.columns(body):
-            columns.setdefault(column.line, {})[column.option] = self.said[key, column]
+            columns.setdefault(column.line, {})[column.sets] = self.said[key, column]
         above = body.unit.inputs[0] if key != self.folding.root.key else -1
         for line, run in body.lines.items():
             unit = run[0]
@@ -290,13 +291,13 @@ def _options(node: Node, said: dict[str, str]) -> dict[str, str]:
     return result
 
 
-def _with_defaults(found: list[tuple[Column, tuple[Any, ...], str]]) -> list[Parameter]:
+def _with_defaults(made: list[tuple[Column, tuple[Any, ...], str]]) -> list[Parameter]:
     """Parameters in the order of the lines; last those that mostly have one value, which is their default."""
     needed, optional = [], []
-    for column, values, name in found:
+    for column, values, name in made:
         value, times = Counter(values).most_common(1)[0]
         common = 2 * times > len(values) and not isinstance(value, tuple)
-        if common and column.option.split("_")[0] not in (*CHANNELS, COUNT):
+        if common and column.kind not in (CHANNELS, COUNT):
             optional.append(Parameter(name, column, value))
         else:
             needed.append(Parameter(name, column))
