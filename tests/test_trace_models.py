@@ -81,6 +81,21 @@ def test_a_model_of_timm() -> None:
     assert total.params == sum(p.numel() for p in model.module.parameters())
 
 
+def test_a_detector_selects_its_boxes_by_their_scores() -> None:
+    with pytest.raises(UsageError) as e:
+        traced("torchvision:fcos_resnet50_fpn")
+    assert e.value.message == (
+        "aten.nonzero depends on the data, and nothing is computed (in the model, FCOS of 1x3x224x224)"
+    )
+
+
+def test_a_video_network_has_clips_as_input() -> None:
+    total = analyze(traced("torchvision:r3d_18")).total
+    model = find("torchvision:r3d_18", {})
+    assert model.input == (3, 16, 112, 112)
+    assert total.macs == counted(model.module, (1, *model.input))
+
+
 # ---- names -----------------------------------------------------------------------------------------
 
 NET = """

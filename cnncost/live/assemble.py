@@ -9,7 +9,6 @@ import torch
 
 from cnncost.errors import counted
 from cnncost.graph import Graph, GraphBuilder
-from cnncost.live.places import Place
 from cnncost.live.recorder import Record
 from cnncost.ops.base import Free, Op
 from cnncost.ops.seen import OPAQUE, Fed, Seen
@@ -51,14 +50,21 @@ def idle(op: Op) -> bool:
     return isinstance(op, Free)
 
 
+def held_by_model(op: Op) -> bool:
+    """Whether this is no operator but a tensor: a parameter, a buffer, a constant."""
+    return isinstance(op, Seen) and op.source
+
+
 class _Assembler:
+    """Grows the graph record by record. owners: the layer of each parameter, by the parameter's id."""
+
     def __init__(self, model: torch.nn.Module, records: list[Record]) -> None:
         self.graph = GraphBuilder()
         self.names: dict[int, str] = {}
         self.owners: dict[int, str] = {}
         self.taken: Counter[str] = Counter()
         self.tensors = {id(t): n for n, t in [*model.named_parameters(), *model.named_buffers()]}
-        own = [r for r in records if not (isinstance(r.op, Seen) and r.op.source)]
+        own = [r for r in records if not held_by_model(r.op)]
         self.in_call = Counter(r.place.call for r in own)
         self.main: dict[int, int] = {}  # of each call of a module, the first record with parameters
         for record in own:
@@ -68,10 +74,8 @@ class _Assembler:
     def add(self, record: Record) -> None:
         """Append the node of a record."""
         op, inputs, shares = record.op, record.inputs, None
-        held = (
-            [record.learned] if isinstance(op, Seen) and op.key == "parameter" else [p.learned for p in record.params]
-        )
-        learned = [p for p in held if p is not None]
+        is_parameter = isinstance(op, Seen) and op.key == "parameter"
+        learned = [p.learned for p in ([record] if is_parameter else record.params) if p.learned is not None]
         owners = [self.owners.get(id(p)) for p in learned]
         if record.params and (len(set(map(bool, owners))) > 1 or not self._fits(record, learned)):
             op, inputs, owners = Fed(op, len(inputs)), (*inputs, *record.params), []
@@ -102,28 +106,22 @@ class _Assembler:
     def _name(self, record: Record) -> str:
         """A path of modules: the module's own for its only operator, or that with its parameters."""
         place = record.place
-        if isinstance(record.op, Seen) and record.op.source and id(record.tensor) in self.tensors:
+        if held_by_model(record.op) and id(record.tensor) in self.tensors:
             return self.unique(self.tensors[id(record.tensor)])
-        alone = place.leaf and place.path and self._is_main(record, place)
-        if alone:
+        if place.leaf and place.path and self._is_main(record):
             return self.unique(place.path)
         return self.unique(f"{place.path}.{record.op.key}" if place.path else record.op.key)
 
-    def _is_main(self, record: Record, place: Place) -> bool:
-        if self.in_call[place.call] == 1:
-            return not (isinstance(record.op, Seen) and record.op.source)
-        return self.main.get(place.call) == id(record)
+    def _is_main(self, record: Record) -> bool:
+        """Whether it is what its module is there for: the only operator of the call, or the first with parameters."""
+        if self.in_call[record.place.call] == 1:
+            return not held_by_model(record.op)
+        return self.main.get(record.place.call) == id(record)
 
     def unique(self, name: str) -> str:
         """The name, or the name and a number where it is taken."""
         self.taken[name] += 1
-        while self.taken[name] > 1:
-            numbered = f"{name}_{self.taken[name]}"
-            if not self.taken[numbered]:
-                self.taken[numbered] += 1
-                return numbered
-            self.taken[name] += 1
-        return name
+        return name if self.taken[name] == 1 else self.unique(f"{name}_{self.taken[name]}")
 
 
 def opaque_note(builder: _Assembler) -> list[str]:

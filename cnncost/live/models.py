@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from types import ModuleType
@@ -85,15 +87,18 @@ def _torchvision(name: str, arguments: Mapping[str, Any]) -> Model:
     models = _installed("torchvision", vision.models)
     if name not in models.list_models():
         raise UsageError(f"torchvision has no model {name}", hint=did_you_mean(name, models.list_models()))
-    backbone = {"weights_backbone": None} if any(part in name for part in ("deeplab", "fcn", "lraspp", "rcnn")) else {}
-    made = _made(models.get_model_builder(name), {"weights": None, **backbone, **arguments}, f"torchvision:{name}")
+    build = models.get_model_builder(name)
+    weightless = dict.fromkeys({"weights", "weights_backbone"} & inspect.signature(build).parameters.keys())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about weights, which nothing is computed with
+        made = _made(build, {**weightless, **arguments}, f"torchvision:{name}")
     return Model(made, name, _evaluated_at(models, name, made))
 
 
 def _evaluated_at(models: ModuleType, name: str, made: torch.nn.Module) -> tuple[int, ...]:
     """The input at which torchvision evaluates its weights, unless the model is made for another size."""
     weights = list(models.get_model_weights(name))
-    options = weights[-1].transforms.keywords if weights else {}
+    options = getattr(weights[-1].transforms, "keywords", {}) if weights else {}
     size = options.get("crop_size") or (SEGMENTED if "segmentation" in type(made).__module__ else IMAGE)
     size = getattr(made, "image_size", size)
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
@@ -107,7 +112,9 @@ def _timm(name: str, arguments: Mapping[str, Any]) -> Model:
     timm = _installed("timm", lambda: importlib.import_module("timm"))
     if not timm.is_model(name):
         raise UsageError(f"timm has no model {name}", hint=did_you_mean(name, timm.list_models()))
-    made = _made(lambda **options: timm.create_model(name, **options), arguments, f"timm:{name}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = _made(lambda **options: timm.create_model(name, **options), arguments, f"timm:{name}")
     return Model(made, name, _own_input(made))
 
 
