@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -275,6 +276,22 @@ def test_an_input_that_is_a_dict_or_a_list() -> None:
     assert list(named.inputs.values()) == list(listed.inputs.values()) == [image, mask]
 
 
+def test_outputs_in_containers_and_dataclasses() -> None:
+    @dataclass
+    class Out:
+        scores: torch.Tensor
+        more: dict[str, torch.Tensor]
+
+    graph = traced(lambda x: Out(x[:, :2], {"rest": x[:, 2:]}), (1, 5))
+    assert [node.shape for node in graph] == [(1, 2), (1, 3)]  # views, that only a result needs
+
+
+def test_inputs_keep_their_types() -> None:
+    model = nn.Embedding(10, 4)
+    graph = trace(model, torch.zeros(2, 3, dtype=torch.long))
+    assert graph.nodes[0].shape == (2, 3, 4)
+
+
 def test_the_batch_is_the_inputs() -> None:
     one, four = (report(nn.Conv2d(3, 8, 3), (n, 3, 9, 9)) for n in (1, 4))
     assert (four.batch, four.total.macs, four.total.params) == (4, 4 * one.total.macs, one.total.params)
@@ -305,6 +322,7 @@ KINDS: dict[str, Callable[[nn.Module], nn.Module]] = {
     "compiled": torch.compile,
     "parallel": nn.DataParallel,
     "half": nn.Module.half,
+    "frozen": lambda model: model.requires_grad_(False),
     "checkpointed": lambda model: Calls(
         lambda m, x: torch.utils.checkpoint.checkpoint(m.inner, x, use_reentrant=False), inner=model
     ),
