@@ -85,6 +85,11 @@ def test_comparisons_tell_what_a_reader_must_know(net: None, run: Callable[..., 
         assert told in result.out or told.partition(": ")[2] in json.loads(result.out)["networks"][0]["notes"]
 
 
+def test_options_of_models_beside_a_spec(net: None, run: Callable[..., Any]) -> None:
+    result = run("compare", "net.py:Net", "resnet18", "--input", "3x64x64", "--allow-unknown", "--format", "json")
+    assert [row["name"] for row in json.loads(result.out)["networks"]] == ["net.py:Net", "resnet18"]
+
+
 def test_inputs_by_name_and_training(net: None, run: Callable[..., Any]) -> None:
     result = run("report", "net.py:Both", "-i", "left=3x4x4", "-i", "right=1x4x4", "--format", "json", "--batch", "2")
     assert json.loads(result.out)["inputs"] == {"left": [2, 3, 4, 4], "right": [2, 1, 4, 4]}

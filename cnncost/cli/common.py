@@ -37,7 +37,8 @@ class SpecParam(click.ParamType):  # type: ignore[type-arg]  # generic only in t
         asked = ctx.meta.get(MODEL_OPTIONS, {}) if ctx else {}
         if is_model(value):
             return ModelName(value, **asked)
-        if asked:
+        alone = isinstance(param, click.Argument) and param.nargs == 1
+        if asked and alone:
             hint = "parameters of a spec are set with --set" if "arguments" in asked else None
             option = "--arg" if "arguments" in asked else f"--{next(iter(asked)).replace('_', '-')}"
             raise UsageError(f"{option} has no effect on {value}, which is no PyTorch model", hint=hint)
