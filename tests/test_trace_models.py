@@ -68,8 +68,12 @@ def test_totals_are_torchs(name: str, slow_attention: None) -> None:
 
 @pytest.mark.parametrize("name", ["resnet50", "vgg11_bn", "mobilenet_v2", "shufflenet_v2_x1_0", "regnet_y_400mf"])
 def test_a_traced_model_costs_what_its_spec_costs(name: str) -> None:
-    """Every count: parameters by kind, all arithmetic, elements moved, storage."""
-    assert analyze(traced(f"torchvision:{name}")).total == analyze(load(name)).total
+    """Every count: parameters by kind, all arithmetic, elements moved, storage; depth, and receptive fields."""
+    ours, theirs = analyze(load(name)), analyze(traced(f"torchvision:{name}"))
+    assert theirs.total == ours.total
+    assert theirs.depth == ours.depth
+    fields = [[row.receptive_field for row in report.layers if row.op == "conv"] for report in (ours, theirs)]
+    assert fields[0] == fields[1]
 
 
 def test_a_model_of_timm() -> None:
