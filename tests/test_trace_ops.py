@@ -171,6 +171,48 @@ def test_sorting_takes_n_log_n_comparisons() -> None:
     assert arithmetic(lambda x: x.sort(1), [(3, 8)]) == (0, 0, 0, 3 * 8 * 3, 0, 0)
 
 
+# ---- in place ---
+
+MATRICES = {"addmm", "addmv", "addr", "addbmm", "baddbmm", "cumsum", "cumprod", "scatter"}
+"""Operators that take other shapes, or an axis."""
+OTHERS = {"fill", "zero", "unsqueeze", "bernoulli", "exponential", "normal", "random", "uniform"}
+"""Operators that do not look at what was there, or take an axis alone."""
+INPLACE = sorted(name for name in RULES if "_" not in name and hasattr(torch.Tensor, f"{name}_") and name not in OTHERS)
+
+
+@pytest.mark.parametrize("name", INPLACE)
+def test_what_is_done_in_place_takes_no_storage(name: str) -> None:
+    """Called on one tensor, or two, or a tensor and a number, whichever the operator takes."""
+    tried = 0
+    for others in ([], [0.5], ["x"], ["x", "x"], [0, 1], [1, 0.5]):
+        try:
+            graph = trace(Applied(lambda x, others=others: in_place(name, x, others)), [(3, 4)])
+        except TraceError:
+            continue
+        tried += 1
+        copied, *others_done = analyze(graph).layers
+        assert copied.op == "copy"
+        assert [row.cost.activations for row in others_done] == [0] * len(others_done)
+    assert tried or name in MATRICES
+
+
+def test_matrices_are_added_up_in_place() -> None:
+    graph = trace(Applied(lambda a, b, c: a.clone().addmm_(b, c)), [(3, 4), (3, 5), (5, 4)])
+    assert [row.cost.activations for row in analyze(graph).layers] == [3 * 4, 0]
+    assert analyze(graph).total.macs == 3 * 5 * 4
+
+
+def test_a_tensor_that_gets_another_shape_in_place() -> None:
+    graph = trace(Applied(lambda x: x.clone().unsqueeze_(1).transpose_(0, 2).squeeze_().relu()), [(3, 4)])
+    assert graph.nodes[-1].shape == (4, 3)
+
+
+def in_place(name: str, x: torch.Tensor, others: list[Any]) -> torch.Tensor:
+    """The operator on a copy of x; "x" among the others is x itself."""
+    result: torch.Tensor = getattr(x.clone(), f"{name}_")(*(x if other == "x" else other for other in others))
+    return result
+
+
 # ---- any shape -------------------------------------------------------------------------------------
 
 SHAPES = [(1,), (6,), (3, 4), (2, 3, 4), (2, 4, 6, 5), (1, 1, 1, 1), (1, 2, 4, 4, 4), (1, 2, 3, 2, 2, 4)]

@@ -23,7 +23,7 @@ from cnncost.live.operators import rule_of
 from cnncost.live.operators.base import Call, Layer
 from cnncost.live.places import Place
 from cnncost.ops.base import Op
-from cnncost.ops.seen import OPAQUE, Fed, Seen
+from cnncost.ops.seen import OPAQUE, Fed, Seen, in_place
 
 
 class TraceError(UsageError):
@@ -212,6 +212,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         layers = made if isinstance(made, list) else [made]
         records = {layer.output: self.emit(layer, call, tuple(outs[layer.output].shape)) for layer in layers}
         main = records.get(0)
+        if main is not None and call.inplace and not main.op.shares_storage:
+            main.op = in_place(main.op, main.shape, *(i.shape for i in main.inputs))
         if main is not None and for_later:
             main.for_later, main.tensor = True, self.read(call.mutated[0]).tensor
         for i, out in enumerate(outs):

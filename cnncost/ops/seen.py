@@ -27,10 +27,10 @@ class Seen(Op):
     text: str
     same: bool
     inplace: bool
-    known_macs: int
+    known_macs: Size
     done: Operations
-    params: tuple[int, int, int]
-    kept: int
+    params: tuple[Size, Size, Size]
+    kept: Size
 
     def __init__(
         self,
@@ -38,12 +38,12 @@ class Seen(Op):
         to: Shape,
         *,
         text: str | None = None,
-        macs: int = 0,
+        macs: Size = 0,
         done: Operations | None = None,
-        weights: int = 0,
-        biases: int = 0,
-        other_params: int = 0,
-        buffers: int = 0,
+        weights: Size = 0,
+        biases: Size = 0,
+        other_params: Size = 0,
+        buffers: Size = 0,
         view: bool = False,
         inplace: bool = False,
         same: bool = False,
@@ -118,6 +118,23 @@ class Seen(Op):
 
     def describe(self, *x: Shape) -> str:
         return self.text
+
+
+def in_place(op: Op, y: Shape, *x: Shape) -> Seen:
+    """What an op does, done in its first input's storage, for ops that have no such option."""
+    return Seen(
+        op.key,
+        y,
+        text=op.describe(*x),
+        macs=op.macs(y, *x),
+        done=op.operations(y, *x),
+        weights=op.weights(*x),
+        biases=op.biases(*x),
+        other_params=op.other_params(*x),
+        buffers=op.buffers(*x),
+        weighted=op.weighted,
+        inplace=True,
+    )
 
 
 class Fed(Op):

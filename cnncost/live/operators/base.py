@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from math import prod
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any, TypeVar, Union
 
 import torch
 
@@ -57,16 +57,21 @@ def or_seen(op: Op, call: Call, params: Sequence[torch.Tensor | None] = ()) -> t
 
 
 Rule = Callable[["Call"], Any]
+R = TypeVar("R", bound=Rule)
 
 
 class Call:
-    """An operator with its arguments, and what came out once it has run. call["name"] is an argument."""
+    """An operator with its arguments, and what came out once it has run. call["name"] is an argument.
+
+    x: the shape of the first argument, before. name: without namespace aten, overload and underscore.
+    """
 
     def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder) -> None:
         self.func, self.args, self.kwargs, self.recorder = func, args, kwargs, recorder
         self.name: str
         self.names: tuple[str, ...]
         self.name, self.names, self._defaults, self._written = facts(func)
+        self.x = tuple(self.first.shape) if isinstance(self.first, torch.Tensor) else ()
         self.out: Any = None
 
     def __getitem__(self, name: str) -> Any:
@@ -81,8 +86,8 @@ class Call:
 
     @property
     def first(self) -> Any:
-        """The first argument."""
-        return self.args[0] if self.args else self.kwargs[self.names[0]]
+        """The first argument, where there is one."""
+        return self.args[0] if self.args else self.kwargs.get(self.names[0]) if self.names else None
 
     @property
     def outs(self) -> list[torch.Tensor]:
@@ -94,11 +99,6 @@ class Call:
     def y(self) -> tuple[int, ...]:
         """The shape of the first of them."""
         return tuple(self.outs[0].shape)
-
-    @property
-    def x(self) -> tuple[int, ...]:
-        """The shape of the first argument."""
-        return tuple(self.first.shape)
 
     @property
     def n(self) -> int:
@@ -160,10 +160,10 @@ def _default(argument: Any) -> Any:
 RULES: dict[str, list[tuple[Callable[[Call], bool] | None, Rule]]] = {}
 
 
-def rule(*names: str, when: Callable[[Call], bool] | None = None) -> Callable[[Rule], Rule]:
+def rule(*names: str, when: Callable[[Call], bool] | None = None) -> Callable[[R], R]:
     """Make a function the rule of operators; with `when`, of calls for which that holds."""
 
-    def register(function: Rule) -> Rule:
+    def register(function: R) -> R:
         for name in names:
             RULES.setdefault(name, []).append((when, function))
         return function

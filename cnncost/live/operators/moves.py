@@ -76,7 +76,7 @@ def fold(call: Call) -> Layer:
 
 @rule("copy")
 def copy_into(call: Call) -> Layer:
-    return Layer(Seen("copy", call.y, inplace=True, same=True), (call["src"],))
+    return Layer(Seen("copy", call.y, inplace=True, same=True), call.tensors[1:])
 
 
 @rule("pixel_shuffle")

@@ -70,11 +70,10 @@ EACH = {
 """Arithmetic an output element of the other operators: signs, roundings and selections are free."""
 
 
-def pointwise(call: Call, key: str, each: Operations, inputs: Any = None, text: str | None = None) -> Layer:
+def pointwise(call: Call, key: str, each: Operations, text: str | None = None) -> Layer:
     """A layer that does `each` to every element of the output."""
     done = Operations(*(call.n * count for count in each))
-    inputs = call.tensors if inputs is None else inputs
-    return Layer(Seen(key, call.y, text=text, done=done, inplace=call.inplace, same=True), inputs)
+    return Layer(Seen(key, call.y, text=text, done=done, inplace=call.inplace, same=True), call.tensors)
 
 
 @rule(*ACTIVATIONS)
@@ -197,14 +196,15 @@ def maximum(call: Call) -> Layer:
 
 @rule("square")
 def square(call: Call) -> Layer:
-    return Layer((act.Square, *pointwise(call, "square", MULTIPLY).choices), (call["self"],))
+    known = pointwise(call, "square", MULTIPLY)
+    return known if call.inplace else Layer((act.Square, *known.choices), (call["self"],))
 
 
 @rule("pow", "float_power")
 def power(call: Call) -> Layer:
     exponent = call["exponent"]
-    if exponent == 2 if isinstance(exponent, (int, float)) else False:
-        return pointwise(call, "square", MULTIPLY) if call.inplace else square(call)
+    if isinstance(exponent, (int, float)) and exponent == 2:
+        return square(call)
     return pointwise(call, "power", EXPONENTIAL)
 
 
