@@ -244,7 +244,7 @@ class GlobalPool(Unlearned):
 
 @layer
 class GlobalAvgPool(GlobalPool):
-    """The mean of each channel. (Lin et al. 2014; torch.mean over the spatial axes)"""
+    """The mean of each channel. (Lin et al. 2014; torch.nn.AdaptiveAvgPool1d, 2d, 3d to one place)"""
 
     key, main = "global_avg_pool", None
     keep: Flag = True
@@ -256,7 +256,8 @@ class GlobalAvgPool(GlobalPool):
         return ()
 
     def module(self, torch: Any, x: Shape) -> Any:
-        return calls(torch, lambda t: t.mean(tuple(range(2, len(x))), self.keep))
+        pool = getattr(torch.nn, f"AdaptiveAvgPool{len(x) - 2}d")(1)
+        return pool if self.keep else in_order(torch, [pool, torch.nn.Flatten()])
 
 
 @layer
