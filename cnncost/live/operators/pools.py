@@ -7,7 +7,7 @@ from typing import Any
 from cnncost.cost import Operations
 from cnncost.live.operators.base import Call, Layer, rule
 from cnncost.live.operators.products import same
-from cnncost.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from cnncost.ops.pool import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, GlobalAvgPool, MaxPool
 from cnncost.ops.seen import Seen
 
 MAX = [f"max_pool{d}d{rest}" for d in (1, 2, 3) for rest in ("", "_with_indices")]
@@ -50,7 +50,8 @@ def avg_pool(call: Call) -> Layer:
 
 @rule(*ADAPTIVE_AVG, when=batched)
 def adaptive_avg_pool(call: Call) -> Layer:
-    return Layer(AdaptiveAvgPool(same(call["output_size"])), (call["self"],))
+    size = same(call["output_size"])
+    return Layer(GlobalAvgPool() if size == 1 else AdaptiveAvgPool(size), (call["self"],))
 
 
 @rule(*ADAPTIVE_MAX, when=batched)
