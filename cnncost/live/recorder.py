@@ -210,9 +210,12 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for_later = bool(call.mutated) and all(map(self.is_buffer, call.mutated))
         made = rule(call)
         layers = made if isinstance(made, list) else [made]
+        before = len(self.records)
         records = {layer.output: self.emit(layer, call, tuple(outs[layer.output].shape)) for layer in layers}
         main = records.get(0)
-        if main is not None and call.inplace and not main.op.shares_storage:
+        # An operator that does nothing, such as dropout_ outside training, passes an older record on.
+        own = any(main is record for record in self.records[before:])
+        if main is not None and own and call.inplace and not main.op.shares_storage:
             main.op = in_place(main.op, main.shape, *(i.shape for i in main.inputs))
         if main is not None and for_later:
             main.for_later, main.tensor = True, self.read(call.mutated[0]).tensor
