@@ -46,6 +46,7 @@ def together(name: str, rows: list[LayerReport], in_order: bool) -> LayerReport:
         receptive_field=last.receptive_field if in_order else None,
         shares=None,
         where=None,
+        counted=None if last.counted is None else sum(row.counted or 0 for row in rows),
     )
 
 

@@ -55,6 +55,7 @@ class LayerReport(NamedTuple):
     names. cost: counts. dropped: input pixels at the far border that a stride leaves unseen, an
     axis each. uneven: axes on which the window does not fit evenly. shares: whose parameters it
     uses, if not its own. where: file, line, column. batch: images in the network's input.
+    counted: what another tool counts, where that was asked for (cnncost.analysis.conventions).
     """
 
     name: str
@@ -70,6 +71,7 @@ class LayerReport(NamedTuple):
     where: Where | None
     element_bytes: int
     batch: Size = 1
+    counted: Size | None = None
 
     @property
     def output(self) -> Shape:

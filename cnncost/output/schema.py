@@ -55,7 +55,31 @@ def document(title: str, properties: dict[str, Any]) -> dict[str, Any]:
 def schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of what `cnncost report --format json` writes."""
     whole = document("cnncost report", report_parts())
-    return {**whole, "properties": {**whole["properties"], "training": _training(), "testing": _testing()}}
+    asked = {"training": _training(), "testing": _testing(), "convention": _convention()}
+    return {**whole, "properties": {**whole["properties"], **asked}}
+
+
+def counted_parts() -> dict[str, Any]:
+    """The keys of a network as another tool counts it."""
+    text = {"type": "string"}
+    amounts = {"type": "object", "additionalProperties": {"type": "integer"}}
+    return {
+        "tool": text,
+        "version": {**text, "description": "of the tool whose rules these are"},
+        "calls_it": {**text, "description": "what the tool calls its number"},
+        "macs": COUNT,
+        "added": {**amounts, "description": "what the rules add to the MACs, by kind of layer; below 0 for less"},
+        "total": {**COUNT, "description": "the tool's number: macs + added"},
+        "rules": {"type": "object", "additionalProperties": NAMES, "description": "what was added, in words"},
+        "note": text,
+        "unruled": {**NAMES, "description": "kinds of traced operators that the tool was not tried on"},
+    }
+
+
+def _convention() -> dict[str, Any]:
+    """The key `convention`, there where it is asked for."""
+    counts = {"type": "object", "additionalProperties": COUNT, "description": "the tool's number, a row each"}
+    return object_({**counted_parts(), "layers": counts})
 
 
 def _training() -> dict[str, Any]:

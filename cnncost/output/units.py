@@ -72,9 +72,9 @@ def span(values: Iterable[str]) -> str:
     return " to ".join(dict.fromkeys(values))
 
 
-def percent(part: Any, whole: Any) -> str:
-    """A share with one decimal; a dash where there is nothing to share."""
-    return f"{100 * part / whole:,.1f}%" if whole else "-"
+def percent(part: Any, whole: Any, decimals: int = 1) -> str:
+    """A share, with one decimal unless told; a dash where there is nothing to share."""
+    return f"{100 * part / whole:,.{decimals}f}%" if whole else "-"
 
 
 def shape(sizes: Iterable[Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncost.analysis.columns import COLUMNS, DEFAULT, SYNONYMS, Column, chosen
+from cnncost.analysis.conventions import CONVENTIONS, counted, with_counts
 from cnncost.analysis.fold import BY, fold, ranked
 from cnncost.analysis.fold import top as first
 from cnncost.analysis.report import LayerReport, Report, analyze
@@ -17,6 +18,7 @@ from cnncost.cli.options import column_options, format_of, no_effect, output_opt
 from cnncost.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from cnncost.output.conventions import AsCounted
     from cnncost.output.training import Extra
 
 EXAMPLES = """\b
@@ -29,6 +31,7 @@ Examples:
   cnncost report vgg16 --format json -o vgg16.json
   cnncost report alexnet --train-run "2x gtx-580, 90 epochs, 1.2M images, 5 to 6 days"
   cnncost report torchvision:resnet50 --by block --depth 2
+  cnncost report resnet50 --convention ptflops
   cnncost report googlenet --crops 144 --models 7 --device rtx-4090
 """
 
@@ -44,6 +47,8 @@ Examples:
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Only the first N rows, and the others as one.")
 @column_options(COLUMNS, DEFAULT, ColumnParam())
 @click.option("--strict", is_flag=True, help="A window that does not fit evenly is an error.")
+@click.option("--convention", type=click.Choice(tuple(CONVENTIONS)), help="A column more: what this tool counts, "
+              "by its rules; and how that comes from the MACs.")  # fmt: skip
 @cost_options
 @output_options(units="exact")
 def command(
@@ -58,6 +63,7 @@ def command(
     top: int | None,
     columns: str | None,
     strict: bool,
+    convention: str | None,
     train_run: str | None,
     crops: int | None,
     models: int | None,
@@ -80,13 +86,20 @@ def command(
     key = _ranking(sort)
     graph = load_graph(spec, inputs, batch, settings)
     report = analyze(graph, dtype, strict)
+    counts = None
+    if convention is not None:
+        from cnncost.output.conventions import AsCounted
+
+        counts = AsCounted(counted(graph, convention))
+        report = with_counts(report, counts.counts)
+        shown = counts.columns(shown)
     rows = fold(report, by, depth or 1)
     rows = ranked(rows, key) if key else rows
     rows = first(rows, top) if top else rows
     if by != "layer":
         shown = [column._replace(header=by) if column.name == "name" else column for column in shown]
     extra = costs.of(graph, dtype)
-    deliver(_text(report, rows, shown, units or "exact", chosen_format, output, extra), output, force, spec)
+    deliver(_text(report, rows, shown, units or "exact", chosen_format, output, extra, counts), output, force, spec)
 
 
 def _no_effect(
@@ -114,17 +127,19 @@ def _text(
     format_: str,
     output: str | None,
     extra: Extra | None,
+    counts: AsCounted | None,
 ) -> str:
     """The report in a format."""
     if format_ == "table":
         from cnncost.output.tables import report_table
 
-        more = extra.renderables if extra else []
+        more = [part for block in (counts, extra) if block for part in block.renderables]
         return report_table(report, rows, columns, units, paper(output), more)
     from cnncost.output.records import to_csv, to_json, to_markdown
 
     if format_ == "json":
-        return to_json(report, rows, extra.record if extra else {})
+        return to_json(report, rows, {**(counts.record(rows) if counts else {}), **(extra.record if extra else {})})
     if format_ == "csv":
         return to_csv(rows, columns)
-    return to_markdown(report, rows, columns, units, extra.markdown if extra else ())
+    more = [line for block in (counts, extra) if block for line in block.markdown]
+    return to_markdown(report, rows, columns, units, more)
