@@ -1,0 +1,232 @@
+"""What other counters say of a module: torch's own and fvcore for every check; further tools where they are installed.
+
+Some of these tools leave marks on what they count, or on PyTorch itself: they get modules that
+nobody else uses, and PyTorch's functions are put back afterwards.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnncost.errors import UsageError
+from cnncost.graph import Graph
+from cnncost.live.build import Network, build
+
+PRODUCTS = ("conv", "linear", "matmul", "addmm", "bmm", "mm", "einsum")
+"""fvcore's names of the operators that have MACs."""
+
+
+# ---- layer by layer -------------------------------------------------------------------------------
+
+
+class Ran(NamedTuple):
+    """A layer as it ran: the shape of its output and its multiply-accumulates by torch's counter."""
+
+    shape: tuple[int, ...]
+    macs: int
+
+
+def by_torch(network: Network, shapes: Sequence[tuple[int, ...]]) -> tuple[list[Ran], int]:
+    """Every layer of a network in one run at inference, and the multiply-accumulates of all; inputs are where it is."""
+    counter, ran = FlopCounterMode(display=False), []
+    done = 0
+
+    def record(layer: torch.nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal done
+        flops = counter.get_total_flops()
+        ran.append(Ran(tuple(output.shape), _half(flops - done)))
+        done = flops
+
+    device = next(network.parameters(), torch.empty(0, device="meta")).device
+    hooks = [layer.register_forward_hook(record) for layer in network.layers]
+    try:
+        with torch.no_grad(), counter:
+            network(*(torch.empty(shape, device=device) for shape in shapes))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return ran, _half(counter.get_total_flops())
+
+
+def _half(flops: int) -> int:
+    """Multiply-accumulates of torch's flops, which are two each."""
+    if flops % 2:
+        raise AssertionError(f"torch's counter gives {flops} flops, an odd number")
+    return flops // 2
+
+
+class Traced(NamedTuple):
+    """A module by fvcore: its products' flops, which are MACs; its other operators'; those that it does not know."""
+
+    macs: int
+    others: dict[str, int]
+    unknown: tuple[str, ...]
+
+
+def by_fvcore(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> Traced:
+    """A module traced by fvcore, which computes what it traces: it has to be on the CPU."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it traces with torch.jit, which is deprecated
+            from fvcore.nn import FlopCountAnalysis
+    except ImportError as e:
+        raise UsageError("fvcore is not installed", hint="pip install 'cnncost[torch]'") from e
+    log = logging.getLogger("fvcore.nn.jit_analysis")
+    level = log.level
+    log.setLevel(logging.ERROR)  # what it does not know is read below
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            analysis = FlopCountAnalysis(module, tuple(torch.zeros(shape) for shape in shapes)).tracer_warnings("none")
+            counts = {name: int(flops) for name, flops in analysis.by_operator().items()}
+            unknown = tuple(sorted(name.removeprefix("aten::").rstrip("_") for name in analysis.unsupported_ops()))
+    finally:
+        log.setLevel(level)
+    macs = sum(flops for name, flops in counts.items() if name in PRODUCTS)
+    return Traced(macs, {name: n for name, n in counts.items() if name not in PRODUCTS and n}, unknown)
+
+
+# ---- whole networks, by further tools -------------------------------------------------------------
+
+
+class Tool(NamedTuple):
+    """A tool that counts whole networks. device: where it counts right; meta takes no memory and computes nothing."""
+
+    package: str
+    module: str
+    device: str
+    count: Callable[[Any, torch.nn.Module, list[torch.Tensor]], int]
+
+
+class Keywords(torch.nn.Module):
+    """A module whose inputs are given by name, as ptflops gives several."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, **tensors: torch.Tensor) -> Any:
+        """Run the module on the inputs in their order."""
+        return self.module(*tensors.values())
+
+
+def _torchinfo(tool: Any, module: torch.nn.Module, inputs: list[torch.Tensor]) -> int:
+    summary = tool.summary(module, input_data=inputs, verbose=0, device=inputs[0].device)
+    return int(summary.total_mult_adds)
+
+
+def _ptflops(tool: Any, module: torch.nn.Module, inputs: list[torch.Tensor]) -> int:
+    named = {f"x{i}": t for i, t in enumerate(inputs)}
+    flops, _ = tool.get_model_complexity_info(
+        Keywords(module),
+        (1,),
+        input_constructor=lambda _: named,
+        as_strings=False,
+        print_per_layer_stat=False,
+        backend="pytorch",
+    )
+    if flops is None:
+        raise RuntimeError("its estimate failed")
+    return int(flops)
+
+
+def _thop(tool: Any, module: torch.nn.Module, inputs: list[torch.Tensor]) -> int:
+    flops, _ = tool.profile(module, inputs=tuple(inputs), verbose=False)
+    return int(flops)
+
+
+def _calflops(tool: Any, module: torch.nn.Module, inputs: list[torch.Tensor]) -> int:
+    # It fails on a module without any parameter, and counts none of them in MACs.
+    module.register_parameter("unused", torch.nn.Parameter(torch.zeros(1, device=inputs[0].device)))
+    _, macs, _ = tool.calculate_flops(module, args=inputs, print_results=False, output_as_string=False)
+    return int(macs)
+
+
+TOOLS = {
+    "torchinfo": Tool("torchinfo", "torchinfo", "meta", _torchinfo),
+    "ptflops": Tool("ptflops", "ptflops", "cpu", _ptflops),  # on meta it counts linear layers twice
+    "thop": Tool("thop", "thop", "meta", _thop),
+    "calflops": Tool("calflops", "calflops", "meta", _calflops),
+}
+"""By the name that the command line takes, and that their conventions have."""
+
+
+def installed(name: str) -> str:
+    """The version of a tool. Raises UsageError where it is not installed or does not load."""
+    tool = TOOLS[name]
+    try:
+        found = version(tool.package)
+    except PackageNotFoundError:
+        raise UsageError(f"{name} is not installed", hint=f"pip install {tool.package}") from None
+    _load(name)
+    return found
+
+
+def _load(name: str) -> Any:
+    from cnncost.live import vision
+
+    try:
+        with warnings.catch_warnings(), _quiet():
+            warnings.simplefilter("ignore")
+            if name == "ptflops":  # it imports torchvision, where that is installed
+                try:
+                    vision.models()
+                except ImportError:
+                    pass
+            return import_module(TOOLS[name].module)
+    except Exception as e:
+        reason = (str(e).splitlines() or [""])[0]
+        hint = "--debug shows where; does it need another package?"
+        raise UsageError(f"{name} cannot be imported: {type(e).__name__}: {reason}", hint=hint) from e
+
+
+def by_tool(name: str, graph: Graph) -> int:
+    """The number of a tool for a graph's module, at inference. Raises UsageError where the tool fails."""
+    tool, loaded = TOOLS[name], _load(name)
+    module, shapes = build(graph, device=tool.device, initialise=False), graph.inputs.values()
+    inputs = [torch.zeros(shape, device=tool.device) for shape in shapes]
+    try:
+        with warnings.catch_warnings(), _quiet(), _put_back(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            return tool.count(loaded, module.eval(), inputs)
+    except Exception as e:
+        reason = (str(e).splitlines() or [""])[0]
+        raise UsageError(f"{name} fails on this network: {type(e).__name__}: {reason}") from e
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what tools print."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield
+
+
+PATCHED = ("matmul", "mm", "bmm", "addmm", "baddbmm", "mul", "add", "einsum")
+
+
+@contextmanager
+def _put_back() -> Iterator[None]:
+    """PyTorch's functions as they were: a tool that fails may leave its own in their place."""
+    spaces: list[Any] = [torch, torch.nn.functional]
+    before = [(space, dict(vars(space))) for space in spaces]
+    methods = {name: getattr(torch.Tensor, name) for name in PATCHED if hasattr(torch.Tensor, name)}
+    try:
+        yield
+    finally:
+        for space, values in before:
+            for name, value in values.items():
+                if getattr(space, name, None) is not value:
+                    setattr(space, name, value)
+        for name, method in methods.items():
+            if getattr(torch.Tensor, name) is not method:
+                setattr(torch.Tensor, name, method)
