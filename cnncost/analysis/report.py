@@ -208,9 +208,7 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: boo
     A graph whose sizes are arrays gives arrays of counts; receptive fields and borders are those of
     one network, and left out then.
     """
-    dtype = DTYPE_NAMES.get(str(dtype).removeprefix("torch."), dtype)
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise UsageError(f"unknown dtype {dtype}", hint=did_you_mean(str(dtype), DTYPES))
+    dtype = dtype_name(dtype)
     shapes, size = graph.shapes, DTYPES[dtype]
     swept = any(is_array(n) for shape in shapes.values() for n in shape)
     seen = receptive_fields(graph) if fields and not swept else {}
@@ -260,6 +258,14 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: boo
         depth(graph.nodes),
         graph.notes,
     )
+
+
+def dtype_name(dtype: object) -> str:
+    """A dtype by the name that DTYPES has for it; NumPy's and PyTorch's names do too. Raises UsageError."""
+    name = DTYPE_NAMES.get(str(dtype).removeprefix("torch."), dtype)
+    if not isinstance(name, str) or name not in DTYPES:
+        raise UsageError(f"unknown dtype {dtype}", hint=did_you_mean(str(dtype), DTYPES))
+    return name
 
 
 def depth(nodes: Iterable[Node], among: Collection[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from cnncost.cost import Cost, Operations
 from cnncost.dims import Shape, Size, Window, is_array, numel
 from cnncost.errors import OptionError
-from cnncost.ops.keeping import Kept
+from cnncost.ops.keeping import Kept, Temporary
 from cnncost.options import kind_of
 
 if TYPE_CHECKING:
@@ -201,6 +201,18 @@ class Op(ABC):
     def buffers(self, *x: Any) -> Size:
         """Numbers kept beside the parameters: only norms with running statistics have any."""
         return 0
+
+    def counters(self, *x: Any) -> Size:
+        """Integers (int64) kept beside the buffers: running statistics count their batches."""
+        return 0
+
+    def temporaries(self, y: Any, *x: Any, **_: Any) -> tuple[Temporary, ...]:
+        """What the layer takes for itself at inference: eager PyTorch, on the CPU.
+
+        Storages alive at the layer's highest point beside its inputs and its output, as the operators
+        of its module make them; what a kernel allocates inside an operator is not seen.
+        """
+        return ()
 
     def fitted_to(self, *x: Any) -> tuple[Any, ...]:
         """What the parameters are made for: an input that agrees in it can use them again."""

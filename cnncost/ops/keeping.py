@@ -1,4 +1,4 @@
-"""What training keeps of a layer between the forward and the backward pass."""
+"""What a layer holds in memory: what it takes while it runs, and what training keeps for the backward pass."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ class Kept(NamedTuple):
     what: Literal["input", "output", "extra"]
     elements: Size
     index: int = 0  # type: ignore[assignment]  # hides tuple.index
+    itemsize: int | None = None
+
+
+class Temporary(NamedTuple):
+    """Elements that a layer takes for itself while it runs. itemsize: bytes an element; None is the network's dtype."""
+
+    elements: Size
     itemsize: int | None = None
 
 
