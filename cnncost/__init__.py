@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from cnncost.analysis.align import Alignment
+    from cnncost.analysis.checks import Checked
     from cnncost.analysis.claims import Verdict, Verification
     from cnncost.analysis.compare import Comparison
     from cnncost.analysis.explain import Explanation, LayerExplanation
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from cnncost.api import (
         align,
         analyze,
+        check,
         compare,
         evaluation_cost,
         explain,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Alignment": "cnncost.analysis.align",
+    "Checked": "cnncost.analysis.checks",
     "CnncostError": "cnncost.errors",
     "Comparison": "cnncost.analysis.compare",
     "Cost": "cnncost.cost",
@@ -58,6 +61,7 @@ _PUBLIC = {
     "UsageError": "cnncost.errors",
     "align": "cnncost.api",
     "analyze": "cnncost.api",
+    "check": "cnncost.api",
     "compare": "cnncost.api",
     "evaluation_cost": "cnncost.api",
     "explain": "cnncost.api",
@@ -74,6 +78,7 @@ _PUBLIC = {
 
 __all__ = [
     "Alignment",
+    "Checked",
     "CnncostError",
     "Comparison",
     "Cost",
@@ -93,6 +98,7 @@ __all__ = [
     "Verification",
     "align",
     "analyze",
+    "check",
     "compare",
     "evaluation_cost",
     "explain",

@@ -17,6 +17,7 @@ from cnncost.spec.models import ModelName, is_model
 
 if TYPE_CHECKING:
     from cnncost.analysis.align import Alignment
+    from cnncost.analysis.checks import Checked
     from cnncost.analysis.claims import Verification
     from cnncost.analysis.compare import Comparison
     from cnncost.analysis.explain import Explanation
@@ -272,6 +273,27 @@ def verify(spec: Spec) -> Verification:
     return verify_document(document_of(spec))
 
 
+def check(
+    network: Graph | Spec,
+    *,
+    against: Iterable[str] = (),
+    input: Any = None,
+    batch: Any = None,
+    set: Mapping[str, Any] | None = None,
+) -> Checked:
+    """Every layer against PyTorch's module, torch's flop counter and fvcore.
+
+    against: further tools, of analysis.checks.FURTHER. network, input, batch, set: as in analyze().
+    Raises SpecError, ShapeError; UsageError also where PyTorch or one of the tools is not installed.
+    """
+    from cnncost.live.check import Checker
+
+    checker = Checker(against)
+    if checker.missing:
+        raise next(iter(checker.missing.values()))
+    return checker.check(graph_of(network, input, batch, set))
+
+
 def training_cost(
     network: Graph | Spec,
     run: str | Run | None = None,
@@ -321,6 +343,7 @@ def load_device(name: Spec) -> Device:
 __all__ = [
     "align",
     "analyze",
+    "check",
     "compare",
     "evaluation_cost",
     "explain",

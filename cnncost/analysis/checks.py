@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from cnncost.analysis.conventions import Counted
 from cnncost.dims import Shape
 
-EXACT, TORCH_ALONE, DIFFERS = "exact", "torch alone", "differs"
+FURTHER = ("torchinfo", "ptflops", "thop", "calflops")
+"""Tools that a check adds where they are asked for; torch and fvcore are always there."""
+EXACT, DIFFERS = "exact", "differs"
 VERDICTS = {
-    EXACT: "output, params and MACs are those of torch's module and counter; so are fvcore's MACs, and what it counts "
-    "besides is what its rules say",
-    TORCH_ALONE: "output, params and MACs are those of torch's module and counter; fvcore does not know an operator",
-    DIFFERS: "a figure is another",
+    EXACT: "output, params and MACs are those of torch's module and counter; and where fvcore knows all operators, its "
+    "MACs are the same and what it counts besides is what its rules say",
+    DIFFERS: "a figure is another, and the faults name it",
 }
 """What a layer's verdict means."""
 
@@ -22,8 +23,10 @@ VERDICTS = {
 class LayerCheck(NamedTuple):
     """A layer's figures here, by torch and by fvcore. The whole batch.
 
+    torch_params: of the layer's module, also where it has them from another layer; so is params.
     fvcore_others: what fvcore counts besides MACs, by operator. unknown: operators that fvcore does
-    not know; its counts are then not all there is. faults: what differs, in words.
+    not know, or why it could not count; its figures are then not all there is. faults: what differs,
+    in words.
     """
 
     name: str
@@ -38,8 +41,11 @@ class LayerCheck(NamedTuple):
     fvcore_macs: int
     fvcore_others: dict[str, int]
     unknown: tuple[str, ...]
-    verdict: str
     faults: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        return DIFFERS if self.faults else EXACT
 
 
 class Against(NamedTuple):
@@ -51,6 +57,10 @@ class Against(NamedTuple):
     failure: str | None
 
     @property
+    def name(self) -> str:
+        return self.counts.convention.name
+
+    @property
     def rest(self) -> int | None:
         """What the rules do not explain."""
         return None if self.number is None else self.number - self.counts.total
@@ -60,8 +70,8 @@ class Against(NamedTuple):
 class Checked:
     """A network that was checked: its layers, and its totals as they were counted in one run.
 
-    torch_params: of the module, what layers share once. torch_macs: of all layers in one run. fvcore:
-    the network by fvcore's rules.
+    torch_params: of the module, what layers share once. torch_macs: of all layers in one run.
+    against: torch, fvcore, and the tools that were asked for, each with what its rules say.
     """
 
     name: str
@@ -73,22 +83,17 @@ class Checked:
     torch_params: int
     macs: int
     torch_macs: int
-    fvcore: Counted
     against: tuple[Against, ...]
-
-    @property
-    def fvcore_macs(self) -> int:
-        """Of all layers together, and what fvcore counts besides."""
-        return sum(layer.fvcore_macs for layer in self.layers)
-
-    @property
-    def fvcore_others(self) -> int:
-        return sum(sum(layer.fvcore_others.values()) for layer in self.layers)
 
     @property
     def unknown(self) -> dict[str, int]:
         """Operators that fvcore does not know, and in how many layers."""
         return dict(Counter(name for layer in self.layers for name in layer.unknown))
+
+    @property
+    def by_fvcore(self) -> int:
+        """Layers of which fvcore knows all operators."""
+        return sum(not layer.unknown for layer in self.layers)
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -97,10 +102,11 @@ class Checked:
         return tuple(f"{what}: {here:,} here, torch {there:,}" for what, here, there in pairs if here != there)
 
     @property
-    def counts(self) -> dict[str, int]:
-        """Layers by verdict."""
-        return {verdict: sum(layer.verdict == verdict for layer in self.layers) for verdict in VERDICTS}
+    def exact(self) -> int:
+        """Layers without a fault."""
+        return sum(not layer.faults for layer in self.layers)
 
     @property
     def holds(self) -> bool:
-        return not self.faults and not self.counts[DIFFERS]
+        """Whether no layer and no total differs. That a tool counts otherwise is no fault, nor is one of its own."""
+        return not self.faults and self.exact == len(self.layers)

@@ -21,6 +21,7 @@ COMMANDS = {
     "report": "What a network costs, layer by layer and in total.",
     "compare": "Networks side by side, or two of them layer by layer.",
     "explain": "The formulas of a layer with its numbers in them.",
+    "check": "Every layer against PyTorch, its flop counter, fvcore and other tools.",
     "verify": "Published figures, re-derived.",
     "import": "A model as a spec: of PyTorch, an ONNX file, another spec at other sizes.",
     "list": "The bundled architectures.",

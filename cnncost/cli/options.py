@@ -51,11 +51,21 @@ def given_options(command: F) -> F:
     return command
 
 
+BATCH = click.option("--batch", "-b", type=int, default=1, help="Images in a batch.  [1]")
+
+
+def check_options(command: F) -> F:
+    """--input, --batch, --set and those of models: at which sizes networks are checked."""
+    for option in reversed((INPUT, BATCH, SET, *MODEL[:2])):
+        command = option(command)
+    return command
+
+
 def size_options(command: F) -> F:
     """--input, --batch, --dtype and --set: at which sizes networks are priced."""
     options = (
         INPUT,
-        click.option("--batch", "-b", type=int, default=1, help="Images in a batch.  [1]"),
+        BATCH,
         click.option(
             "--dtype",
             type=click.Choice(tuple(DTYPES)),

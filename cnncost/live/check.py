@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import torch
 
-from cnncost.analysis.checks import DIFFERS, EXACT, TORCH_ALONE, Against, Checked, LayerCheck
-from cnncost.analysis.conventions import FVCORE, counted
+from cnncost.analysis.checks import Against, Checked, LayerCheck
+from cnncost.analysis.conventions import FVCORE, TORCH, counted
 from cnncost.analysis.report import analyze
 from cnncost.errors import UsageError
 from cnncost.graph import Graph, Node
@@ -16,18 +17,26 @@ from cnncost.live.build import build
 from cnncost.live.counters import Ran, Traced, by_fvcore, by_tool, by_torch, installed
 from cnncost.ops.base import Op
 
-
 TRACED_AT_MOST = 2**29
 """Elements that a layer may move for fvcore to trace it, which runs it on the CPU: 2 GiB."""
-TOO_LARGE = "a layer that moves more than 2 GiB"
+TOO_LARGE = "not traced, for it moves more than 2 GiB"
 
 
 class Checker:
-    """Checks networks. What fvcore says of a layer is kept: equal layers are traced once."""
+    """Checks networks. What fvcore says of a layer is kept: equal layers are traced once.
+
+    missing: tools that were asked for and are not here, each with the reason.
+    """
 
     def __init__(self, against: Iterable[str] = ()) -> None:
-        """against: names of further tools. Raises UsageError for one that is not installed."""
-        self.versions = {name: installed(name) for name in against}
+        """against: names of further tools."""
+        self.versions: dict[str, str] = {}
+        self.missing: dict[str, UsageError] = {}
+        for name in dict.fromkeys(against):
+            try:
+                self.versions[name] = installed(name)
+            except UsageError as e:
+                self.missing[name] = e
         self._traced: dict[tuple[Op, tuple[Any, ...]], Traced] = {}
 
     def check(self, graph: Graph) -> Checked:
@@ -49,8 +58,11 @@ class Checker:
             sum(p.numel() for p in network.parameters()),
             report.total.macs,
             whole,
-            counted(graph, FVCORE.name),
-            tuple(self._against(name, graph) for name in self.versions),
+            (
+                Against(counted(graph, TORCH.name), str(torch.__version__), whole, None),
+                _whole_by_fvcore(graph, layers),
+                *(self._against(name, graph) for name in self.versions),
+            ),
         )
 
     def _fvcore(self, op: Op, x: tuple[Any, ...]) -> Traced:
@@ -64,11 +76,21 @@ class Checker:
         return self._traced[key]
 
     def _against(self, name: str, graph: Graph) -> Against:
-        counts, version = counted(graph, name), self.versions[name]
+        counts = counted(graph, name)
         try:
-            return Against(counts, version, by_tool(name, graph), None)
+            return Against(counts, self.versions[name], by_tool(name, graph), None)
         except UsageError as e:
-            return Against(counts, version, None, e.message)
+            return Against(counts, self.versions[name], None, e.message)
+
+
+def _whole_by_fvcore(graph: Graph, layers: Sequence[LayerCheck]) -> Against:
+    """All layers by fvcore; a layer that it could not trace is missing, and its number with it."""
+    counts = counted(graph, FVCORE.name)
+    left_out = [layer.name for layer in layers if TOO_LARGE in layer.unknown]
+    if left_out:
+        return Against(counts, version("fvcore"), None, f"{left_out[0]} {TOO_LARGE}")
+    number = sum(layer.fvcore_macs + sum(layer.fvcore_others.values()) for layer in layers)
+    return Against(counts, version("fvcore"), number, None)
 
 
 def _layer(node: Node, x: Sequence[Any], module: torch.nn.Module, torchs: Ran, fvcore: Traced) -> LayerCheck:
@@ -76,24 +98,19 @@ def _layer(node: Node, x: Sequence[Any], module: torch.nn.Module, torchs: Ran, f
     op, y = node.op, node.shape
     params: Any = op.weights(*x) + op.biases(*x) + op.other_params(*x)
     macs: Any = op.macs(y, *x)
-    others = sum(rule.amount(op, y, *x) for rule in FVCORE.rules if op.key in rule.ops)
+    by_rules = sum(rule.amount(op, y, *x) for rule in FVCORE.rules if op.key in rule.ops)
+    others = sum(fvcore.others.values())
     module_params = sum(p.numel() for p in module.parameters())
-    module_buffers = sum(b.numel() for b in module.buffers() if b.is_floating_point())
-    faults = []
-    if torchs.shape != y:
-        faults.append(("output", _sizes(y), f"torch {_sizes(torchs.shape)}"))
-    if module_params != params:
-        faults.append(("params", f"{params:,}", f"torch {module_params:,}"))
-    if module_buffers != op.buffers(*x):
-        faults.append(("running statistics", f"{op.buffers(*x):,}", f"torch {module_buffers:,}"))
-    if torchs.macs != macs:
-        faults.append(("MACs", f"{macs:,}", f"torch {torchs.macs:,}"))
+    statistics = sum(b.numel() for b in module.buffers() if b.is_floating_point())
+    pairs: list[tuple[str, Any, str, Any]] = [
+        ("output", y, "torch", torchs.shape),
+        ("params", params, "torch", module_params),
+        ("running statistics", op.buffers(*x), "torch", statistics),
+        ("MACs", macs, "torch", torchs.macs),
+    ]
     if not fvcore.unknown:
-        if fvcore.macs != macs:
-            faults.append(("MACs", f"{macs:,}", f"fvcore {fvcore.macs:,}"))
-        if sum(fvcore.others.values()) != others:
-            faults.append(("fvcore's other operators", f"{others:,} by its rules", f"{sum(fvcore.others.values()):,}"))
-    verdict = DIFFERS if faults else TORCH_ALONE if fvcore.unknown else EXACT
+        pairs.append(("MACs", macs, "fvcore", fvcore.macs))
+        pairs.append(("what fvcore counts besides, by its rules", by_rules, "itself", others))
     return LayerCheck(
         node.name,
         op.key,
@@ -107,10 +124,10 @@ def _layer(node: Node, x: Sequence[Any], module: torch.nn.Module, torchs: Ran, f
         fvcore.macs,
         fvcore.others,
         fvcore.unknown,
-        verdict,
-        tuple(f"{what}: {here} here, {there}" for what, here, there in faults),
+        tuple(f"{what}: {_shown(here)}, {who} {_shown(there)}" for what, here, who, there in pairs if here != there),
     )
 
 
-def _sizes(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
+def _shown(value: int | tuple[int, ...]) -> str:
+    """A count, or a shape."""
+    return f"{value:,}" if isinstance(value, int) else "x".join(map(str, value))

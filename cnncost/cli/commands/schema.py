@@ -15,6 +15,7 @@ SCHEMAS = {
     "compare": "cnncost.output.compare:compare_schema",
     "layers": "cnncost.output.align:layers_schema",
     "explain": "cnncost.output.explain:explain_schema",
+    "check": "cnncost.output.check:check_schema",
     "verify": "cnncost.output.claims:verify_schema",
 }
 """Where the schema of each public format is."""
