@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""PyTorch's threads: the tensors of tests are so small that several take longer than one."""
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
