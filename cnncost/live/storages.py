@@ -1,0 +1,239 @@
+"""Follows every storage that PyTorch operators make, from birth to death, and which layer was running."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import torch
+from torch._prims_common import is_non_overlapping_and_dense_or_false
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._pytree import tree_iter
+
+from cnncost.analysis.memory import Phase, What
+
+aten = torch.ops.aten
+OUTSIDE: dict[Phase, str] = {"forward": "loss", "backward": "loss", "update": "optimizer"}
+"""The layer of what runs outside of all modules."""
+MADE: dict[Phase, What] = {"forward": "activation", "backward": "gradient", "update": "temporary"}
+"""What a new storage is until more is known of it."""
+
+
+@dataclass(eq=False)
+class Tracked:
+    """One storage. layer, phase: where it was made. call: of the innermost module that made it. ended: after that call."""
+
+    ref: StorageWeakRef
+    bytes: int
+    layer: str
+    phase: Phase
+    call: int
+    what: What
+    ended: bool = False
+
+
+@dataclass
+class Moment:
+    """What was alive at the highest point of one layer in one phase, and once it had run."""
+
+    layer: str
+    phase: Phase
+    alive: int = 0
+    left: int = 0
+    lasting: int = 0
+    tensors: list[Tracked] = field(default_factory=list, repr=False)
+
+
+class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Runs operators as they are and keeps the books of storages.
+
+    A storage is known by a weak reference of its own, not by Python objects: autograd holds tensors
+    that Python never sees. Deaths are looked up after every operator, so `alive` is exact there: its
+    outputs exist before its inputs go.
+    """
+
+    def __init__(self, layers: Layers) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.layers = layers
+        self.phase: Phase = "forward"
+        self.alive: dict[int, Tracked] = {}
+        self.bytes = 0
+        self.moments: list[Moment] = []
+        self._index: dict[tuple[str, Phase], Moment] = {}
+        self.last = Moment("", "forward")
+        layers.entered = self.entered
+
+    # ---- books ------------------------------------------------------------------------------------
+
+    def add(self, tensor: torch.Tensor, what: What, layer: str | None = None) -> None:
+        """Take a tensor's storage into the books, unless it is there."""
+        storage = tensor.untyped_storage()
+        known = self.alive.get(storage._cdata)
+        if known is not None:
+            self.bytes += storage.nbytes() - known.bytes  # it may have been resized
+            known.bytes = storage.nbytes()
+            return
+        layer = self.layers.now(self.phase) if layer is None else layer
+        made = Tracked(StorageWeakRef(storage), storage.nbytes(), layer, self.phase, self.layers.call, what)
+        self.alive[storage._cdata] = made
+        self.bytes += made.bytes
+
+    def find(self, tensor: torch.Tensor) -> Tracked | None:
+        """The books' entry of a tensor's storage."""
+        return self.alive.get(tensor.untyped_storage()._cdata)
+
+    def bury(self) -> None:
+        """Strike out the storages that are gone."""
+        for key, tracked in [(k, t) for k, t in self.alive.items() if t.ref.expired()]:
+            self.bytes -= tracked.bytes
+            del self.alive[key]
+
+    def settle(self) -> None:
+        """Strike out what is gone, which is what the layer before has left."""
+        self.bury()
+        self.last.left = self.bytes
+
+    def look(self) -> None:
+        """Note what is alive now."""
+        key = (self.layers.now(self.phase), self.phase)
+        moment = self._index.get(key)
+        if moment is None:
+            moment = self._index[key] = Moment(*key)
+            self.moments.append(moment)
+        self.last = moment
+        moment.left = self.bytes
+        if self.bytes > moment.alive:
+            moment.alive, moment.tensors = self.bytes, list(self.alive.values())
+
+    def entered(self) -> None:
+        """A module begins: noted although it may run no operator at all."""
+        self.settle()
+        self.look()
+
+    # ---- dispatch ---------------------------------------------------------------------------------
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.namespace == "prim":
+            return func(*args, **(kwargs or {}))
+        self.settle()
+        if self.phase == "backward" and func is aten.add.Tensor and not kwargs and len(args) == 2:
+            func, args = accumulation(args)
+        out = func(*args, **(kwargs or {}))
+        what = MADE[self.phase]
+        if func is aten._to_copy.default and (source := self.find(args[0])) and source.what == "parameters":
+            what = "cast weights"
+        for tensor in tree_iter(out):
+            if isinstance(tensor, torch.Tensor):
+                self.add(tensor, what)
+        self.bury()
+        self.look()
+        return out
+
+
+def accumulation(args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+    """A sum of two gradients as autograd computes it where no mode watches: in place, if nobody else holds the one."""
+    a, b = args
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and a.shape == b.shape and a.dtype == b.dtype:
+        if is_unshared(a):
+            return aten.add_.Tensor, (a, b)
+        if is_unshared(b):
+            return aten.add_.Tensor, (b, a)
+    return aten.add.Tensor, args
+
+
+def is_unshared(tensor: torch.Tensor) -> bool:
+    """Whether autograd's buffer is the only one that holds a gradient, and may add to it in place."""
+    tensors, storages = references(tensor)
+    alone = tensors <= unshared()[0] and storages <= unshared()[1]
+    return alone and is_non_overlapping_and_dense_or_false(tensor)
+
+
+def references(tensor: torch.Tensor) -> tuple[int, int]:
+    """How many hold a tensor, and its storage: C++ objects, and Python's as one."""
+    held: int = tensor._use_count()  # type: ignore[attr-defined]
+    return held, torch._C._storage_Use_Count(tensor.untyped_storage()._cdata)
+
+
+@cache
+def unshared() -> tuple[int, int]:
+    """What `references` says, within a mode, of a gradient that only autograd's buffer holds: seen on one that is so."""
+    seen: list[tuple[int, int]] = []
+
+    class Look(TorchDispatchMode):  # type: ignore[no-untyped-call]
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if func is aten.add.Tensor:
+                seen.append(references(args[0]))
+            return func(*args, **(kwargs or {}))
+
+    with _disable_current_modes(), torch.enable_grad(), torch.autocast("cpu", enabled=False):
+        x = torch.ones(1, requires_grad=True)
+        y = torch.cat([x.sin(), x.cos()]).sum()
+        with Look():  # type: ignore[no-untyped-call]
+            y.backward()  # type: ignore[no-untyped-call]
+    return seen[0]
+
+
+class Layers:
+    """Which layer runs: its modules are followed with hooks for all modules at once; none is attached to the model.
+
+    names: the layer of a module, by the module's path in the model; a module inside a named one
+    belongs to that one. In the backward pass a layer is that of the forward operator whose gradient
+    is computed, told by the sequence numbers that autograd gives its nodes.
+    """
+
+    def __init__(self, model: torch.nn.Module, names: dict[str, str] | None = None) -> None:
+        self.entered: Callable[[], None] = lambda: None
+        self.call = 0
+        self._calls = 0
+        self._names = {id(m): path if names is None else names.get(path, "") for path, m in model.named_modules()}
+        self._whole = names is not None
+        self._owners = {id(p): self._names[id(m)] for m in model.modules() for p in m.parameters(recurse=False)}
+        self._running: list[tuple[str, int]] = []
+        self._from: list[int] = [0]
+        self._layers: list[str] = [""]
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        leave = register_module_forward_hook(self._leave, always_call=True)
+        hooks = [register_module_forward_pre_hook(self._enter), leave]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _enter(self, module: torch.nn.Module, args: Any) -> None:
+        above = self._running[-1][0] if self._running else ""
+        name = above if self._whole and above else self._names.get(id(module), above)
+        self._calls += 1
+        self._running.append((name, self._calls))
+        self._switch()
+        self.entered()
+
+    def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> None:
+        self._running.pop()
+        self._switch()
+
+    def _switch(self) -> None:
+        """Another layer runs from here on."""
+        layer, self.call = self._running[-1] if self._running else ("", 0)
+        self._from.append(torch._C._autograd._get_sequence_nr())
+        self._layers.append(layer if self._running else OUTSIDE["forward"])
+
+    def now(self, phase: Phase) -> str:
+        """The layer that runs."""
+        if self._running:
+            return self._running[-1][0]
+        node = torch._C._current_autograd_node() if phase == "backward" else None
+        if node is None:
+            return OUTSIDE[phase]
+        variable = getattr(node, "variable", None)
+        if variable is not None:
+            return self._owners.get(id(variable), OUTSIDE[phase])
+        return self._layers[bisect_right(self._from, node._sequence_nr()) - 1]
