@@ -110,7 +110,7 @@ def _layer(node: Node, x: Sequence[Any], module: torch.nn.Module, torchs: Ran, f
     ]
     if not fvcore.unknown:
         pairs.append(("MACs", macs, "fvcore", fvcore.macs))
-        pairs.append(("what fvcore counts besides, by its rules", by_rules, "itself", others))
+        pairs.append(("what fvcore counts besides, by its rules", by_rules, "fvcore", others))
     return LayerCheck(
         node.name,
         op.key,
@@ -124,7 +124,9 @@ def _layer(node: Node, x: Sequence[Any], module: torch.nn.Module, torchs: Ran, f
         fvcore.macs,
         fvcore.others,
         fvcore.unknown,
-        tuple(f"{what}: {_shown(here)}, {who} {_shown(there)}" for what, here, who, there in pairs if here != there),
+        tuple(
+            f"{what}: {_shown(here)} here, {who} {_shown(there)}" for what, here, who, there in pairs if here != there
+        ),
     )
 
 

@@ -242,7 +242,7 @@ def check_markdown(checks: Checks, units: str = "exact") -> str:
         title, sizes = (str(text) for text in heading(checked))
         lines = [f"**{title}**", "", sizes, "", *pipe_table(layer_columns(checked.layers)), ""]
         lines += [*pipe_table(reconciliation(checked.against, units)), ""]
-        lines += [*(f"- {_rules(tool)}" for tool in checked.against), ""]
+        lines += [*(f"- {line}" for line in (*LEGEND, *map(_rules, checked.against))), ""]
     return "\n".join([*lines, *(f"- {line}" for line in fault_lines(checks)), summary(checks), ""])
 
 
