@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from os import PathLike, fsdecode
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Union
 
 from cnncost.analysis.report import Report
 from cnncost.analysis.report import analyze as analyze_graph
-from cnncost.errors import CnncostError, UsageError, Where
+from cnncost.errors import CnncostError, UsageError
 from cnncost.graph import Graph
 from cnncost.onnx import is_onnx
 from cnncost.spec import load
 from cnncost.spec.models import ModelName, is_model
+from cnncost.spec.several import Meant, meant, name_it, only
 
 if TYPE_CHECKING:
     from cnncost.analysis.align import Alignment
@@ -128,74 +129,53 @@ def compare(
 
     networks: paths, bundled names, globs over both, "family:resnet", "all", or graphs from load();
     each counts once. relative_to: the one that ratios are to, which is added where it is not among
-    them. input, batch, set, dtype: as in analyze(), for all of them. watch: called with the number
-    of networks done and of all, before each. Raises SpecError, ShapeError, UsageError at the first
-    network that cannot be priced, and names it.
+    them. input, batch, set, dtype: as in analyze(), for all of them; of networks that only a pattern
+    stands for, those that cannot take them are left out. watch: called with the number of networks
+    done and of all, before each. Raises SpecError, ShapeError, UsageError at the first other network
+    that cannot be priced, and names it.
     """
-    from cnncost.analysis.compare import comparison, network_row
+    from cnncost.analysis.compare import LeftOut, comparison, network_row
 
-    chosen = _listed([networks] if isinstance(networks, (str, PathLike, Graph)) else networks)
+    chosen = meant([networks] if isinstance(networks, (str, PathLike, Graph)) else networks)
     base = None
     if relative_to is not None:
-        _one(relative_to, "ratios are to one network")
-        reference = _listed([relative_to])
-        chosen = chosen if reference.keys() <= chosen.keys() else {**reference, **chosen}
-        base = list(chosen).index(*reference)
+        reference = only(relative_to, "ratios are to one network")
+        ((place, _),) = meant([relative_to]).items()
+        chosen = {**chosen, place: reference} if place in chosen else {place: reference, **chosen}
+        base = place
     if not chosen:
         raise UsageError("no network to compare", hint="cnncost list shows the bundled architectures")
-    rows, batches = [], []
-    for done, network in enumerate(chosen.values()):
+    rows, batches, left_out = {}, [], []
+    for done, (place, one) in enumerate(chosen.items()):
         if watch is not None:
             watch(done, len(chosen))
         try:
-            graph = graph_of(network, input, batch, set)
-            rows.append(network_row(analyze_graph(graph, dtype, fields=False), graph.facts))
+            graph = graph_of(one.network, input, batch, set)
+            rows[place] = network_row(analyze_graph(graph, dtype, fields=False), graph.facts)
         except CnncostError as e:
-            _name(e, network)
-            raise
+            if one.named or (input is None and not set) or not _can_be_priced(one):
+                name_it(e, one)
+                raise
+            left_out.append((one, e))
+            continue
         batches.append(graph.batch)
+    if not rows:
+        one, error = left_out[0]
+        name_it(error, one)
+        raise error
     if min(batches) < max(batches):
         raise UsageError(f"graphs of batch {min(batches):,} and {max(batches):,}", hint="load all with one batch")
-    return comparison(rows, batches[0], dtype, base)
+    without = [LeftOut(one.name, e.message) for one, e in left_out]
+    return comparison(rows.values(), batches[0], dtype, None if base is None else list(rows).index(base), without)
 
 
-def _listed(networks: Iterable[Graph | Spec]) -> dict[Any, Graph | str]:
-    """Networks by what they are, each once: graphs, and specs by where they lie."""
-    from cnncost.spec.catalogue import matching
-
-    listed: dict[Any, Graph | str] = {}
-    for network in networks:
-        if isinstance(network, Graph):
-            listed.setdefault(id(network), network)
-            continue
-        if is_model(network):
-            listed.setdefault(network, network)
-            continue
-        try:
-            pattern = fsdecode(network)
-        except TypeError:
-            hint = "give paths, names of bundled architectures, or graphs"
-            raise UsageError(f"a network is a file or a graph, got {network!r}", hint=hint) from None
-        for place, spec in matching([pattern]).items():
-            listed.setdefault(place, spec)
-    return listed
-
-
-def _one(network: Graph | Spec, hint: str) -> Graph | str:
-    """The network that is meant. Raises UsageError where a glob fits several."""
-    listed = list(_listed([network]).values())
-    if len(listed) != 1:
-        raise UsageError(f"{network} means {len(listed):,} networks", hint=hint)
-    return listed[0]
-
-
-def _name(error: CnncostError, network: Graph | str) -> None:
-    """Make an error say which of several networks it is about, unless its place does."""
-    name = network.name if isinstance(network, Graph) else network
-    if error.where is None:
-        error.where = name
-    elif not isinstance(error.where, Where) or error.where.file.removesuffix(".yaml") != name.removesuffix(".yaml"):
-        error.message += f" (in {name})"
+def _can_be_priced(one: Meant) -> bool:
+    """Whether a network is sound at its own sizes, so that it is those given that do not suit it."""
+    try:
+        analyze_graph(graph_of(one.network), fields=False)
+    except CnncostError:
+        return False
+    return True
 
 
 def align(
@@ -216,11 +196,11 @@ def align(
 
     reports = []
     for given in (a, b):
-        network = _one(given, "layers are compared with those of one network")
+        one = only(given, "layers are compared with those of one network")
         try:
-            reports.append(analyze_graph(graph_of(network, input, batch, set), dtype, fields=False))
+            reports.append(analyze_graph(graph_of(one.network, input, batch, set), dtype, fields=False))
         except CnncostError as e:
-            _name(e, network)
+            name_it(e, one)
             raise
     return align_reports(*reports)
 

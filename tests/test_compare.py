@@ -196,6 +196,53 @@ def test_progress_is_told() -> None:
     assert steps == [(0, 3), (1, 3), (2, 3)]
 
 
+# ---- what cannot take the sizes given -----------------------------------------------------------
+
+
+def test_of_a_pattern_what_cannot_take_the_sizes_is_left_out(nets) -> None:
+    comparison = cnncost.compare("*.yaml", input="3x4x4")
+    assert [row.name for row in comparison] == ["narrow", "wide"]
+    ((name, reason),) = comparison.left_out
+    assert (name, reason) == ("fixed.yaml", "a window of 5 is larger than its input of 4 (height)")
+    assert f"Left out: {name}: {reason}." in str(comparison).splitlines()
+    assert f"- Left out: {name}: {reason}." in comparison.to_markdown().splitlines()
+    assert cnncost.compare("*.yaml").left_out == ()
+
+
+def test_networks_left_out_for_one_reason_share_a_line() -> None:
+    lines = str(cnncost.compare(["all"], set={"width": 0.35})).splitlines()
+    (line,) = [line for line in lines if line.endswith("no parameter width to set.")]
+    assert re.fullmatch(r"Left out: (\w+, ){3}\w+ and \d+ more: no parameter width to set\.", line)
+
+
+def test_a_network_that_is_named_must_take_the_sizes(nets) -> None:
+    for networks in (["*.yaml", "fixed.yaml"], ["fixed.yaml", "*.yaml"]):
+        with pytest.raises(cnncost.ShapeError, match=r"fixed.yaml:3:10: layer conv: a window of 5"):
+            cnncost.compare(networks, input="3x4x4")
+    with pytest.raises(cnncost.ShapeError, match="a window of 5"):
+        cnncost.compare("*.yaml", relative_to="fixed.yaml", input="3x4x4")
+
+
+def test_a_faulty_spec_is_no_network_to_leave_out(nets) -> None:
+    Path("fixed.yaml").write_text(FIXED.replace("kernel: 5", "kernel: 50"))
+    with pytest.raises(cnncost.ShapeError, match="a window of 50"):
+        cnncost.compare("*.yaml", input="3x14x14")
+
+
+def test_where_nothing_is_left_it_is_an_error(nets) -> None:
+    with pytest.raises(cnncost.UsageError, match="has 1 size"):
+        cnncost.compare("*.yaml", input="3")
+
+
+def test_programs_are_told_what_is_left_out(nets, run) -> None:
+    result = run("compare", "*.yaml", "--input", "3x4x4", "--format", "json")
+    (left_out,) = json.loads(result.out)["left_out"]
+    assert (result.code, result.err, left_out["name"]) == (0, "", "fixed.yaml")
+    result = run("compare", "*.yaml", "--input", "3x4x4", "--format", "csv")
+    assert (result.code, result.err) == (0, f"Left out: fixed.yaml: {left_out['reason']}.\n")
+    assert [line.split(",")[0] for line in result.out.splitlines()] == ["name", "narrow", "wide"]
+
+
 # ---- as shown ----------------------------------------------------------------------------------
 
 

@@ -121,6 +121,13 @@ class NetworkRow(NamedTuple):
         return self.cost.flops / self.moved_bytes if self.moved_bytes else None
 
 
+class LeftOut(NamedTuple):
+    """A network that could not be priced at the sizes or parameters given, and why."""
+
+    name: str
+    reason: str
+
+
 def called(report: Report) -> str:
     """A network's short name: that of its file, without folder and suffix."""
     file = (report.source or "").rsplit("/", 1)[-1]
@@ -213,13 +220,15 @@ NETWORK_SYNONYMS = {
 class Comparison:
     """Networks side by side, at one batch and dtype.
 
-    base: the one that ratios are to, which is one of the rows; None for no ratios.
+    base: the one that ratios are to, which is one of the rows; None for no ratios. left_out: what a
+    pattern stood for too, but could not be priced at the sizes given.
     """
 
     networks: tuple[NetworkRow, ...]
     batch: int
     dtype: str
     base: NetworkRow | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
     def __iter__(self) -> Iterator[NetworkRow]:
         return iter(self.networks)
@@ -276,9 +285,11 @@ class Comparison:
         return html_table(self)
 
 
-def comparison(rows: Iterable[NetworkRow], batch: int, dtype: str, base: int | None = None) -> Comparison:
+def comparison(
+    rows: Iterable[NetworkRow], batch: int, dtype: str, base: int | None = None, left_out: Iterable[LeftOut] = ()
+) -> Comparison:
     """A comparison of rows; those of one name are named by their files. base: the place of the one ratios are to."""
     rows = list(rows)
     names = Counter(row.name for row in rows)
     told = tuple(row._replace(name=row.source or row.network) if names[row.name] > 1 else row for row in rows)
-    return Comparison(told, batch, dtype, None if base is None else told[base])
+    return Comparison(told, batch, dtype, None if base is None else told[base], tuple(left_out))

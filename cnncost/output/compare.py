@@ -13,7 +13,7 @@ from cnncost.analysis.report import CONVENTIONS
 from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn, cell
 from cnncost.output.records import pipe_table, plain
-from cnncost.output.tables import NAME_AT_LEAST, Paper, fitting_groups, footer, one_table, room_beside, shortened
+from cnncost.output.tables import NAME_AT_LEAST, Paper, fitting_groups, footer, named, one_table, room_beside, shortened
 from cnncost.output.units import plural, printable, shape, unit_for
 
 SCHEMA_VERSION = 1
@@ -147,10 +147,19 @@ def _notes(comparison: Comparison, drawn: list[Drawn], kept: list[Drawn], paper:
     if comparison.base is not None:
         lines.append(f"x: times the figure of {printable(comparison.base.name)}.")
     lines += [f"{printable(row.name)}: {note}" for row in comparison for note in row.notes]
+    lines += left_out(comparison)
     out = [column.about.name for column in drawn if column not in kept]
     if out:
         lines.append(f"Not shown in {paper.width} columns: {', '.join(out)}; --columns chooses.")
     return lines
+
+
+def left_out(comparison: Comparison) -> list[str]:
+    """Which networks are not among the rows, by the reason."""
+    reasons: dict[str, list[str]] = {}
+    for network in comparison.left_out:
+        reasons.setdefault(network.reason, []).append(network.name)
+    return [f"Left out: {named(names)}: {printable(reason)}." for reason, names in reasons.items()]
 
 
 # ---- for programs ------------------------------------------------------------------------------
@@ -188,6 +197,7 @@ def record(comparison: Comparison, rows: Sequence[NetworkRow] | None = None) -> 
         "relative_to": comparison.base.name if comparison.base is not None else None,
         "conventions": list(CONVENTIONS),
         "networks": [network_record(comparison, row) for row in (comparison.networks if rows is None else rows)],
+        "left_out": [network._asdict() for network in comparison.left_out],
     }
 
 
@@ -271,5 +281,10 @@ def compare_schema() -> dict[str, Any]:
             "relative_to": {**text, "description": "name of the network that ratios are to"},
             "conventions": {**NAMES, "description": "what the numbers mean"},
             "networks": {"type": "array", "items": object_(network)},
+            "left_out": {
+                "type": "array",
+                "items": object_({"name": {"type": "string"}, "reason": {"type": "string"}}),
+                "description": "networks of a pattern that cannot take the sizes or parameters given",
+            },
         },
     )

@@ -203,12 +203,12 @@ def notes(report: Report) -> list[Any]:
     lines = list(report.notes)
     dropped = [f"{layer.name} ({_border(layer)})" for layer in report.layers if any(layer.dropped)]
     if dropped:
-        lines.append(f"Strides drop border pixels in {_named(dropped)}. --strict refuses windows that do not fit.")
+        lines.append(f"Strides drop border pixels in {named(dropped)}. --strict refuses windows that do not fit.")
     shared = [f"{layer.name} (of {layer.shares})" for layer in report.layers if layer.shares]
     if shared:
-        lines.append(f"Parameters are reused, and counted once, in {_named(shared)}.")
+        lines.append(f"Parameters are reused, and counted once, in {named(shared)}.")
     if len(report.outputs) > 1:
-        lines.append(f"There are {len(report.outputs)} outputs: {_named(list(report.outputs))}.")
+        lines.append(f"There are {len(report.outputs)} outputs: {named(list(report.outputs))}.")
     if report.total.buffers:
         lines.append(f"Besides the params there are {report.total.buffers:,} running statistics, not learned.")
     return [*(Text(line) for line in lines), ""] if lines else []
@@ -221,7 +221,8 @@ def _border(layer: LayerReport) -> str:
     return ", ".join(plural(n, noun) for n, noun in zip(counts, nouns) if n)
 
 
-def _named(names: list[str]) -> str:
+def named(names: list[str]) -> str:
+    """The first few of some names, and how many more there are."""
     more = len(names) - NAMED_AT_MOST
     return printable(", ".join(names[:NAMED_AT_MOST])) + (f" and {more} more" if more > 0 else "")
 

@@ -69,15 +69,19 @@ def matching(patterns: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def is_pattern(spec: str) -> bool:
+    """Whether this stands for any number of specs, as `matching` reads it."""
+    several = spec == "all" or spec.startswith(FAMILY) or bool(set(spec) & set("*?["))
+    return several and not os.path.exists(spec)
+
+
 def _matching(pattern: str) -> list[str]:
-    if os.path.exists(pattern):
+    if not is_pattern(pattern):
         return [pattern]
     if pattern == "all":
         return [entry["name"] for entries in by_family(catalogue()).values() for entry in entries]
     if pattern.startswith(FAMILY):
         return family(pattern.removeprefix(FAMILY))
-    if not set(pattern) & set("*?["):
-        return [pattern]
     from glob import glob
 
     bare = pattern.removesuffix(".yaml")

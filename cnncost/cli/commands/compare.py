@@ -60,7 +60,8 @@ def command(
     """Networks side by side: totals, published errors, ratios; or two of them layer by layer.
 
     SPECS are files, names of bundled architectures, globs over both, family:NAME, or all.
-    Sizes and parameters given here are those of every network.
+    Sizes and parameters given here are those of every network; of those that a glob, a family or all
+    stands for, networks that cannot take them are left out, and named below the table.
     """
     chosen_format = format_ or format_of(output)
     no_effect(columns, units, chosen_format, output, force)
@@ -109,6 +110,8 @@ def _networks(
     if format_ == "json":
         return write.to_json(comparison, rows)
     if format_ == "csv":
+        for line in write.left_out(comparison):  # the rows have no place for it
+            click.echo(line, err=True)
         return write.to_csv(comparison, rows, shown)
     if format_ == "markdown":
         return write.to_markdown(comparison, rows, shown, units)
