@@ -265,6 +265,33 @@ def check_keeps(case: Case, held: Held, aliases: bool) -> None:
     assert op.shares_in_training == aliases
 
 
+# ---- what inference takes ---------------------------------------------------------------------
+
+
+class Taken(NamedTuple):
+    """What running a case at inference takes, in bytes, and its int64 counters.
+
+    within: at the highest point, beside the inputs and the output. output: its storage, 0 where that is
+    an input's. left: once it has run, beside both.
+    """
+
+    within: int
+    output: int
+    left: int
+    counters: int
+
+
+def check_temporaries(case: Case, taken: Taken) -> None:
+    """What a layer takes for itself at inference is what PyTorch allocates in it; only the output remains."""
+    op = case.op()
+    y = op.shape(*case.shapes)
+    temporaries = op.temporaries(y, *case.shapes)
+    assert all(type(elements) is int and elements >= 0 for elements, _ in temporaries)
+    within = sum(elements * (FLOAT32 if itemsize is None else itemsize) for elements, itemsize in temporaries)
+    output = 0 if op.shares_storage else math.prod(y) * FLOAT32
+    assert Taken(within, output, 0, op.counters(*case.shapes)) == taken, case
+
+
 # ---- ints and arrays --------------------------------------------------------------------------
 
 POINTS = 3
@@ -329,7 +356,8 @@ def accepted(case: Case) -> Any:
     try:
         op = case.op()
         y = op.shape(*case.shapes)
-        return y, (*op.cost(y, *case.shapes), *(kept.elements for kept in op.keeps(y, *case.shapes)))
+        memory = (*op.keeps(y, *case.shapes), *op.temporaries(y, *case.shapes))
+        return y, (*op.cost(y, *case.shapes), *(m.elements for m in memory), op.counters(*case.shapes))
     except SpecError:
         return None
 

@@ -279,7 +279,7 @@ def examine(source: str, expected: list[Any]) -> None:
     from cnncost.ops import MENU
 
     def known(number: int) -> Expected:
-        facts, operations, seen, _ = expected[number]
+        facts, operations, seen, *_ = expected[number]
         return Expected(Facts(*facts), operations, tuple(Seen(*s) for s in seen))
 
     def near(key: str) -> bool:
@@ -293,7 +293,9 @@ def examine(source: str, expected: list[Any]) -> None:
         laws.check_counts(CASES[number], known(number))
         laws.check_sight(CASES[number], known(number))
     for case, answer in sorted(zip([*CASES, *TRAINING], expected), key=lambda pair: not near(pair[0].key)):
-        laws.check_keeps(case, *answer[-1])
+        *_, held, taken = answer
+        laws.check_keeps(case, *held)
+        laws.check_temporaries(case, laws.Taken(*taken))
     for case in sorted(REFUSED, key=lambda c: not near(c.key)):
         laws.check_refused(case)
     for number in order:
@@ -323,9 +325,10 @@ def ask_pytorch(path: str) -> None:
 
     answers = [(case, oracle.expected(case)) for case in CASES]
     plain: list[Any] = [
-        (tuple(e.facts), e.operations, [tuple(s) for s in e.seen], oracle.held(case)) for case, e in answers
+        (tuple(e.facts), e.operations, [tuple(s) for s in e.seen], oracle.held(case), tuple(oracle.taken(case)))
+        for case, e in answers
     ]
-    plain += [(oracle.held(case),) for case in TRAINING]
+    plain += [(oracle.held(case), tuple(oracle.taken(case))) for case in TRAINING]
     Path(path).write_bytes(pickle.dumps(plain))
 
 

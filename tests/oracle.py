@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -14,8 +15,9 @@ import numpy as np
 import textbook
 import torch
 from cases import Case
-from laws import Expected, Facts, Held, Seen
+from laws import Expected, Facts, Held, Seen, Taken
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from cnncost.graph import Graph
@@ -262,6 +264,47 @@ def saving() -> Iterator[list[torch.Tensor]]:
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         yield saved
+
+
+class Allocated(TorchDispatchMode):
+    """The bytes of all storages that operators make, as long as these live, and the most at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive = self.highest = 0
+        self.known: set[int] = set()
+
+    def add(self, t: torch.Tensor) -> None:
+        where = t.untyped_storage()
+        if where._cdata not in self.known:
+            self.known.add(where._cdata)
+            self.alive += where.nbytes()
+            weakref.finalize(where, self.gone, where._cdata, where.nbytes())
+
+    def gone(self, where: int, size: int) -> None:
+        self.known.remove(where)
+        self.alive -= size
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        for t in tree_leaves(out):
+            if isinstance(t, torch.Tensor):
+                self.add(t)
+        self.highest = max(self.highest, self.alive)
+        return out
+
+
+def taken(case: Case) -> Taken:
+    """What the op's module takes at inference, on tensors of the CPU."""
+    module, inputs = module_of(case.op(), case.shapes, "cpu"), tensors(case.shapes, "cpu")
+    with torch.no_grad(), Allocated() as allocated:
+        for t in [*inputs, *module.parameters(), *module.buffers()]:
+            allocated.add(t)
+        before = allocated.alive
+        out = module(*inputs)
+    output = 0 if storage(out) in map(storage, inputs) else out.untyped_storage().nbytes()
+    counters = sum(b.numel() for b in module.buffers() if b.dtype == torch.int64)
+    return Taken(max(allocated.highest - before - output, 0), output, allocated.alive - before - output, counters)
 
 
 def storage(t: torch.Tensor) -> int:

@@ -12,7 +12,7 @@ from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, numel
 from cnncost.ops.axes import channels_of
 from cnncost.ops.base import Elementwise, Unlearned, layer
-from cnncost.ops.keeping import Kept
+from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.modules import calls
 from cnncost.options import Flag, Real
 
@@ -191,6 +191,9 @@ class LogSigmoid(Activation):
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return Kept("input", numel(x)), Kept("extra", numel(x))  # a buffer of exp(-|x|), on the CPU alone
 
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return (Temporary(numel(x)),)
+
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.LogSigmoid()
 
@@ -230,6 +233,9 @@ class ScaledTanh(Activation):
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return (Kept("extra", numel(x)),)  # the tanh
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return (Temporary(numel(x)),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: self.amplitude * torch.tanh(self.slope * t))
@@ -309,6 +315,9 @@ class Softsign(Activation):
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return Kept("input", numel(x)), Kept("extra", numel(x))  # 1 + |x|
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return (Temporary(numel(x)),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Softsign()

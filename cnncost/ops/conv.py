@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from cnncost.cost import Operations
-from cnncost.dims import AXES, Shape, Size, Window, numel, require
+from cnncost.dims import AXES, Shape, Size, Window, larger, numel, require
 from cnncost.errors import ShapeError
 from cnncost.ops.axes import divides, one_per_axis, spatial_rank
 from cnncost.ops.base import Along, Op, Sight, layer
-from cnncost.ops.keeping import INDICES, Kept
+from cnncost.ops.keeping import INDICES, Kept, Temporary
 from cnncost.ops.modules import in_order, pad_module
 from cnncost.ops.window import Windowed, require_room, torch_padding
 from cnncost.options import Counts, Flag, Maps, Pads, Sizes
@@ -73,6 +73,9 @@ class Convolving(Windowed):
             return self.keeps_padded(x)
         copy = Kept("extra", numel(self.padded(x)))  # also where the padding is 0
         return (copy,) if self.padding_mode == "circular" else (Kept("input", numel(x)), copy)
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return super().temporaries(y, x) if self.padding_mode == "zeros" else (Temporary(numel(self.padded(x))),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         conv = getattr(torch.nn, f"Conv{len(x) - 2}d")
@@ -264,7 +267,21 @@ class LocalConv(Convolving):
         return {"convolution": Conv(self.out, *window, self.groups, self.bias)}
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
-        return (Kept("extra", numel(x[:2]) * self.taps(x) * numel(self.places(x))),)  # the windows, unfolded
+        return (Kept("extra", self.unfolded(x)),)
+
+    def unfolded(self, x: Shape) -> Size:
+        """Elements of all windows side by side."""
+        return numel(x[:2]) * self.taps(x) * numel(self.places(x))
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        """The padded input and the windows; or the windows; or the product, before it is reordered or the bias added.
+
+        Groups are put side by side by a copy, unless there is one image, or one output each.
+        """
+        windows, groups = self.unfolded(x), self.groups
+        copied: Size = (groups != 1) * (self.out != groups) * (x[0] != 1)
+        twice: Size = 1 - (1 - copied) * (not self.bias)
+        return (Temporary(larger(larger(numel(self.padded(x)) + windows - numel(y), windows), numel(y) * twice)),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return local_module(torch, self, x)
@@ -325,6 +342,17 @@ class PartialConv(Convolving):
         uneven = self.uneven(x)
         places = numel(x[2:]) * (1 - uneven) + numel(self.padded(x)[2:]) * uneven
         return Kept("extra", x[0] * chosen * places), Kept("extra", chosen, itemsize=INDICES)
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        """The padded input; and the outputs so far, with the next selection of channels or once more, joined."""
+        copy, each = self.padded_copy(x), y[0] * numel(y[2:])
+        image = numel(x[2:]) * (1 - self.uneven(x)) + numel(self.padded(x)[2:]) * self.uneven(x)
+        highest: Size = 2 * len(self.maps) * each
+        for done, row in enumerate(self.maps):
+            indices = len(row) * (INDICES // 4)  # gone before the convolution
+            selected: Size = x[0] * len(row) * image
+            highest = larger(highest, done * each + selected + larger(each, indices))
+        return (Temporary(copy + highest - numel(y)),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return partial_module(torch, self, x)

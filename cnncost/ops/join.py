@@ -10,7 +10,7 @@ from cnncost.dims import Shape, Size, broadcast, ceil_div, numel, require, shown
 from cnncost.errors import ShapeError
 from cnncost.ops.axes import along
 from cnncost.ops.base import Along, Free, Sight, Unlearned, all_but, layer, unmoved
-from cnncost.ops.keeping import Kept
+from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.modules import calls
 from cnncost.options import Flag, Index, Parts, Range, spelled
 
@@ -32,6 +32,12 @@ class Join(Unlearned):
 
     def sight(self, y: Shape, *x: Shape) -> Sight:
         return unmoved(len(y))
+
+    def temporaries(self, y: Shape, *x: Shape) -> tuple[Temporary, ...]:
+        """What has been joined so far, for the inputs are joined two by two."""
+        if self.inplace or len(x) == 2:
+            return ()
+        return (Temporary(numel(reduce(broadcast, x[:-1]))),)
 
     def keeps_pairs(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
         """Both inputs of each step, for the inputs are joined two by two; in place, copies of what is overwritten."""

@@ -8,7 +8,7 @@ from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, broadcast, numel, require, shown
 from cnncost.errors import ShapeError
 from cnncost.ops.base import Op, Sight, Unlearned, layer, unmoved
-from cnncost.ops.keeping import Kept
+from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.modules import calls
 from cnncost.options import Flag
 
@@ -95,16 +95,26 @@ class MatMul(Unlearned):
         It copies where some leading axes are broadcast and some are not; and, where the batch is the
         only one of them, the second input if one matrix meets many of several rows and columns.
         """
-        all_a, all_b, leading = numel(a[:-2]), numel(b[:-2]), numel(y[:-2])
-        copied_a: Size = (all_a != 1) * (all_a != leading)
-        copied_b: Size = (all_b != 1) * (all_b != leading)
+        copied_a, copied_b = self.copied(y, a, b)
         if len(a) == 3:
-            copied_b = (all_a == 1) * (all_b != 1) * (b[-2] != 1) * (b[-1] != 1)
+            copied_b = (numel(a[:-2]) == 1) * (numel(b[:-2]) != 1) * (b[-2] != 1) * (b[-1] != 1)
         return (
             Kept("input", numel(a) * (1 - copied_a), 0),
             Kept("input", numel(b) * (1 - copied_b), 1),
-            Kept("extra", leading * (numel(a[-2:]) * copied_a + numel(b[-2:]) * copied_b)),
+            Kept("extra", numel(y[:-2]) * (numel(a[-2:]) * copied_a + numel(b[-2:]) * copied_b)),
         )
+
+    @staticmethod
+    def copied(y: Shape, a: Shape, b: Shape) -> tuple[Size, Size]:
+        """1 for each input of which some leading axes are broadcast and some are not, else 0."""
+        all_a, all_b, leading = numel(a[:-2]), numel(b[:-2]), numel(y[:-2])
+        copied_a: Size = (all_a != 1) * (all_a != leading)
+        copied_b: Size = (all_b != 1) * (all_b != leading)
+        return copied_a, copied_b
+
+    def temporaries(self, y: Shape, a: Shape, b: Shape) -> tuple[Temporary, ...]:
+        copied_a, copied_b = self.copied(y, a, b)
+        return (Temporary(numel(y[:-2]) * (numel(a[-2:]) * copied_a + numel(b[-2:]) * copied_b)),)
 
     def module(self, torch: Any, a: Shape, b: Shape) -> Any:
         return calls(torch, torch.matmul)

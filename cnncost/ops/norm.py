@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from cnncost.cost import Operations
-from cnncost.dims import Shape, Size, numel, require
+from cnncost.dims import Shape, Size, larger, numel, require
 from cnncost.ops.axes import along, channels_of, divides, spatial_rank
 from cnncost.ops.base import Along, Elementwise, Op, Sight, all_but, layer, unmoved
-from cnncost.ops.keeping import Kept
+from cnncost.ops.keeping import Kept, Temporary
 from cnncost.options import Flag, Index, OptionalReal, Rank, Real
 
 
@@ -56,8 +56,15 @@ class LRN(Norm):
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         """The input, its squares padded by channels, and the denominator before and after the power."""
-        squares = numel((x[0], x[1] + self.size - 1, *x[2:]))
-        return Kept("input", numel(x)), Kept("extra", squares + 2 * numel(x))
+        return Kept("input", numel(x)), Kept("extra", self.squares(x) + 2 * numel(x))
+
+    def squares(self, x: Shape) -> Size:
+        """Elements of the squares, padded by channels."""
+        return numel((x[0], x[1] + self.size - 1, *x[2:]))
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        """The squares, padded; or their mean, and that scaled, beside the sum with k."""
+        return (Temporary(larger(self.squares(x), 2 * numel(x))),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
@@ -101,6 +108,12 @@ class BatchNorm(Norm):
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return Kept("input", numel(x)), Kept("extra", 2 * x[1])  # mean and 1 / deviation of the batch
+
+    def counters(self, x: Shape) -> Size:
+        return 1 if self.track_running_stats else 0
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return () if self.track_running_stats else (Temporary(2 * x[1]),)  # mean and 1 / deviation
 
     def module(self, torch: Any, x: Shape) -> Any:
         norm = getattr(torch.nn, f"BatchNorm{len(x) - 2 or 1}d")
@@ -163,6 +176,9 @@ class GroupNorm(Norm):
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return Kept("input", numel(x)), Kept("extra", 2 * x[0] * self.groups)
 
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return (Temporary(2 * x[0] * self.groups),)  # mean and 1 / deviation
+
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.GroupNorm(self.groups, x[1], self.eps, self.affine)
 
@@ -205,6 +221,13 @@ class InstanceNorm(Norm):
         copies = 2 + self.affine + 2 * self.track_running_stats
         return Kept("input", numel(x)), Kept("extra", numel(x[:2]) * copies)
 
+    def counters(self, x: Shape) -> Size:
+        return 1 if self.track_running_stats else 0
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        """Two statistics, the image's or running ones repeated for every image; scale and shift so, too."""
+        return (Temporary(numel(x[:2]) * 2 * (1 + self.affine)),)
+
     def module(self, torch: Any, x: Shape) -> Any:
         norm = getattr(torch.nn, f"InstanceNorm{len(x) - 2}d")
         return norm(x[1], self.eps, self.momentum, self.affine, self.track_running_stats)
@@ -246,6 +269,9 @@ class LayerNorm(Norm):
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return Kept("input", numel(x)), Kept("extra", 2 * numel(x[: -self.axes]))
 
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return (Temporary(2 * numel(x[: -self.axes])),)  # mean and 1 / deviation
+
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.LayerNorm(x[-self.axes :], self.eps, self.affine, self.bias)
 
@@ -286,6 +312,9 @@ class L2Norm(Norm):
         """The input, its lengths before and after the limit, and what the scale multiplies."""
         positions = numel(x[:1]) * numel(x[2:])
         return Kept("input", numel(x)), Kept("extra", 2 * positions + numel(x) * self.affine)
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return (Temporary(numel(x) if self.affine else numel(x[:1]) * numel(x[2:])),)  # the quotients, or the lengths
 
     def module(self, torch: Any, x: Shape) -> Any:
         affine, eps = self.affine, self.eps
@@ -340,6 +369,9 @@ class Scale(Op):
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return (Kept("input", numel(x)),) if self.learned else ()
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return (Temporary(numel(x) * self.bias),)  # the product, before the shift
 
     def module(self, torch: Any, x: Shape) -> Any:
         op, channels = self, x[self.axis]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from cnncost.cost import Operations
-from cnncost.dims import AXES, Shape, Size, common_divisor, numel, require
+from cnncost.dims import AXES, Shape, Size, common_divisor, larger, numel, require
 from cnncost.errors import ShapeError
 from cnncost.ops.axes import by_axis, one_per_axis, spatial_rank
 from cnncost.ops.base import Along, Sight, Unlearned, layer
-from cnncost.ops.keeping import INDICES, Kept
+from cnncost.ops.keeping import INDICES, Kept, Temporary
 from cnncost.ops.modules import calls, in_order, pad_module
 from cnncost.ops.window import Windowed, torch_padding
 from cnncost.options import Flag, OptionalSize, OptionalSizes, Pads, Real, Sizes, SizesOrNone
@@ -63,6 +63,9 @@ class MaxPool(Pool):
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return (*self.keeps_padded(x), Kept("extra", numel(y), itemsize=INDICES))
 
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return (*super().temporaries(y, x), Temporary(numel(y), INDICES))  # PyTorch finds them though none asks
+
     def module(self, torch: Any, x: Shape) -> Any:
         pool = getattr(torch.nn, f"MaxPool{len(x) - 2}d")
         padding, before = torch_padding(torch, self, x, float("-inf"))
@@ -100,6 +103,12 @@ class AvgPool(Pool):
             return self.keeps_padded(x)
         return (*self.keeps_padded(x), Kept("extra", numel(y) * self.uneven(x)))
 
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        """The padded input; or, for what each window holds, the sums, ones and these padded."""
+        counted = self.count_include_pad or self.divisor_override is not None
+        ones = 0 if counted else (numel(x) + numel(y)) * self.uneven(x)
+        return (*super().temporaries(y, x), Temporary(ones))
+
     def module(self, torch: Any, x: Shape) -> Any:
         pool = getattr(torch.nn, f"AvgPool{len(x) - 2}d")
         padding, before = torch_padding(torch, self, x)
@@ -134,12 +143,21 @@ class L2Pool(Pool):
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         """The input (or its padded copy), its powers; their mean, its sign, its absolute value, and that scaled."""
+        bare, powers = self.before_powers(x)
+        return Kept("input", numel(x) * bare), Kept("extra", powers * (2 - bare) + 4 * numel(y))
+
+    def before_powers(self, x: Shape) -> tuple[Size, Size]:
+        """(1 where the input is not padded, else 0; elements that are raised to the power)."""
         bare: Size = 1
         for w in self.windows(x):
             bare = bare * (w.before + w.after == 0)
         uneven, around = self.uneven(x), tuple(w.n + w.before + w.after for w in self.windows(x))
-        copy: Size = numel((*x[:2], *around)) * (1 - uneven) + numel(self.padded(x)) * uneven
-        return Kept("input", numel(x) * bare), Kept("extra", copy * (2 - bare) + 4 * numel(y))
+        return bare, numel((*x[:2], *around)) * (1 - uneven) + numel(self.padded(x)) * uneven
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        """The padded input; and the powers, or their mean, its sign, its absolute value and that without its sign."""
+        bare, powers = self.before_powers(x)
+        return (Temporary(powers * (1 - bare) + larger(powers, 3 * numel(y))),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         pool = getattr(torch.nn, f"LPPool{len(x) - 2}d")
@@ -202,6 +220,9 @@ class AdaptiveMaxPool(AdaptivePool):
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return Kept("input", numel(x)), Kept("extra", numel(y), itemsize=INDICES)
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return (Temporary(numel(y), INDICES),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return getattr(torch.nn, f"AdaptiveMaxPool{len(x) - 2}d")(self.targets(x))
@@ -310,6 +331,11 @@ class RoIPool(AdaptivePool):
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return Kept("input", numel(x)), Kept("extra", numel(y), itemsize=INDICES)
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        """The pooled regions, until they are joined; of a single one its indices take more."""
+        one: Size = 1 * (self.rois == 1)
+        return Temporary(numel(y) * (1 - one)), Temporary(numel(y) * one, INDICES)
 
     def module(self, torch: Any, x: Shape) -> Any:
         """Regions in even steps from the first corner of the map to the last."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cnncost.dims import AXES, Shape, Size, Window, ceil_div, is_array, larger, numel, require
 from cnncost.ops.axes import by_axis, one_per_axis, spatial_rank
 from cnncost.ops.base import Along, Op, Sight
-from cnncost.ops.keeping import Kept
+from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.modules import pad_module
 from cnncost.options import Flag, Pads, Sizes, spelled
 
@@ -81,10 +81,16 @@ class Windowed(Op):
             return (*x[:2], *((m - 1) * w.stride + w.reach for w, m in zip(windows, self.places(x))))
         return (*x[:2], *(w.n + w.before + w.after for w in windows))
 
+    def padded_copy(self, x: Shape) -> Size:
+        """Elements of what a pad layer before makes of the input; 0 where PyTorch needs none."""
+        return numel(self.padded(x)) * self.uneven(x)
+
     def keeps_padded(self, x: Shape) -> tuple[Kept, ...]:
         """The input, or what a pad layer before makes of it."""
-        uneven = self.uneven(x)
-        return Kept("input", numel(x) * (1 - uneven)), Kept("extra", numel(self.padded(x)) * uneven)
+        return Kept("input", numel(x) * (1 - self.uneven(x))), Kept("extra", self.padded_copy(x))
+
+    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
+        return (Temporary(self.padded_copy(x)),)
 
     def window_text(self, x: Shape) -> str:
         """kernel/stride and dilation where they are not 1, as in 11x11/4 or 3x3 d2."""
