@@ -125,6 +125,11 @@ def unseen(op: Any, y: Shape, *x: Shape) -> Any:
     return -op.macs(y, *x)
 
 
+def unbroadcast(op: Any, y: Shape, a: Shape, b: Shape) -> Any:
+    """Of a product: a first factor that is stretched over the batch, as if it were not."""
+    return numel(a) * b[-1] - op.macs(y, a, b)
+
+
 def once_an_image(op: Any, y: Shape, *x: Shape) -> Any:
     """Every learned number once an image, whatever it is multiplied with."""
     return y[0] * op.other_params(*x)
@@ -243,6 +248,7 @@ FVCORE = Convention(
         Rule("upsampling", ("upsample",),
              of_images(by_mode(nearest=outputs(1), bilinear=outputs(4), area=inputs(1))),
              "images: nearest 1 an output, bilinear 4; area 1 an input element"),
+        Rule("matrix products", ("matmul",), unbroadcast, "a first factor that is stretched over a batch, once"),
     ),
     "One MAC is one flop, and one flop of a norm or pool is one operation: both in one sum. Biases, activations, sums, "
     "softmax, other pools count nothing; unsupported_ops() lists them.",
@@ -347,6 +353,8 @@ NETSCOPE = Convention(
         Rule("batch norm", ("batch_norm",), inputs(1, 0), "1 an element: Caffe's Scale layer behind it"),
         Rule("slopes and scales", ("scale",), inputs(1), "1 an element"),
         Rule("other norms", ("lrn",), lambda op, y, x: numel(x) * op.size, "LRN: its window an element"),
+        Rule("other norms", ("l2_norm",), inputs(1), "L2 norms: 1 an element, as LRN of one channel"),
+        Rule("pooling", ("roi_pool",), lambda op, y, x: y[0], "regions: 1 each"),
         Rule("transposed conv", ("transposed_conv",), ungrouped_by_stride,
              "output positions x kernel / stride, groups left out"),
     ),

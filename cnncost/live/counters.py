@@ -10,7 +10,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
@@ -109,7 +109,7 @@ class Tool(NamedTuple):
 
 
 class Keywords(torch.nn.Module):
-    """A module whose inputs are given by name, as ptflops gives several."""
+    """A module whose inputs are given by name, as ptflops gives several; it then counts the whole batch."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         super().__init__()
@@ -127,16 +127,18 @@ def _torchinfo(tool: Any, module: torch.nn.Module, inputs: list[torch.Tensor]) -
 
 def _ptflops(tool: Any, module: torch.nn.Module, inputs: list[torch.Tensor]) -> int:
     named = {f"x{i}": t for i, t in enumerate(inputs)}
-    flops, _ = tool.get_model_complexity_info(
-        Keywords(module),
-        (1,),
-        input_constructor=lambda _: named,
-        as_strings=False,
-        print_per_layer_stat=False,
-        backend="pytorch",
-    )
-    if flops is None:
-        raise RuntimeError("its estimate failed")
+    with redirect_stdout(io.StringIO()) as said:
+        flops, _ = tool.get_model_complexity_info(
+            Keywords(module),
+            (1,),
+            input_constructor=lambda _: named,
+            as_strings=False,
+            print_per_layer_stat=False,
+            backend="pytorch",
+        )
+    if flops is None:  # it prints why, and goes on
+        _, _, reason = said.getvalue().partition("exception:")
+        raise RuntimeError(reason.strip())
     return int(flops)
 
 
@@ -160,6 +162,9 @@ TOOLS = {
 }
 """By the name that the command line takes, and that their conventions have."""
 
+IMPORT_TORCHVISION = ("ptflops", "calflops")
+"""Tools that import torchvision where it is installed, and fail where its import does."""
+
 
 def installed(name: str) -> str:
     """The version of a tool. Raises UsageError where it is not installed or does not load."""
@@ -178,30 +183,36 @@ def _load(name: str) -> Any:
     try:
         with warnings.catch_warnings(), _quiet():
             warnings.simplefilter("ignore")
-            if name == "ptflops":  # it imports torchvision, where that is installed
-                try:
+            if name in IMPORT_TORCHVISION:
+                with suppress(ImportError):
                     vision.models()
-                except ImportError:
-                    pass
             return import_module(TOOLS[name].module)
     except Exception as e:
-        reason = (str(e).splitlines() or [""])[0]
         hint = "--debug shows where; does it need another package?"
-        raise UsageError(f"{name} cannot be imported: {type(e).__name__}: {reason}", hint=hint) from e
+        raise UsageError(f"{name} cannot be imported: {_line(e)}", hint=hint) from e
+
+
+def _line(error: BaseException) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def by_tool(name: str, graph: Graph) -> int:
     """The number of a tool for a graph's module, at inference. Raises UsageError where the tool fails."""
+    device = TOOLS[name].device
+    module, shapes = build(graph, device=device, initialise=False), graph.inputs.values()
+    return of_module(name, module, [torch.zeros(shape, device=device) for shape in shapes])
+
+
+def of_module(name: str, module: torch.nn.Module, inputs: list[torch.Tensor]) -> int:
+    """The number of a tool for a module that is thrown away afterwards. Raises UsageError where the tool fails."""
     tool, loaded = TOOLS[name], _load(name)
-    module, shapes = build(graph, device=tool.device, initialise=False), graph.inputs.values()
-    inputs = [torch.zeros(shape, device=tool.device) for shape in shapes]
     try:
         with warnings.catch_warnings(), _quiet(), _put_back(), torch.no_grad():
             warnings.simplefilter("ignore")
             return tool.count(loaded, module.eval(), inputs)
     except Exception as e:
-        reason = (str(e).splitlines() or [""])[0]
-        raise UsageError(f"{name} fails on this network: {type(e).__name__}: {reason}") from e
+        raise UsageError(f"{name} fails on this network: {_line(e.__cause__ or e)}") from e
 
 
 @contextmanager
@@ -211,22 +222,17 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-PATCHED = ("matmul", "mm", "bmm", "addmm", "baddbmm", "mul", "add", "einsum")
-
-
 @contextmanager
 def _put_back() -> Iterator[None]:
-    """PyTorch's functions as they were: a tool that fails may leave its own in their place."""
-    spaces: list[Any] = [torch, torch.nn.functional]
+    """PyTorch's functions and methods as they were: a tool that fails leaves its own in their place, some always do."""
+    spaces: list[Any] = [torch, torch.nn.functional, torch.Tensor]
     before = [(space, dict(vars(space))) for space in spaces]
-    methods = {name: getattr(torch.Tensor, name) for name in PATCHED if hasattr(torch.Tensor, name)}
     try:
         yield
     finally:
         for space, values in before:
             for name, value in values.items():
-                if getattr(space, name, None) is not value:
+                if vars(space).get(name) is not value:
                     setattr(space, name, value)
-        for name, method in methods.items():
-            if getattr(torch.Tensor, name) is not method:
-                setattr(torch.Tensor, name, method)
+        for name in vars(torch.Tensor).keys() - before[-1][1].keys():
+            delattr(torch.Tensor, name)  # it hides a method that Tensor inherits
