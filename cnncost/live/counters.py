@@ -100,12 +100,15 @@ def by_fvcore(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> Tra
 
 
 class Tool(NamedTuple):
-    """A tool that counts whole networks. device: where it counts right; meta takes no memory and computes nothing."""
+    """A tool that counts whole networks. device: where it counts right; meta takes no memory and computes nothing.
+
+    number: of the imported tool, a module and its inputs.
+    """
 
     package: str
     module: str
     device: str
-    count: Callable[[Any, torch.nn.Module, list[torch.Tensor]], int]
+    number: Callable[[Any, torch.nn.Module, list[torch.Tensor]], int]
 
 
 class Keywords(torch.nn.Module):
@@ -201,7 +204,7 @@ def by_tool(name: str, graph: Graph) -> int:
     """The number of a tool for a graph's module, at inference. Raises UsageError where the tool fails."""
     device = TOOLS[name].device
     module, shapes = build(graph, device=device, initialise=False), graph.inputs.values()
-    return of_module(name, module, [torch.zeros(shape, device=device) for shape in shapes])
+    return of_module(name, module, [torch.zeros(*map(int, shape), device=device) for shape in shapes])
 
 
 def of_module(name: str, module: torch.nn.Module, inputs: list[torch.Tensor]) -> int:
@@ -210,7 +213,7 @@ def of_module(name: str, module: torch.nn.Module, inputs: list[torch.Tensor]) ->
     try:
         with warnings.catch_warnings(), _quiet(), _put_back(), torch.no_grad():
             warnings.simplefilter("ignore")
-            return tool.count(loaded, module.eval(), inputs)
+            return tool.number(loaded, module.eval(), inputs)
     except Exception as e:
         raise UsageError(f"{name} fails on this network: {_line(e.__cause__ or e)}") from e
 
