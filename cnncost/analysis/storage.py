@@ -6,10 +6,12 @@ network and arrays of design points alike.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from cnncost.dims import Size, numel
 from cnncost.graph import Graph, Node
+from cnncost.ops.base import Op
 from cnncost.ops.seen import Seen
 
 BEFORE = -1
@@ -80,6 +82,23 @@ def storages(graph: Graph, training: bool = False) -> Storages:
         if index is not None:
             dies[index] = end
     return Storages(tuple(Storage(*owner, last) for owner, last in zip(owners, dies)), of)
+
+
+def out_of_place(graph: Graph) -> Graph:
+    """The same network, but no layer works in place: each has an output of its own."""
+    nodes = tuple(
+        Node(n.name, _out_of_place(n.op), n.inputs, n.shape, where=n.where, shares=n.shares)
+        if getattr(n.op, "inplace", False)
+        else n
+        for n in graph.nodes
+    )
+    return replace(graph, nodes=nodes)
+
+
+def _out_of_place(op: Op) -> Op:
+    copy = object.__new__(type(op))
+    copy.__dict__.update(op.__dict__, inplace=False)  # some hold what is no option
+    return copy
 
 
 def _held_by_model(node: Node) -> bool:
