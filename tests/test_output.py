@@ -10,6 +10,7 @@ import pytest
 import cnncost
 from cnncost.analysis.columns import COLUMNS, DEFAULT, chosen
 from cnncost.analysis.fold import ranked, top
+from cnncost.analysis.report import CONVENTIONS
 from cnncost.errors import UsageError
 from cnncost.output.records import plain
 from cnncost.output.tables import Paper, report_table, shortened
@@ -147,3 +148,25 @@ def test_values_for_programs() -> None:
     assert [plain(COLUMNS[name], named) for name in ("name", "macs", "shares")] == ["-x", layer.macs, ""]
     assert plain(COLUMNS["intensity"], layer) == layer.intensity
     assert plain(COLUMNS["output"], layer) == "x".join(map(str, layer.output_shape[1:]))
+
+
+@pytest.mark.parametrize("command", ["report lenet5", "compare lenet5 alexnet", "compare --layers resnet18 resnet34"])
+def test_the_legend_can_be_left_out(run, command) -> None:
+    for format_ in ("table", "markdown"):
+        whole = run(*command.split(), "--format", format_).out.splitlines()
+        short = run(*command.split(), "--format", format_, "--no-legend").out.splitlines()
+        bullet = "- " if format_ == "markdown" else ""
+        legend = whole[len(short) :]
+        assert whole[: len(short)] == short
+        assert [line for line in legend if line] == [bullet + line for line in CONVENTIONS]
+        assert short[-1] or bullet
+    result = run(*command.split(), "--no-legend", "--format", "csv")
+    assert result.err == "error: --no-legend has no effect on csv\nhint: it goes with --format table or markdown\n"
+
+
+def test_a_terminal_is_told_of_legends_that_can_be_left_out() -> None:
+    report, hint = cnncost.analyze("lenet5"), "--no-legend leaves these lines out."
+    text = report_table(report, report.layers, chosen(None), paper=Paper(100))
+    assert text.splitlines()[-1] == hint
+    assert hint not in report_table(report, report.layers, chosen(None), paper=Paper())
+    assert hint not in report_table(report, report.layers, chosen(None), paper=Paper(100, legend=False))

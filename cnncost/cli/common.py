@@ -152,7 +152,7 @@ def load_graph(spec: str, inputs: tuple[str, ...], batch: int, settings: tuple[s
     return graph_of(spec, input=parse_inputs(inputs), batch=batch, set=parse_settings(settings))
 
 
-def paper(output: str | None = None) -> Paper:
+def paper(output: str | None = None, legend: bool = True) -> Paper:
     """How a file (`output`), or standard output, wants its tables: a terminal has a width and colour, a pipe neither.
 
     NO_COLOR (no-color.org) makes a terminal plain, and then no name is cut to fit it either.
@@ -160,17 +160,17 @@ def paper(output: str | None = None) -> Paper:
     from cnncost.output.tables import Paper
 
     if output and output != "-":
-        return Paper()
+        return Paper(legend=legend)
     if sys.stdout is None:
         raise UsageError("standard output is closed", hint="write to a file with -o FILE")
     encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
     unicode = encoding.startswith("utf")
     if not sys.stdout.isatty():
-        return Paper(unicode=unicode)
+        return Paper(unicode=unicode, legend=legend)
     from shutil import get_terminal_size
 
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    return Paper(get_terminal_size().columns, colour=not plain, unicode=unicode, cut=not plain)
+    return Paper(get_terminal_size().columns, colour=not plain, unicode=unicode, cut=not plain, legend=legend)
 
 
 def deliver(text: str, output: str | None, force: bool, *specs: str, is_spec: bool = False) -> None:

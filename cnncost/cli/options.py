@@ -119,6 +119,9 @@ def output_options(units: str | None = None) -> Callable[[F], F]:
     return decorated
 
 
+LEGEND = click.option("--no-legend", is_flag=True, help="Leave out the lines below tables that say what is counted.")
+
+
 def format_of(output: str | None) -> str:
     """What -o's suffix asks for. Raises UsageError for one that is no format."""
     suffix = os.path.splitext(output or "")[1].lower().lstrip(".")
@@ -130,11 +133,15 @@ def format_of(output: str | None) -> str:
     return SUFFIXES[suffix]
 
 
-def no_effect(columns: str | None, units: str | None, format_: str, output: str | None, force: bool) -> None:
+def no_effect(
+    columns: str | None, units: str | None, format_: str, output: str | None, force: bool, no_legend: bool = False
+) -> None:
     """Raise UsageError for an option that would have no effect: who gave it expects one."""
     if format_ == "json" and columns is not None:
         raise UsageError("--columns has no effect on JSON", hint="JSON has all of them; choose with --format csv")
     if format_ in ("json", "csv") and units is not None:
         raise UsageError(f"--units has no effect on {format_}", hint="programs get whole numbers")
+    if format_ in ("json", "csv") and no_legend:
+        raise UsageError(f"--no-legend has no effect on {format_}", hint="it goes with --format table or markdown")
     if force and output is None:
         raise UsageError("--force has no effect here", hint="it goes with -o FILE")

@@ -50,7 +50,7 @@ def alignment_table(
         fit_names(drawn, paper)
     tables = [part for group in fitting_groups(drawn, paper) for part in (one_table(group, paper), "")]
     lines = [Text(line) for line in _legend(alignment)]
-    return paper.print(*heading(alignment), "", *tables, *lines, *footer())
+    return paper.print(*heading(alignment), "", *tables, *lines, *footer(paper))
 
 
 def heading(alignment: Alignment) -> list[Text]:
@@ -215,13 +215,13 @@ def to_csv(alignment: Alignment) -> str:
     return csv_text([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
-def to_markdown(alignment: Alignment, everything: bool = False, units: str = "exact") -> str:
-    """What differs as a table for documents."""
+def to_markdown(alignment: Alignment, everything: bool = False, units: str = "exact", legend: bool = True) -> str:
+    """What differs as a table for documents; legend: with the conventions."""
     from cnncost.output.records import pipe_table
 
     *networks, sizes = map(str, heading(alignment))
     title = [*(f"`{line[0]}`{line[1:]}  " for line in networks), sizes]
-    notes = [*filter(None, _legend(alignment)), *CONVENTIONS]
+    notes = [*filter(None, _legend(alignment)), *(CONVENTIONS if legend else ())]
     table = pipe_table(draw(alignment, everything, units))
     return "\n".join([*title, "", *table, "", *(f"- {line}" for line in notes), ""])
 

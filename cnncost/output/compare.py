@@ -53,7 +53,7 @@ def comparison_table(
             column.foot = column.header
     tables = [part for group in fitting_groups(kept, paper) for part in (one_table(group, paper), "")]
     lines = [Text(line) for line in _notes(comparison, drawn, kept, paper)]
-    return paper.print(heading(comparison, len(rows)), "", *tables, *lines, *([""] if lines else []), *footer())
+    return paper.print(heading(comparison, len(rows)), "", *tables, *lines, *([""] if lines else []), *footer(paper))
 
 
 def draw(
@@ -223,12 +223,13 @@ def to_markdown(
     rows: Sequence[NetworkRow] | None = None,
     columns: Sequence[Column] | None = None,
     units: str = UNITS,
+    legend: bool = True,
 ) -> str:
-    """A table for documents, with a heading, notes and conventions."""
+    """A table for documents, with a heading, notes and, as `legend`, conventions."""
     rows = comparison.networks if rows is None else rows
     title, sizes = str(heading(comparison, len(rows))).split("\n")
     drawn = draw(comparison, rows, columns, units)
-    notes = [*_notes(comparison, drawn, drawn, Paper()), *CONVENTIONS]
+    notes = [*_notes(comparison, drawn, drawn, Paper()), *(CONVENTIONS if legend else ())]
     return "\n".join([f"**{title}**", "", sizes, "", *pipe_table(drawn), "", *(f"- {line}" for line in notes), ""])
 
 

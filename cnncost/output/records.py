@@ -99,8 +99,9 @@ def to_markdown(
     columns: Sequence[Column],
     units: str = "exact",
     more: Sequence[str] = (),
+    legend: bool = True,
 ) -> str:
-    """A table for documents, with a heading, totals, `more` and conventions."""
+    """A table for documents, with a heading, totals, `more` and, as `legend`, conventions."""
     from cnncost.output.tables import heading
 
     title, source = str(heading(report)).split("\n")
@@ -116,7 +117,7 @@ def to_markdown(
             f"{t['params']:,} params, {t['macs']:,} MACs, {t['flops']:,} FLOPs, {plural(t['layers'], 'layer')} deep.",
             "",
             *more,
-            *(f"- {line}" for line in (*report.notes, *CONVENTIONS)),
+            *(f"- {line}" for line in (*report.notes, *(CONVENTIONS if legend else ()))),
             "",
         ]
     )

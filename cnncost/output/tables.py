@@ -30,14 +30,24 @@ NAMED_AT_MOST = 4
 class Paper:
     """What a table is printed on: width in characters (None: as wide as it gets), colour, block character.
 
-    cut: whether names may be shortened and bars left out to fit the width.
+    cut: whether names may be shortened and bars left out to fit the width. legend: whether the
+    conventions stand below.
     """
 
-    def __init__(self, width: int | None = None, colour: bool = False, unicode: bool = True, cut: bool = True) -> None:
-        self.width, self.colour, self.unicode, self.cut = width, colour, unicode, cut
+    def __init__(
+        self,
+        width: int | None = None,
+        colour: bool = False,
+        unicode: bool = True,
+        cut: bool = True,
+        legend: bool = True,
+    ) -> None:
+        self.width, self.colour, self.unicode, self.cut, self.legend = width, colour, unicode, cut, legend
 
     def print(self, *parts: Any) -> str:
-        """Renderables as one text, without blanks at the ends of lines."""
+        """Renderables as one text, without blanks at the ends of lines, or blank lines at its end."""
+        while parts and parts[-1] == "":
+            parts = parts[:-1]
         console = Console(
             file=StringIO(),
             width=self.width or UNLIMITED,
@@ -66,7 +76,7 @@ def report_table(
     """The whole report: what was read, a row a layer, totals, `more`, notes, conventions."""
     paper = paper or Paper()
     tables = [part for table in _tables(report, rows, columns, units, paper) for part in (table, "")]
-    return paper.print(heading(report), "", *tables, *_totals(report), "", *more, *notes(report), *footer())
+    return paper.print(heading(report), "", *tables, *_totals(report), "", *more, *notes(report), *footer(paper))
 
 
 def heading(report: Report) -> Text:
@@ -227,6 +237,9 @@ def named(names: list[str]) -> str:
     return printable(", ".join(names[:NAMED_AT_MOST])) + (f" and {more} more" if more > 0 else "")
 
 
-def footer() -> list[Any]:
-    """The conventions, as every output names them."""
-    return [Text(line, style="dim") for line in CONVENTIONS]
+def footer(paper: Paper) -> list[Any]:
+    """The conventions, as every output names them; on a terminal with the option that leaves them out."""
+    if not paper.legend:
+        return []
+    lines = CONVENTIONS if paper.width is None else (*CONVENTIONS, "--no-legend leaves these lines out.")
+    return [Text(line, style="dim") for line in lines]

@@ -10,7 +10,7 @@ from cnncost.analysis.columns import Column, chosen
 from cnncost.analysis.compare import NETWORK_COLUMNS, NETWORK_DEFAULT, NETWORK_SYNONYMS, Comparison, NetworkRow
 from cnncost.analysis.fold import ranked
 from cnncost.cli.common import NetworkColumnParam, SpecParam, deliver, paper, parse_inputs, parse_settings
-from cnncost.cli.options import column_options, format_of, no_effect, output_options, size_options
+from cnncost.cli.options import LEGEND, column_options, format_of, no_effect, output_options, size_options
 from cnncost.cli.progress import Progress
 from cnncost.errors import UsageError, did_you_mean
 
@@ -39,6 +39,7 @@ Examples:
 @column_options(NETWORK_COLUMNS, NETWORK_DEFAULT, NetworkColumnParam())
 @click.option("--layers", is_flag=True, help="Two networks layer by layer: what differs.")
 @click.option("--all", "everything", is_flag=True, help="With --layers: equal layers too.")
+@LEGEND
 @output_options(units="auto; exact with --layers")
 def command(
     specs: tuple[str, ...],
@@ -52,6 +53,7 @@ def command(
     columns: str | None,
     layers: bool,
     everything: bool,
+    no_legend: bool,
     units: str | None,
     format_: str | None,
     output: str | None,
@@ -64,16 +66,17 @@ def command(
     stands for, networks that cannot take them are left out, and named below the table.
     """
     chosen_format = format_ or format_of(output)
-    no_effect(columns, units, chosen_format, output, force)
+    no_effect(columns, units, chosen_format, output, force, no_legend)
+    form = chosen_format, output, not no_legend
     sizes = {"input": parse_inputs(inputs), "batch": batch, "set": parse_settings(settings), "dtype": dtype}
     if layers:
         rows = {"--relative-to": relative_to, "--sort": sort, "--top": top, "--columns": columns}
         _no_effect_on_layers(rows, everything, chosen_format)
-        text = _layers(specs, sizes, everything, units or "exact", chosen_format, output)
+        text = _layers(specs, sizes, everything, units or "exact", *form)
     else:
         if everything:
             raise UsageError("--all has no effect here", hint="it goes with --layers; for all networks write all")
-        text = _networks(specs, relative_to, sizes, (sort, top, columns), units or "auto", chosen_format, output)
+        text = _networks(specs, relative_to, sizes, (sort, top, columns), units or "auto", *form)
     deliver(text, output, force, *specs)
 
 
@@ -94,6 +97,7 @@ def _networks(
     units: str,
     format_: str,
     output: str | None,
+    legend: bool,
 ) -> str:
     """The comparison in a format."""
     from cnncost.api import compare
@@ -114,8 +118,8 @@ def _networks(
             click.echo(line, err=True)
         return write.to_csv(comparison, rows, shown)
     if format_ == "markdown":
-        return write.to_markdown(comparison, rows, shown, units)
-    return write.comparison_table(comparison, rows, shown, units, paper(output))
+        return write.to_markdown(comparison, rows, shown, units, legend)
+    return write.comparison_table(comparison, rows, shown, units, paper(output, legend))
 
 
 def _picked(comparison: Comparison, sort: Column | None, top: int | None) -> list[NetworkRow]:
@@ -128,7 +132,13 @@ def _picked(comparison: Comparison, sort: Column | None, top: int | None) -> lis
 
 
 def _layers(
-    specs: tuple[str, ...], sizes: dict[str, Any], everything: bool, units: str, format_: str, output: str | None
+    specs: tuple[str, ...],
+    sizes: dict[str, Any],
+    everything: bool,
+    units: str,
+    format_: str,
+    output: str | None,
+    legend: bool,
 ) -> str:
     """Two networks layer by layer, in a format."""
     from cnncost.api import align
@@ -145,5 +155,5 @@ def _layers(
     if format_ == "csv":
         return write.to_csv(alignment)
     if format_ == "markdown":
-        return write.to_markdown(alignment, everything, units)
-    return write.alignment_table(alignment, everything, units, paper(output))
+        return write.to_markdown(alignment, everything, units, legend)
+    return write.alignment_table(alignment, everything, units, paper(output, legend))

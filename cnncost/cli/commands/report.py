@@ -14,7 +14,7 @@ from cnncost.analysis.fold import top as first
 from cnncost.analysis.report import LayerReport, Report, analyze
 from cnncost.cli.common import ColumnParam, SpecParam, deliver, load_graph, paper
 from cnncost.cli.costs import Costs, cost_options
-from cnncost.cli.options import column_options, format_of, no_effect, output_options, size_options
+from cnncost.cli.options import LEGEND, column_options, format_of, no_effect, output_options, size_options
 from cnncost.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ Examples:
 @click.option("--convention", type=click.Choice(tuple(CONVENTIONS)), help="A column more: what this tool counts, "
               "by its rules; and how that comes from the MACs.")  # fmt: skip
 @cost_options
+@LEGEND
 @output_options(units="exact")
 def command(
     spec: str,
@@ -68,6 +69,7 @@ def command(
     crops: int | None,
     models: int | None,
     device: str | None,
+    no_legend: bool,
     units: str | None,
     format_: str | None,
     output: str | None,
@@ -79,7 +81,9 @@ def command(
     PyTorch model: torchvision:NAME, timm:NAME, package.module:NAME, path/to/file.py:NAME.
     """
     chosen_format = format_ or format_of(output)
-    _no_effect(by, depth, columns, units, chosen_format, output, force)
+    if depth is not None and by != "block":
+        raise UsageError("--depth has no effect here", hint="it goes with --by block")
+    no_effect(columns, units, chosen_format, output, force, no_legend)
     costs = Costs(train_run, crops, models, device)
     costs.check(chosen_format)
     shown = chosen(columns)
@@ -99,16 +103,8 @@ def command(
     if by != "layer":
         shown = [column._replace(header=by) if column.name == "name" else column for column in shown]
     extra = costs.of(graph, dtype)
-    deliver(_text(report, rows, shown, units or "exact", chosen_format, output, extra, counts), output, force, spec)
-
-
-def _no_effect(
-    by: str, depth: int | None, columns: str | None, units: str | None, format_: str, output: str | None, force: bool
-) -> None:
-    """Raise UsageError for an option that would have no effect: who gave it expects one."""
-    if depth is not None and by != "block":
-        raise UsageError("--depth has no effect here", hint="it goes with --by block")
-    no_effect(columns, units, format_, output, force)
+    text = _text(report, rows, shown, units or "exact", chosen_format, output, extra, counts, not no_legend)
+    deliver(text, output, force, spec)
 
 
 def _ranking(sort: str | None) -> Callable[[LayerReport], Any] | None:
@@ -128,13 +124,14 @@ def _text(
     output: str | None,
     extra: Extra | None,
     counts: AsCounted | None,
+    legend: bool,
 ) -> str:
     """The report in a format."""
     if format_ == "table":
         from cnncost.output.tables import report_table
 
         more = [part for block in (counts, extra) if block for part in block.renderables]
-        return report_table(report, rows, columns, units, paper(output), more)
+        return report_table(report, rows, columns, units, paper(output, legend), more)
     from cnncost.output.records import to_csv, to_json, to_markdown
 
     if format_ == "json":
@@ -142,4 +139,4 @@ def _text(
     if format_ == "csv":
         return to_csv(rows, columns)
     more = [line for block in (counts, extra) if block for line in block.markdown]
-    return to_markdown(report, rows, columns, units, more)
+    return to_markdown(report, rows, columns, units, more, legend)
