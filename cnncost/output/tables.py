@@ -46,7 +46,7 @@ class Paper:
 
     def print(self, *parts: Any) -> str:
         """Renderables as one text, without blanks at the ends of lines, or blank lines at its end."""
-        while parts and parts[-1] == "":
+        while parts and isinstance(parts[-1], (str, Text)) and not str(parts[-1]):
             parts = parts[:-1]
         console = Console(
             file=StringIO(),
