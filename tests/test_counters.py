@@ -15,6 +15,7 @@ import pytest
 import torch
 from cases import CASES, TRAINING, Case
 from packaging.version import Version
+from specs import net
 from torch.nn import functional
 
 import cnncost
@@ -130,6 +131,15 @@ def test_every_rule_is_met() -> None:
         for name in CONVENTIONS:
             met[name] |= {text for texts in counted(one_layer(case), name).texts.values() for text in texts}
     assert met == {name: {rule.text for rule in convention.rules} for name, convention in CONVENTIONS.items()}
+
+
+def test_reused_parameters_count_each_time(tool: str) -> None:
+    twins = "input: {left: 3x9x9, right: 3x9x9}\nlayers:\n  a: {conv: 4, kernel: 3, from: left}\n"
+    twins += "  b: {reuse: a, from: right}\n  c: {concat: [a, b]}\n"
+    graph = net(twins)
+    counts = counted(graph, tool)
+    assert COUNT[tool](graph) == counts.total
+    assert counts.layers["a"] == counts.layers["b"] >= 4 * 7 * 7 * (3 * 3 * 3)
 
 
 # ---- batches --------------------------------------------------------------------------------------

@@ -359,7 +359,7 @@ NETSCOPE = Convention(
              "output positions x kernel / stride, groups left out"),
     ),
     "Comparisons, additions, divisions and exponentials are columns of their own there. Shapes here are the spec's: "
-    "netscope rounds the size of pools up.",
+    "netscope rounds the size of pools up. Layers that Caffe has not, which it refuses, are here by their MACs.",
 )  # fmt: skip
 
 CONVENTIONS = {c.name: c for c in (FVCORE, TORCH, PTFLOPS, THOP, TORCHINFO, CALFLOPS, NETSCOPE, TORCHVISION)}
