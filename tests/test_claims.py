@@ -86,6 +86,10 @@ def derived(quantity: str, more: str = "") -> Any:
         ("11.3 BFLOPs", 113 * 10**8, 10**8),
         ("4.2 million", 42 * 10**5, 10**5),
         ("3.8 x 10^9", 38 * 10**8, 10**8),
+        ("4.2e6", 42 * 10**5, 10**5),
+        ("4.20E+06", 42 * 10**5, 10**4),
+        ("1e6", 10**6, 10**6),
+        ("5e-2", Fraction(5, 100), Fraction(1, 100)),
         ("4.8MB", 48 * 10**5, 10**5),
         ("4.8 MiB", Fraction(48, 10) * 2**20, Fraction(2**20, 10)),
         ("94.86%", Fraction(9486, 10_000), Fraction(1, 10_000)),
@@ -99,7 +103,7 @@ def test_printed_numbers(text: str, value: Any, last_digit: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "M", "34,84", "3,8", "60m", "1.2.3", "-5", "10x32x32", "5 x 5", "60M apples", "1e6"]
+    "text", ["", "M", "34,84", "3,8", "60m", "1.2.3", "-5", "10x32x32", "5 x 5", "60M apples", "1e", "e6", "1e6.5"]
 )
 def test_what_is_no_number(text: str) -> None:
     assert figure(text) is None

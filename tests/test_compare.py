@@ -332,6 +332,20 @@ def test_long_tables_have_their_headers_below_too(nets, run) -> None:
     assert run("compare", "narrow.yaml").out.count("MACs (K)") == 1
 
 
+def test_errors_keep_the_digits_that_their_source_printed(nets, run) -> None:
+    printed = ("16.0", "9.20", "8.125", "33")
+    for text in printed:
+        Path(f"e{text.replace('.', '_')}.yaml").write_text(NARROW.replace("top1_error: 33", f"top1_error: {text}"))
+    rows = list(cnncost.compare("e*.yaml"))
+    columns = ("--columns", "name,top1_error")
+    shown = [line.split()[1] for line in run("compare", "e*.yaml", *columns).out.splitlines()[4:8]]
+    assert sorted(shown) == sorted(printed)
+    assert [type(row.error_rate.top1) for row in rows if row.error_rate].count(int) == 1
+    record = json.loads(run("compare", "e16_0.yaml", "--format", "json").out)["networks"][0]
+    assert (record["error"]["top1"], record["facts"][1]["top1_error"]) == (16.0, 16.0)
+    assert "| 16.0 |" in run("compare", "e16_0.yaml", *columns, "--format", "markdown").out
+
+
 def test_points_of_errors_are_below_each_other(nets, run) -> None:
     lines = run("compare", "narrow.yaml", "wide.yaml", "--columns", "name,top1_error").out.splitlines()[3:6]
     assert lines == ["name    top-1 (%)", "narrow      33", "wide         7.25"]

@@ -55,7 +55,7 @@ def cell(value: Any, column: Column, unit: Unit | None = None) -> str:
     if column.kind == "number":
         return f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"
     if column.kind == "percent":
-        return f"{value:g}"
+        return str(getattr(value, "text", None) or f"{value:g}")  # as it was printed, where it was
     if column.kind == "axes":
         return per_axis(value)
     if column.kind == "shape":

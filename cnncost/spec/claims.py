@@ -58,6 +58,20 @@ PERCENT = ("top1_error", "top5_error", "error", "map", "miou")
 _MEASURED = (*PERCENT, "training_time")
 
 
+class Percent(float):
+    """A percentage that keeps its digits as they were printed: 16.0."""
+
+    text: str
+
+    def __new__(cls, value: float, text: str) -> Percent:
+        self = super().__new__(cls, value)
+        self.text = text
+        return self
+
+    def __getnewargs__(self) -> tuple[float, str]:  # type: ignore[override]  # copies and pickles keep the text
+        return float(self), self.text
+
+
 class Claim(NamedTuple):
     """A published figure, and how to derive it. See CLAIM for the fields."""
 
@@ -209,7 +223,8 @@ def _fact(item: Item, paper: str | None) -> dict[str, Any]:
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:
                 message = f"{key} must be a number of percent, got {spelled(plain(entry[key]))}"
                 raise _fail(message, entry[key].at, f"{about}: 18.2")
-            fact[key] = value
+            text = entry[key].text
+            fact[key] = value if text is None else Percent(value, text)
         elif key in entry:
             fact[key] = (_whole if key in WHOLE else _text)(entry, key, FACT)
     return {**fact, "source": _source(entry, FACT, paper, item)}

@@ -1,4 +1,4 @@
-"""Numbers as papers print them, and how they were rounded: 60M, 11.3 billion, 3.8 x 10^9; cut to 10K."""
+"""Numbers as papers print them, and how they were rounded: 60M, 11.3 billion, 3.8 x 10^9, 3.8e9; cut to 10K."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNITS: dict[str, int | Fraction] = {
 }
 """What follows a printed number. B alone is billion, as in papers; MB is 10^6 bytes and MiB 2^20."""
 _NUMBER = re.compile(
-    r"(?P<digits>\d{1,3}(,\d{3})+|\d+)(\.(?P<decimals>\d+))?(\s*x\s*10\^(?P<power>\d{1,2}))?\s*"
+    r"(?P<digits>\d{1,3}(,\d{3})+|\d+)(\.(?P<decimals>\d+))?(\s*x\s*10\^(?P<power>\d{1,2})|[eE](?P<exponent>[-+]?\d{1,2}))?\s*"
     rf"(?P<unit>{'|'.join(sorted(UNITS, key=len, reverse=True))})?\s*"
     r"(FLOPs|FLOPS|flops|MACs|ops|params|parameters|weights|connections|neurons|layers|mult-adds|multiply-adds|px)?"
 )
@@ -46,12 +46,13 @@ class Rounding(NamedTuple):
 
 
 def figure(text: str) -> Figure | None:
-    """A printed number, 60M or 11.3 billion or 3.8 x 10^9; None for anything else."""
+    """A printed number, 60M or 11.3 billion or 3.8 x 10^9 or 3.8e9; None for anything else."""
     found = _NUMBER.fullmatch(text.strip())
     if not found:
         return None
     decimals = found["decimals"] or ""
-    unit = Fraction(UNITS[found["unit"]] if found["unit"] else 1) * 10 ** int(found["power"] or 0)
+    power = int(found["power"] or found["exponent"] or 0)
+    unit = UNITS[found["unit"] or "bytes"] * Fraction(10) ** power
     last_digit = unit / 10 ** len(decimals)
     return Figure(int(found["digits"].replace(",", "") + decimals) * last_digit, last_digit)
 
