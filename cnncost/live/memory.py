@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map
 
-from cnncost.analysis.memory import LASTING, Held, Memory, Phase, Size, Step, What, highest
-from cnncost.errors import UsageError
+from cnncost.analysis.memory import LASTING, Held, Memory, Phase, Step, What
+from cnncost.dims import Size
 from cnncost.live.build import Network
 from cnncost.live.preserve import preserved
 from cnncost.live.storages import Layers, Moment, Tracked, Tracker, unshared
-from cnncost.live.trace import arguments, is_shape, tensors
+from cnncost.live.trace import POSITIONAL, arguments, is_shape, parameters_of, tensors
 
 Optimizer = Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]
+"""Makes an optimizer for parameters."""
 OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
     "sgd-momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
-    "adam": lambda parameters: torch.optim.Adam(parameters),
-    "adamw": lambda parameters: torch.optim.AdamW(parameters),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
 }
 
 
@@ -42,7 +44,8 @@ class Measured(Memory):
 
     @property
     def kept_bytes(self) -> int:
-        return sum(held.bytes for held in self.kept)
+        """All of `kept`."""
+        return total(self.kept)
 
 
 def measure_inference(model: torch.nn.Module, inputs: Any, *, autocast: torch.dtype | None = None) -> Measured:
@@ -99,65 +102,127 @@ class Stage:
     def __init__(self, model: torch.nn.Module, inputs: Any) -> None:
         self.model = model
         self.args, self.kwargs = tree_map(faked, arguments(model, inputs), is_leaf=is_shape)
-        names = None
         if isinstance(model, Network):
-            names = {f"layers.{i}": name for i, name in enumerate(model.names)}
-        self.layers = Layers(model, names)
+            self.layers = Layers(model, {f"layers.{i}": name for i, name in enumerate(model.names)})
+            positional = list(model.inputs)
+        else:
+            self.layers = Layers(model)
+            positional = [p.name for p in parameters_of(model) if p.kind in POSITIONAL]
+        given = [*zip([*positional, *["input"] * len(self.args)], self.args), *self.kwargs.items()]
+        self.named = [(name, tensor) for name, value in given for tensor in tensors(value)]
         self.tracker = Tracker(self.layers)
         self.out: Any = None
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """What runs here is followed. The books begin with what is there already."""
-        for name, p in self.model.named_parameters():
-            self.tracker.add(p, "parameters", name)
-        for name, b in self.model.named_buffers():
-            self.tracker.add(b, "buffers", name)
-        for t in tensors((self.args, self.kwargs)):
-            self.tracker.add(t, "input", "input")
+        for path, parameter in self.model.named_parameters():
+            self.tracker.add(parameter, "parameters", self.layers.owner(parameter, path))
+        for path, buffer in self.model.named_buffers():
+            self.tracker.add(buffer, "buffers", self.layers.owner(buffer, path))
+        for name, tensor in self.named:
+            self.tracker.add(tensor, "input", name)
         with self.layers.followed(), self.tracker:
             yield
 
-    def hold(self, tensors_: Any, what: What) -> None:
+    def hold(self, found: Iterable[Any], what: What) -> None:
         """Take tensors into the books as this, whatever they were."""
-        for tensor in tensors(list(tensors_)):
-            self.tracker.add(tensor, what)
-            found = self.tracker.find(tensor)
-            assert found is not None
-            found.what = what
+        for tensor in tensors(list(found)):
+            self.tracker.add(tensor, what).what = what
 
     def forward(self, autocast: torch.dtype | None) -> torch.Tensor:
         """The loss: all outputs summed."""
         with cast(autocast):
-            return sum(t.sum() for t in tensors(self.model(*self.args, **self.kwargs)))  # type: ignore[return-value]
+            outputs = tensors(self.model(*self.args, **self.kwargs))
+            loss = outputs.pop().sum()
+            while outputs:
+                loss = loss + outputs.pop().sum()
+        return loss
 
     def kept(self) -> tuple[Held, ...]:
-        """What is alive at the end of the forward pass and was not before."""
-        self.tracker.bury()
-        found = list(self.tracker.alive.values())
+        """What is alive at the end of the forward pass and was not before, and the inputs."""
+        self.tracker.settle()
+        found = self.tracker.alive()
         for tracked in found:
             if tracked.what == "activation" and torch.is_grad_enabled():
                 tracked.what = "saved"
-        return tuple(held(t) for t in found if t.what not in LASTING)
+        return merged(t for t in found if t.what not in LASTING)
 
     def measured(self, kept: tuple[Held, ...]) -> Measured:
         """The result, when all has run."""
-        moments = [m for m in self.tracker.moments if m.layer or not isinstance(self.model, Network)]
-        steps = tuple(Step(m.layer, m.phase, m.alive, m.left) for m in moments)
-        at = max(range(len(moments)), key=lambda i: moments[i].alive)
-        tensors_ = tuple(held(t) for t in moments[at].tensors)
-        parts: dict[What, int] = {}
-        for tensor in tensors_:
-            parts[tensor.what] = parts.get(tensor.what, 0) + tensor.bytes
-        phases = {m.phase: max(n.alive for n in moments if n.phase == m.phase) for m in moments}
-        activation = max(m.alive - m.lasting for m in moments)
-        return Measured(
-            "fp32", moments[at].alive, activation, steps[at], steps, tensors_, parts, peaks=phases, kept=kept
-        )
+        self.tracker.settle()
+        return result(self.tracker.moments, self.tracker.storages, kept)
 
 
-def held(tracked: Tracked) -> Held:
-    return Held(tracked.layer, tracked.what, tracked.bytes)
+def result(moments: Sequence[Moment], storages: Sequence[Tracked], kept: tuple[Held, ...]) -> Measured:
+    """What the books say."""
+    last = ends(moments)
+    for storage in storages:
+        if storage.what == "activation" and storage.died is not None and storage.died <= last[storage.born] + 1:
+            storage.what = "temporary"
+    lasting = bytes_at(moments, (s for s in storages if s.what in LASTING))
+    temporary = bytes_at(moments, (s for s in storages if s.what == "temporary"))
+    highest: dict[tuple[str, Phase], int] = {}
+    left: dict[tuple[str, Phase], int] = {}
+    for i, moment in enumerate(moments):
+        key = (moment.layer, moment.phase)
+        if key not in highest or moment.alive > moments[highest[key]].alive:
+            highest[key] = i
+        left[key] = moment.left
+    steps = tuple(Step(*key, moments[i].alive, left[key], temporary[i]) for key, i in highest.items())
+    top = max(highest.values(), key=lambda i: moments[i].alive)
+    peaks: dict[Phase, int] = {}
+    for moment in moments:
+        peaks[moment.phase] = max(moment.alive, peaks.get(moment.phase, 0))
+    there = [s for s in storages if s.born <= top and (s.died is None or s.died > top)]
+    parts: dict[What, Size] = {}
+    for storage in there:
+        parts[storage.what] = parts.get(storage.what, 0) + storage.bytes
+    return Measured(
+        dtype="fp32",
+        peak=moments[top].alive,
+        activation_peak=max(moment.alive - always for moment, always in zip(moments, lasting)),
+        at=steps[list(highest.values()).index(top)],
+        steps=steps,
+        held=merged(there),
+        parts=parts,
+        peaks=peaks,
+        kept=kept,
+    )
+
+
+def ends(moments: Sequence[Moment]) -> list[int]:
+    """For every moment the last one of the same run of its layer."""
+    last = list(range(len(moments)))
+    for i in reversed(last[:-1]):
+        here, following = moments[i], moments[i + 1]
+        if (here.layer, here.phase) == (following.layer, following.phase):
+            last[i] = last[i + 1]
+    return last
+
+
+def bytes_at(moments: Sequence[Moment], storages: Iterable[Tracked]) -> list[int]:
+    """Bytes of storages that are there at every moment."""
+    change = [0] * (len(moments) + 1)
+    for storage in storages:
+        change[storage.born] += storage.bytes
+        if storage.died is not None:
+            change[storage.died] -= storage.bytes
+    return list(accumulate(change))[:-1]
+
+
+def total(held: Iterable[Held]) -> int:
+    """Bytes of what is held."""
+    return sum(int(tensor.bytes) for tensor in held)
+
+
+def merged(storages: Iterable[Tracked]) -> tuple[Held, ...]:
+    """What is held, the storages of a kind that a layer made as one."""
+    sizes: dict[tuple[str, What], int] = {}
+    for storage in storages:
+        key = (storage.layer, storage.what)
+        sizes[key] = sizes.get(key, 0) + storage.bytes
+    return tuple(Held(*key, size) for key, size in sizes.items() if size)
 
 
 @contextmanager
@@ -183,6 +248,7 @@ def uncollected() -> Iterator[None]:
 
 
 def cast(autocast: torch.dtype | None) -> Any:
+    """Mixed precision in this dtype, or none."""
     return nullcontext() if autocast is None else torch.autocast("cpu", dtype=autocast)
 
 
@@ -198,7 +264,7 @@ def put_fakes(model: torch.nn.Module) -> None:
     bases: dict[tuple[int, torch.dtype], torch.Tensor] = {}
     made: dict[int, Any] = {}
 
-    def fake(tensor: torch.Tensor) -> torch.Tensor:
+    def fake(tensor: Any) -> Any:
         if id(tensor) in made:
             return made[id(tensor)][1]
         storage = tensor.untyped_storage()
@@ -213,7 +279,8 @@ def put_fakes(model: torch.nn.Module) -> None:
         return view
 
     for module in model.modules():
-        for kept in (module._parameters, module._buffers, module.__dict__):
+        held_by: tuple[dict[str, Any], ...] = (module._parameters, module._buffers, module.__dict__)
+        for kept in held_by:
             for name, value in kept.items():
                 if isinstance(value, torch.Tensor):
                     kept[name] = fake(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -27,89 +27,91 @@ MADE: dict[Phase, What] = {"forward": "activation", "backward": "gradient", "upd
 
 @dataclass(eq=False)
 class Tracked:
-    """One storage. layer, phase: where it was made. call: of the innermost module that made it. ended: after that call."""
+    """One storage. layer: where it was made. born, died: the first moments at which it is there, and no more."""
 
     ref: StorageWeakRef
     bytes: int
     layer: str
-    phase: Phase
-    call: int
     what: What
-    ended: bool = False
+    born: int
+    died: int | None = None
 
 
-@dataclass
 class Moment:
-    """What was alive at the highest point of one layer in one phase, and once it had run."""
+    """What is so after one operator, or as a module begins. left: bytes still alive when the next moment comes."""
 
-    layer: str
-    phase: Phase
-    alive: int = 0
-    left: int = 0
-    lasting: int = 0
-    tensors: list[Tracked] = field(default_factory=list, repr=False)
+    __slots__ = ("alive", "layer", "left", "phase")
+
+    def __init__(self, layer: str, phase: Phase, alive: int) -> None:
+        self.layer, self.phase, self.alive, self.left = layer, phase, alive, alive
 
 
 class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs operators as they are and keeps the books of storages.
 
     A storage is known by a weak reference of its own, not by Python objects: autograd holds tensors
-    that Python never sees. Deaths are looked up after every operator, so `alive` is exact there: its
-    outputs exist before its inputs go.
+    that Python never sees. Deaths are looked up before and after every operator, so that the bytes
+    of a moment are exact: an operator's outputs exist before its inputs go.
     """
 
     def __init__(self, layers: Layers) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.layers = layers
         self.phase: Phase = "forward"
-        self.alive: dict[int, Tracked] = {}
         self.bytes = 0
+        self.storages: list[Tracked] = []
         self.moments: list[Moment] = []
-        self._index: dict[tuple[str, Phase], Moment] = {}
-        self.last = Moment("", "forward")
+        self._alive: dict[int, Tracked] = {}
         layers.entered = self.entered
 
     # ---- books ------------------------------------------------------------------------------------
 
-    def add(self, tensor: torch.Tensor, what: What, layer: str | None = None) -> None:
-        """Take a tensor's storage into the books, unless it is there."""
+    def add(self, tensor: torch.Tensor, what: What, layer: str | None = None) -> Tracked:
+        """The books' entry of a tensor's storage, made if there is none."""
         storage = tensor.untyped_storage()
-        known = self.alive.get(storage._cdata)
+        known = self._alive.get(storage._cdata)
         if known is not None:
-            self.bytes += storage.nbytes() - known.bytes  # it may have been resized
-            known.bytes = storage.nbytes()
-            return
+            if known.bytes == storage.nbytes():
+                return known
+            self._bury(storage._cdata)  # it was resized: what it was is gone
         layer = self.layers.now(self.phase) if layer is None else layer
-        made = Tracked(StorageWeakRef(storage), storage.nbytes(), layer, self.phase, self.layers.call, what)
-        self.alive[storage._cdata] = made
+        ref = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+        made = Tracked(ref, storage.nbytes(), layer, what, len(self.moments))
+        self._alive[storage._cdata] = made
+        self.storages.append(made)
         self.bytes += made.bytes
+        return made
 
     def find(self, tensor: torch.Tensor) -> Tracked | None:
         """The books' entry of a tensor's storage."""
-        return self.alive.get(tensor.untyped_storage()._cdata)
+        return self._alive.get(tensor.untyped_storage()._cdata)
+
+    def alive(self) -> list[Tracked]:
+        """The storages that are alive now."""
+        self.bury()
+        return list(self._alive.values())
 
     def bury(self) -> None:
         """Strike out the storages that are gone."""
-        for key, tracked in [(k, t) for k, t in self.alive.items() if t.ref.expired()]:
-            self.bytes -= tracked.bytes
-            del self.alive[key]
+        expired = torch.UntypedStorage._expired
+        for key in [key for key, tracked in self._alive.items() if expired(tracked.ref.cdata)]:
+            self._bury(key)
+
+    def _bury(self, key: int) -> None:
+        tracked = self._alive.pop(key)
+        tracked.died = len(self.moments)
+        self.bytes -= tracked.bytes
 
     def settle(self) -> None:
-        """Strike out what is gone, which is what the layer before has left."""
+        """Strike out what is gone, which the moment before has let go."""
         self.bury()
-        self.last.left = self.bytes
+        if self.moments:
+            self.moments[-1].left = self.bytes
 
     def look(self) -> None:
         """Note what is alive now."""
-        key = (self.layers.now(self.phase), self.phase)
-        moment = self._index.get(key)
-        if moment is None:
-            moment = self._index[key] = Moment(*key)
-            self.moments.append(moment)
-        self.last = moment
-        moment.left = self.bytes
-        if self.bytes > moment.alive:
-            moment.alive, moment.tensors = self.bytes, list(self.alive.values())
+        self.bury()
+        self.moments.append(Moment(self.layers.now(self.phase), self.phase, self.bytes))
 
     def entered(self) -> None:
         """A module begins: noted although it may run no operator at all."""
@@ -131,7 +133,6 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in tree_iter(out):
             if isinstance(tensor, torch.Tensor):
                 self.add(tensor, what)
-        self.bury()
         self.look()
         return out
 
@@ -162,7 +163,7 @@ def references(tensor: torch.Tensor) -> tuple[int, int]:
 
 @cache
 def unshared() -> tuple[int, int]:
-    """What `references` says, within a mode, of a gradient that only autograd's buffer holds: seen on one that is so."""
+    """What `references` says in a mode of a gradient that only autograd's buffer holds: seen on one that is so."""
     seen: list[tuple[int, int]] = []
 
     class Look(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -189,14 +190,21 @@ class Layers:
 
     def __init__(self, model: torch.nn.Module, names: dict[str, str] | None = None) -> None:
         self.entered: Callable[[], None] = lambda: None
-        self.call = 0
-        self._calls = 0
         self._names = {id(m): path if names is None else names.get(path, "") for path, m in model.named_modules()}
         self._whole = names is not None
-        self._owners = {id(p): self._names[id(m)] for m in model.modules() for p in m.parameters(recurse=False)}
-        self._running: list[tuple[str, int]] = []
+        self._owners: dict[int, str] = {}
+        for path, module in model.named_modules():
+            layer = path if names is None else next((names[p] for p in above(path) if p in names), "")
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+                self._owners.setdefault(id(tensor), layer)
+        self._running: list[str] = []
         self._from: list[int] = [0]
         self._layers: list[str] = [""]
+
+    def owner(self, tensor: torch.Tensor, path: str) -> str:
+        """The layer that holds a parameter or buffer, given its path."""
+        layer, _, name = path.rpartition(".")
+        return self._owners.get(id(tensor)) or layer or name
 
     @contextmanager
     def followed(self) -> Iterator[None]:
@@ -209,12 +217,12 @@ class Layers:
                 hook.remove()
 
     def _enter(self, module: torch.nn.Module, args: Any) -> None:
-        above = self._running[-1][0] if self._running else ""
+        above = self._running[-1] if self._running else ""
         name = above if self._whole and above else self._names.get(id(module), above)
-        self._calls += 1
-        self._running.append((name, self._calls))
+        self._running.append(name)
         self._switch()
-        self.entered()
+        if name and (self._whole or not module._modules):
+            self.entered()
 
     def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> None:
         self._running.pop()
@@ -222,14 +230,13 @@ class Layers:
 
     def _switch(self) -> None:
         """Another layer runs from here on."""
-        layer, self.call = self._running[-1] if self._running else ("", 0)
         self._from.append(torch._C._autograd._get_sequence_nr())
-        self._layers.append(layer if self._running else OUTSIDE["forward"])
+        self._layers.append(self.now("forward"))
 
     def now(self, phase: Phase) -> str:
         """The layer that runs."""
         if self._running:
-            return self._running[-1][0]
+            return self._running[-1]
         node = torch._C._current_autograd_node() if phase == "backward" else None
         if node is None:
             return OUTSIDE[phase]
@@ -237,3 +244,10 @@ class Layers:
         if variable is not None:
             return self._owners.get(id(variable), OUTSIDE[phase])
         return self._layers[bisect_right(self._from, node._sequence_nr()) - 1]
+
+
+def above(path: str) -> Iterator[str]:
+    """The paths of a module and of those that it is in."""
+    while path:
+        yield path
+        path = path.rpartition(".")[0]
