@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cnncost.analysis.runs import Run
     from cnncost.analysis.training import EvaluationCost, TrainingCost
     from cnncost.devices import Device
+    from cnncost.live.check import Checker
 
 Spec = Union[str, PathLike[str]]
 Model = Any
@@ -101,6 +102,14 @@ def graph_of(
 def _traced(name: Any, input: Any, batch: int, set: Mapping[str, Any] | None) -> Graph:
     """The graph of a PyTorch model by its name."""
     from cnncost.live.models import traced
+
+    asked, shapes = _asked(name, input, batch, set)
+    options = {"train": asked.train, "allow_unknown": asked.allow_unknown}
+    return traced(str(name), shapes, batch, asked.arguments, **options)
+
+
+def _asked(name: str, input: Any, batch: Any, set: Mapping[str, Any] | None) -> tuple[ModelName, Any]:
+    """A PyTorch model's name with what is asked of it, and the shapes of its inputs without the batch, or None."""
     from cnncost.spec.names import parse_shape
 
     if set:
@@ -110,9 +119,7 @@ def _traced(name: Any, input: Any, batch: int, set: Mapping[str, Any] | None) ->
     shapes = {n: parse_shape(s) for n, s in input.items()} if isinstance(input, Mapping) else input
     if shapes is not None and shapes is input:
         shapes = parse_shape(input)
-    asked = ModelName(name) if type(name) is str else name
-    options = {"train": asked.train, "allow_unknown": asked.allow_unknown}
-    return traced(str(name), shapes, batch, asked.arguments, **options)
+    return name if isinstance(name, ModelName) else ModelName(name), shapes
 
 
 def compare(
@@ -254,7 +261,8 @@ def verify(spec: Spec) -> Verification:
 
 
 def check(
-    network: Graph | Spec,
+    network: Graph | Spec | Model,
+    inputs: Any = None,
     *,
     against: Iterable[str] = (),
     input: Any = None,
@@ -263,15 +271,29 @@ def check(
 ) -> Checked:
     """Every layer against PyTorch's module, torch's flop counter and fvcore.
 
-    against: further tools, of analysis.checks.FURTHER. network, input, batch, set: as in analyze().
-    Raises SpecError, ShapeError; UsageError also where PyTorch or one of the tools is not installed.
+    against: further tools, of analysis.checks.FURTHER. The others as in analyze(); of a PyTorch
+    model every module is checked, as the model itself runs it. Raises SpecError, ShapeError;
+    UsageError also where PyTorch or one of the tools is not installed.
     """
     from cnncost.live.check import Checker
 
     checker = Checker(against)
     if checker.missing:
         raise next(iter(checker.missing.values()))
-    return checker.check(graph_of(network, input, batch, set))
+    if _is_module(network):
+        model: Any = network
+        return checker.check_model(model, inputs)
+    return check_by_name(checker, network, input, batch, set)
+
+
+def check_by_name(
+    checker: Checker, network: Graph | Spec, input: Any = None, batch: Any = None, set: Mapping[str, Any] | None = None
+) -> Checked:
+    """The same with a checker that has seen other networks."""
+    if not is_model(network):
+        return checker.check(graph_of(network, input, batch, set))
+    asked, shapes = _asked(network, input, 1 if batch is None else batch, set)
+    return checker.check_named(str(asked), shapes, 1 if batch is None else batch, asked.arguments)
 
 
 def training_cost(

@@ -319,3 +319,18 @@ def test_the_model_that_is_checked_stays_out_of_the_parent_process(net: str) -> 
         check=True,
     )
     assert done.stdout == "False\n", "help and bad options need no torch"
+
+
+def test_what_was_checked_before_an_interrupt_is_shown(net: str, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    right = live.Checker.check
+
+    def interrupted(self: live.Checker, graph: Any) -> Any:
+        if graph.name == "LeNet-5":
+            raise KeyboardInterrupt
+        return right(self, graph)
+
+    monkeypatch.setattr(live.Checker, "check", interrupted)
+    result = run("check", net, "lenet5", "alexnet")
+    assert result.code == 130
+    assert "10 layers: all exact.\n" in result.out
+    assert "interrupted" in result.err

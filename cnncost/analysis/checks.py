@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -71,7 +72,8 @@ class Checked:
     """A network that was checked: its layers, and its totals as they were counted in one run.
 
     torch_params: of the module, what layers share once. torch_macs: of all layers in one run.
-    against: torch, fvcore, and the tools that were asked for, each with what its rules say.
+    against: torch, fvcore, and the tools that were asked for, each with what its rules say. notes: what
+    a reader must know of the network.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Checked:
     macs: int
     torch_macs: int
     against: tuple[Against, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def unknown(self) -> dict[str, int]:
@@ -110,3 +113,15 @@ class Checked:
     def holds(self) -> bool:
         """Whether no layer and no total differs. That a tool counts otherwise is no fault, nor is one of its own."""
         return not self.faults and self.exact == len(self.layers)
+
+
+def faults(pairs: Iterable[tuple[str, Any, str, Any]]) -> tuple[str, ...]:
+    """What differs, in words, of (figure, here, who says otherwise, what)."""
+    return tuple(
+        f"{what}: {_shown(here)} here, {who} {_shown(there)}" for what, here, who, there in pairs if here != there
+    )
+
+
+def _shown(value: int | tuple[int, ...]) -> str:
+    """A count, or a shape."""
+    return f"{value:,}" if isinstance(value, int) else "x".join(map(str, value))

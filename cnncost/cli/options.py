@@ -55,8 +55,8 @@ BATCH = click.option("--batch", "-b", type=int, default=1, help="Images in a bat
 
 
 def check_options(command: F) -> F:
-    """--input, --batch, --set and those of models: at which sizes networks are checked."""
-    for option in reversed((INPUT, BATCH, SET, *MODEL[:2])):
+    """--input, --batch, --set and --arg: at which sizes networks are checked, at inference."""
+    for option in reversed((INPUT, BATCH, SET, MODEL[0])):
         command = option(command)
     return command
 

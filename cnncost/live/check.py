@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
-from cnncost.analysis.checks import Against, Checked, LayerCheck
+from cnncost.analysis.checks import Against, Checked, LayerCheck, faults
 from cnncost.analysis.conventions import FVCORE, TORCH, counted
 from cnncost.analysis.report import analyze
 from cnncost.errors import UsageError
 from cnncost.graph import Graph, Node
 from cnncost.live.build import build
 from cnncost.live.counters import Ran, Traced, by_fvcore, by_tool, by_torch, installed
+from cnncost.live.models import sized
 from cnncost.ops.base import Op
 
 TRACED_AT_MOST = 2**29
@@ -42,8 +43,9 @@ class Checker:
     def check(self, graph: Graph) -> Checked:
         """The verdicts on every layer of a graph. Raises UsageError for one that cannot be built."""
         network = build(graph, device="meta").eval()
-        ran, whole = by_torch(network, tuple(graph.inputs.values()))
-        shapes, report = graph.shapes, analyze(graph, fields=False)
+        shapes, inputs = graph.shapes, dict[str, Any](graph.inputs)
+        ran, whole = by_torch(network, tuple(inputs.values()))
+        total: Any = analyze(graph, fields=False).total
         layers = []
         for node, module, torchs in zip(graph, network.layers, ran):
             x = tuple(shapes[name] for name in node.inputs)
@@ -52,11 +54,11 @@ class Checker:
             graph.name,
             graph.source,
             graph.about,
-            dict(graph.inputs),
+            inputs,
             tuple(layers),
-            report.total.params,
+            total.params,
             sum(p.numel() for p in network.parameters()),
-            report.total.macs,
+            total.macs,
             whole,
             (
                 Against(counted(graph, TORCH.name), str(torch.__version__), whole, None),
@@ -64,6 +66,17 @@ class Checker:
                 *(self._against(name, graph) for name in self.versions),
             ),
         )
+
+    def check_model(self, model: torch.nn.Module, inputs: Any, **named: Any) -> Checked:
+        """The verdicts on every module of a model; inputs as in trace(). Raises UsageError."""
+        from cnncost.live.check_model import check_model
+
+        return check_model(model, inputs, against=self.versions, **named)
+
+    def check_named(self, reference: str, inputs: Any, batch: int, arguments: Mapping[str, Any]) -> Checked:
+        """The same of a model by its name. inputs: a shape without the batch, shapes by name, or None for its own."""
+        model, shapes = sized(reference, inputs, batch, arguments)
+        return self.check_model(model.module, shapes, name=model.name, source=reference)
 
     def _fvcore(self, op: Op, x: tuple[Any, ...]) -> Traced:
         key = op, x
@@ -124,12 +137,5 @@ def _layer(node: Node, x: Sequence[Any], module: torch.nn.Module, torchs: Ran, f
         fvcore.macs,
         fvcore.others,
         fvcore.unknown,
-        tuple(
-            f"{what}: {_shown(here)} here, {who} {_shown(there)}" for what, here, who, there in pairs if here != there
-        ),
+        faults(pairs),
     )
-
-
-def _shown(value: int | tuple[int, ...]) -> str:
-    """A count, or a shape."""
-    return f"{value:,}" if isinstance(value, int) else "x".join(map(str, value))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -44,7 +44,7 @@ def by_torch(network: Network, shapes: Sequence[tuple[int, ...]]) -> tuple[list[
     def record(layer: torch.nn.Module, inputs: Any, output: Any) -> None:
         nonlocal done
         flops = counter.get_total_flops()
-        ran.append(Ran(tuple(output.shape), _half(flops - done)))
+        ran.append(Ran(tuple(output.shape), half(flops - done)))
         done = flops
 
     device = next(network.parameters(), torch.empty(0, device="meta")).device
@@ -55,10 +55,10 @@ def by_torch(network: Network, shapes: Sequence[tuple[int, ...]]) -> tuple[list[
     finally:
         for hook in hooks:
             hook.remove()
-    return ran, _half(counter.get_total_flops())
+    return ran, half(counter.get_total_flops())
 
 
-def _half(flops: int) -> int:
+def half(flops: int) -> int:
     """Multiply-accumulates of torch's flops, which are two each."""
     if flops % 2:
         raise AssertionError(f"torch's counter gives {flops} flops, an odd number")
@@ -75,6 +75,13 @@ class Traced(NamedTuple):
 
 def by_fvcore(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> Traced:
     """A module traced by fvcore, which computes what it traces: it has to be on the CPU."""
+    with fvcore_analysis(module, [torch.zeros(shape) for shape in shapes]) as analysis:
+        return traced(analysis.by_operator(), analysis.unsupported_ops())
+
+
+@contextmanager
+def fvcore_analysis(module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> Iterator[Any]:
+    """fvcore's analysis of a module on the CPU, without what it logs: what it does not know is asked for."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it traces with torch.jit, which is deprecated
@@ -83,17 +90,20 @@ def by_fvcore(module: torch.nn.Module, shapes: Sequence[tuple[int, ...]]) -> Tra
         raise UsageError("fvcore is not installed", hint="pip install 'cnncost[torch]'") from e
     log = logging.getLogger("fvcore.nn.jit_analysis")
     level = log.level
-    log.setLevel(logging.ERROR)  # what it does not know is read below
+    log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
-            analysis = FlopCountAnalysis(module, tuple(torch.zeros(shape) for shape in shapes)).tracer_warnings("none")
-            counts = {name: int(flops) for name, flops in analysis.by_operator().items()}
-            unknown = tuple(sorted(name.removeprefix("aten::").rstrip("_") for name in analysis.unsupported_ops()))
+            yield FlopCountAnalysis(module, tuple(inputs)).tracer_warnings("none")
     finally:
         log.setLevel(level)
-    macs = sum(flops for name, flops in counts.items() if name in PRODUCTS)
-    return Traced(macs, {name: n for name, n in counts.items() if name not in PRODUCTS and n}, unknown)
+
+
+def traced(counts: Mapping[str, Any], unsupported: Iterable[str]) -> Traced:
+    """fvcore's counts by operator, told apart."""
+    macs = sum(int(flops) for name, flops in counts.items() if name in PRODUCTS)
+    others = {name: int(flops) for name, flops in counts.items() if name not in PRODUCTS and int(flops)}
+    return Traced(macs, others, tuple(sorted({name.removeprefix("aten::").rstrip("_") for name in unsupported})))
 
 
 # ---- whole networks, by further tools -------------------------------------------------------------

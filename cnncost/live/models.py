@@ -49,15 +49,19 @@ def traced(
     inputs: a shape without the batch, or shapes by name; by default the model's own. arguments: what
     its constructor is called with. train, allow_unknown: as in trace(). Raises UsageError.
     """
-    model = find(reference, arguments or {})
+    model, shapes = sized(reference, inputs, batch, arguments or {})
+    return trace(model.module, shapes, train=train, allow_unknown=allow_unknown, name=model.name, source=reference)
+
+
+def sized(reference: str, inputs: Any, batch: int, arguments: Mapping[str, Any]) -> tuple[Model, Any]:
+    """The model of a reference, and the shapes of its inputs with the batch. Raises UsageError."""
+    model = find(reference, arguments)
     given = model.input if inputs is None else inputs
     if given is None:
         raise UsageError(f"{reference} does not say what its input is", hint="write --input 3x224x224")
     if isinstance(given, Mapping):
-        shapes: Any = {name: (batch, *shape) for name, shape in given.items()}
-    else:
-        shapes = (batch, *given)
-    return trace(model.module, shapes, train=train, allow_unknown=allow_unknown, name=model.name, source=reference)
+        return model, {name: (batch, *shape) for name, shape in given.items()}
+    return model, (batch, *given)
 
 
 def find(reference: str, arguments: Mapping[str, Any]) -> Model:

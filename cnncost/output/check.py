@@ -24,6 +24,10 @@ LEGEND = (
     "else it counts. = is the same number as here.",
     "fvcore knows no rule for some operators and takes them for nothing; here they are named, and are no zeros.",
 )
+NOT_EXPLAINED = (
+    "Not explained: rules tell of layers as torch.nn has them. A model that calls functions, or operators that a tool "
+    "does not know, is counted by that tool in part."
+)
 FAULTS_AT_MOST = 20
 
 
@@ -125,6 +129,7 @@ def _total(checked: Checked) -> list[Text]:
     lines = [f"{here}; MACs {checked.macs:,}, torch {checked.torch_macs:,}.", f"{seen}."]
     if unknown:
         lines[1] = f"{seen}; it has no rule for {unknown}."
+    lines += checked.notes
     return [*(Text(line) for line in lines), *(Text(line, style="dim") for line in LEGEND), Text("")]
 
 
@@ -132,6 +137,7 @@ def _reconciled(checked: Checked, units: str, paper: Paper) -> list[Any]:
     """How every counter comes from the MACs to its number."""
     texts = [Text(_rules(tool), style="dim") for tool in checked.against]
     failed = [Text(f"{t.name} failed: {t.failure}", style="red") for t in checked.against if t.failure]
+    failed += [Text(NOT_EXPLAINED, style="yellow")] if any(t.rest for t in checked.against) else []
     title = Text("From the MACs to what each tool prints, by kind of layer", style="bold")
     tables = _tables(reconciliation(checked.against, units), paper)
     return [title, *tables, *texts, *failed, Text("")]

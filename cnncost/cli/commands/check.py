@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncost.analysis.checks import FURTHER
-from cnncost.cli.common import SpecParam, deliver, load_graph, paper
+from cnncost.cli.common import SpecParam, deliver, paper, parse_inputs, parse_settings
 from cnncost.cli.options import check_options, format_of, no_effect, output_options
 from cnncost.cli.progress import Progress
 from cnncost.errors import UsageError, did_you_mean
+from cnncost.spec.models import is_model
 
 if TYPE_CHECKING:
     from cnncost.output.check import Checks
@@ -71,20 +72,30 @@ def command(
     """
     chosen_format = format_ or format_of(output)
     no_effect(None, units, chosen_format, output, force)
+    from cnncost.api import check_by_name
     from cnncost.live.check import Checker
     from cnncost.output.check import Checks
     from cnncost.spec.catalogue import matching
 
-    names = list(matching(specs).values())
+    shapes, values = parse_inputs(inputs), parse_settings(settings)
+    names = [name for spec in specs for name in ([spec] if is_model(spec) else matching([spec]).values())]
     checker = Checker(name for each in against for name in each)
     checked = []
+    interrupted = False
     with Progress() as watch:
-        for done, name in enumerate(names):
-            watch(done, len(names))
-            checked.append(checker.check(load_graph(name, inputs, batch, settings)))
+        try:
+            for done, name in enumerate(names):
+                watch(done, len(names))
+                checked.append(check_by_name(checker, name, shapes, batch, values))
+        except KeyboardInterrupt:
+            if not checked:
+                raise
+            interrupted = True
     missing = {name: f"{e.message}; {e.hint}" for name, e in checker.missing.items()}
     checks = Checks(checked, missing)
     deliver(_text(checks, units or "exact", chosen_format, output), output, force, *names)
+    if interrupted:
+        raise KeyboardInterrupt
     return 0 if checks.holds else 1
 
 
