@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from cnncost.dims import Shape, numel, shown
 from cnncost.errors import ShapeError, SpecError, Where
@@ -44,6 +44,14 @@ class Node:
         return f"Node({self.name!r}, {self.op!r}, {self.inputs!r} -> {shown(self.shape)})"
 
 
+class Unused(NamedTuple):
+    """What a traced model holds beside its layers' own: learned numbers, other numbers, and bytes of other kinds."""
+
+    parameters: int = 0
+    buffers: int = 0
+    bytes: int = 0
+
+
 @dataclass(frozen=True)
 class Graph:
     """A network at given sizes: its inputs, and its layers in the order in which they run.
@@ -52,6 +60,10 @@ class Graph:
     first. nodes: layers; every input of a node is an input of the graph or an earlier node.
     facts: what was measured of it, error rates and training times (spec.claims.FACT). notes: what
     a reader of its counts must know, in sentences.
+
+    Of a traced model: held, how long it kept what its layers made, in Python's variables too: for each
+    layer that made a storage the last layer that ran before that went, None where it was still there
+    in the end. None for a graph whose outputs go after their last use. unused: what no layer uses.
     """
 
     name: str
@@ -61,6 +73,8 @@ class Graph:
     about: dict[str, Any] = field(default_factory=dict)
     facts: tuple[dict[str, Any], ...] = ()
     notes: tuple[str, ...] = ()
+    held: dict[str, str | None] | None = None
+    unused: Unused = field(default_factory=Unused)
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

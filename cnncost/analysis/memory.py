@@ -21,6 +21,8 @@ What = Literal[
     "parameter gradient", "optimizer state", "cast weights", "workspace",
 ]  # fmt: skip
 Phase = Literal["forward", "backward", "update"]
+UNUSED = "(not used)"
+"""Name of what a traced model holds and no layer uses, as heads that are there for training."""
 LASTING = ("parameters", "buffers", "parameter gradient", "optimizer state")
 """What is there between two steps of training, too: no activations."""
 
@@ -109,7 +111,12 @@ def held_by_layers(graph: Graph, element_bytes: int) -> list[Held]:
         buffers = op.buffers(*x) * element_bytes + op.counters(*x) * INDICES
         sizes: tuple[tuple[What, Size], ...] = (("parameters", parameters), ("buffers", buffers))
         found += [Held(node.name, what, size) for what, size in sizes if is_array(size) or size]
-    return found
+    parameters, buffers, others = graph.unused
+    rest: tuple[tuple[What, Size], ...] = (
+        ("parameters", parameters * element_bytes),
+        ("buffers", buffers * element_bytes + others),
+    )
+    return found + [Held(UNUSED, what, size) for what, size in rest if size]
 
 
 # ---- inference --------------------------------------------------------------------------------

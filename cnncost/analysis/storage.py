@@ -50,7 +50,8 @@ def storages(graph: Graph, training: bool = False) -> Storages:
     """The storages of a graph's activations. training: as in training, where dropout makes a tensor of its own.
 
     As eager PyTorch does it: a tensor goes when the last layer that takes it has run, which is after
-    that layer's output came. The caller holds the network's inputs.
+    that layer's output came; of a traced model, when the model let go of it. The caller holds the
+    network's inputs.
     """
     of: dict[str, int | None] = {}
     owners: list[tuple[str, Size, int]] = []
@@ -77,11 +78,20 @@ def storages(graph: Graph, training: bool = False) -> Storages:
             index = of[name]
             if index is not None and dies[index] < step:
                 dies[index] = step
-    for name in graph.outputs:
+    for name, last in _held_longer(graph):
         index = of[name]
-        if index is not None:
-            dies[index] = end
+        if index is not None and dies[index] < last:
+            dies[index] = last
     return Storages(tuple(Storage(*owner, last) for owner, last in zip(owners, dies)), of)
+
+
+def _held_longer(graph: Graph) -> list[tuple[str, int]]:
+    """Layers whose outputs may be held beyond the last layer that takes them, and up to which layer."""
+    end = len(graph.nodes)
+    if graph.held is None:
+        return [(name, end) for name in graph.outputs]
+    at = {node.name: step for step, node in enumerate(graph.nodes)}
+    return [(name, end if last is None else at[last]) for name, last in graph.held.items()]
 
 
 def out_of_place(graph: Graph) -> Graph:

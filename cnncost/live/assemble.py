@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 
 from cnncost.errors import counted
-from cnncost.graph import Graph, GraphBuilder
+from cnncost.graph import Graph, GraphBuilder, Unused
 from cnncost.live.recorder import Record
 from cnncost.ops.base import Free, Op
+from cnncost.ops.keeping import INDICES
 from cnncost.ops.seen import OPAQUE, Fed, Seen
 
 NAMED_AT_MOST = 4
@@ -30,7 +32,8 @@ def assemble(
             builder.add(record)
     graph = builder.graph
     notes = (*opaque_note(builder), *unused_note(model, builder.owners))
-    return Graph(name, graph.inputs, tuple(graph.nodes), source, notes=notes)
+    nodes, held = tuple(graph.nodes), lifetimes(records, builder.names)
+    return Graph(name, graph.inputs, nodes, source, notes=notes, held=held, unused=unused(model, graph))
 
 
 def live(records: list[Record], results: Iterable[Record]) -> set[int]:
@@ -122,6 +125,32 @@ class _Assembler:
         """The name, or the name and a number where it is taken."""
         self.taken[name] += 1
         return name if self.taken[name] == 1 else self.unique(f"{name}_{self.taken[name]}")
+
+
+def lifetimes(records: list[Record], names: dict[int, str]) -> dict[str, str | None]:
+    """For each layer that made a storage, the last layer that ran while the model held it; None for what it left."""
+    ran: list[str] = []  # for each record, the last layer up to it
+    for record in records:
+        ran.append(names.get(id(record), ran[-1] if ran else ""))
+    held: dict[str, str | None] = {}
+    for record in records:
+        if record.until is not None and record.name is None and id(record) in names:
+            held[names[id(record)]] = ran[record.until] if record.until < len(records) else None
+    return held
+
+
+def unused(model: torch.nn.Module, builder: GraphBuilder) -> Unused:
+    """What the model holds beyond what its layers count."""
+    parameters: Any = sum(p.numel() for p in model.parameters())
+    buffers: Any = sum(b.numel() for b in model.buffers() if b.is_floating_point())
+    others: Any = sum(b.numel() * b.element_size() for b in model.buffers() if not b.is_floating_point())
+    for node in builder.nodes:
+        if node.shares is None:
+            op, x = node.op, [builder.shapes[i] for i in node.inputs]
+            parameters -= op.weights(*x) + op.biases(*x) + op.other_params(*x)
+            buffers -= op.buffers(*x)
+            others -= op.counters(*x) * INDICES
+    return Unused(parameters, buffers, others)
 
 
 def opaque_note(builder: _Assembler) -> list[str]:

@@ -1,7 +1,8 @@
 """Watches a forward pass: every operator that PyTorch dispatches becomes a record, with real edges.
 
 Values are followed by tensor and by storage: what is written through a view is later read through
-all of them, so that in-place operators have the edges that their results have.
+all of them, so that in-place operators have the edges that their results have. Tensors are held
+weakly: a storage goes when the model lets go of it, and the record that made it notes when.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from typing import Any
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensor, UnsupportedOperatorException
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from cnncost.dims import Shape
 from cnncost.errors import SpecError, UsageError
@@ -49,6 +52,8 @@ class Record:
     """The input's, where this is one."""
     for_later: bool = False
     """Whether it only writes to what the model keeps for another time: statistics, counters."""
+    until: int | None = None
+    """Where it made a storage: the number of the last record made while that was held, of all records for one left."""
 
     @property
     def learned(self) -> torch.nn.Parameter | None:
@@ -63,12 +68,16 @@ class _Storage:
     base: Record
     last: Record
     size: int
+    held: StorageWeakRef
     version: int = 0
+
+    @property
+    def gone(self) -> bool:
+        return bool(self.held.expired())  # type: ignore[no-untyped-call]
 
 
 @dataclass
 class _Ref:
-    tensor: torch.Tensor
     record: Record
     version: int
     storage: _Storage = field(repr=False)
@@ -86,8 +95,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.place, self.allow_unknown = place, allow_unknown
         self._parameters = {p.untyped_storage()._cdata: p for p in model.parameters() if not is_lazy(p)}
         self.records: list[Record] = []
-        self._refs: dict[int, _Ref] = {}
+        self._refs: Any = WeakTensorKeyDictionary()
         self._storages: dict[int, _Storage] = {}
+        """By address, which no other storage gets as long as there is a weak reference to this one."""
+        self._passing: dict[int, _Storage] = {}
+        """Those that the model does not hold for good."""
         self._fakes: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
     # ---- tensors and what they hold --------------------------------------------------------------
@@ -113,15 +125,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def bind(self, tensor: torch.Tensor, record: Record) -> None:
         """Say that a tensor holds what a record made."""
-        where = tensor.untyped_storage()._cdata
-        storage = self._storages.get(where)
+        where = tensor.untyped_storage()
+        storage = self._storages.get(where._cdata)
         if storage is None:
-            storage = self._storages[where] = _Storage(record, record, tensor.untyped_storage().nbytes())
-        self._refs[id(tensor)] = _Ref(tensor, record, storage.version, storage)
+            storage = _Storage(record, record, where.nbytes(), StorageWeakRef(where))  # type: ignore[no-untyped-call]
+            self._storages[where._cdata] = storage
+            if record.tensor is None:
+                self._passing[where._cdata] = storage
+        self._refs[tensor] = _Ref(record, storage.version, storage)
 
     def write(self, tensor: torch.Tensor, record: Record) -> None:
         """Say that a record wrote to a tensor in place: all other views of its storage now hold something else."""
-        storage = self._refs[id(tensor)].storage
+        storage = self._refs[tensor].storage
         if tensor.numel() * tensor.element_size() != storage.size and record.shape != storage.base.shape:
             op = Seen("update", storage.base.shape, view=True)
             before = storage.last if storage.last.shape == storage.base.shape else storage.base
@@ -129,11 +144,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         else:
             storage.last = record
         storage.version += 1
-        self._refs[id(tensor)] = _Ref(tensor, record, storage.version, storage)
+        self._refs[tensor] = _Ref(record, storage.version, storage)
 
     def read(self, tensor: torch.Tensor) -> Record:
         """The record of what a tensor holds now."""
-        ref = self._refs.get(id(tensor))
+        ref: _Ref | None = self._refs.get(tensor)
         if ref is None:  # made where no mode watches
             op = Seen("constant", tuple(tensor.shape))
             record = self._append(Record(op, (), op.shape(), self.place()))
@@ -150,6 +165,18 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Whether a tensor is one that the model holds and does not learn."""
         record = self.read(tensor)
         return record.tensor is not None and record.learned is None
+
+    def bury(self) -> None:
+        """Note the storages that nothing holds any more."""
+        for where, storage in [item for item in self._passing.items() if item[1].gone]:
+            storage.base.until = len(self.records) - 1
+            del self._passing[where], self._storages[where]
+
+    def finish(self) -> None:
+        """Note the storages that are left when the model has run."""
+        self.bury()
+        for storage in self._passing.values():
+            storage.base.until = len(self.records)
 
     # ---- records ---------------------------------------------------------------------------------
 
@@ -178,6 +205,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         if func.namespace == "prim" or func in PLAIN:
             return func(*args, **kwargs)
+        self.bury()
         if func in LOOKS and has_values(args[0]):
             with _disable_current_modes():  # a number that the model holds
                 return func(*args)
@@ -234,7 +262,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         flat, spec = tree_flatten((args, kwargs))
         for i, value in enumerate(flat):
             if isinstance(value, torch.Tensor):
-                if id(value) not in self._refs and not isinstance(value, FakeTensor):
+                if value not in self._refs and not isinstance(value, FakeTensor):
                     flat[i] = self.fake(value)
             elif isinstance(value, torch.device) and value.type != "cpu":
                 flat[i] = torch.device("cpu")

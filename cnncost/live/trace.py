@@ -56,7 +56,8 @@ def trace(
         if not recorder.records:
             raise UsageError("no tensor goes into the model", hint="write its shape, (1, 3, 224, 224)")
         with places.followed(), recorder:
-            out = run_model(model, args, kwargs, places, recorder)
+            out = run_model(model, args, kwargs, places)
+        recorder.finish()
     results = [recorder.read(t) for t in tensors(out)]
     if not results:
         raise TraceError("the model returns no tensor")
@@ -66,18 +67,22 @@ def trace(
 @contextmanager
 def whole_operators() -> Iterator[None]:
     """Below autograd, where operators such as linear are seen whole; there they would be seen in parts."""
+    with unlogged(), torch.no_grad(), torch._C._AutoDispatchBelowAutograd():
+        yield
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Without PyTorch's log of fake tensors: it prints a traceback for every error, which is told in one line here."""
     log = logging.getLogger(FakeTensorMode.__module__)
-    before, log.disabled = log.disabled, True  # it prints a traceback for every error, which is told in one line here
+    before, log.disabled = log.disabled, True
     try:
-        with torch.no_grad(), torch._C._AutoDispatchBelowAutograd():
-            yield
+        yield
     finally:
         log.disabled = before
 
 
-def run_model(
-    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], places: Places, recorder: Recorder
-) -> Any:
+def run_model(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], places: Places) -> Any:
     """The forward pass. Whatever it raises becomes one error that names the module and its shapes."""
     try:
         return model(*args, **kwargs)
