@@ -14,6 +14,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from documents import ROOT, commands, printed
 
 import cnncost
 from cnncost.analysis.checks import FURTHER, Against
@@ -334,3 +335,11 @@ def test_what_was_checked_before_an_interrupt_is_shown(net: str, run: Any, monke
     assert result.code == 130
     assert "10 layers: all exact.\n" in result.out
     assert "interrupted" in result.err
+
+
+# ---- docs ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("command", "shown"), commands(ROOT / "docs/check.md"), ids=lambda text: text.split("\n")[0])
+def test_the_docs_show_what_happens(command: str, shown: str) -> None:
+    assert printed(command) == shown

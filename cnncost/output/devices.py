@@ -9,9 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from cnncost.devices import Device
+from cnncost.output.formats import json_text
 from cnncost.output.tables import Paper
 from cnncost.output.units import in_unit, printable, rate, unit_for
 
+SCHEMA_VERSION = 1
+"""Grows when a key changes its meaning or goes; new keys do not change it."""
 LISTED = ("fp32", "tf32", "fp16", "int8")
 FIGURES = (
     "gpus",
@@ -28,6 +31,17 @@ FIGURES = (
     "tdp",
 )
 """Fields of a device's page, in its order."""
+BASE = {
+    "count": "a number",
+    "clock": "in Hz",
+    "bytes": "in bytes",
+    "bus": "in bits",
+    "pin_rate": "in bits a second",
+    "bandwidth": "in bytes a second",
+    "power": "in watts",
+}
+"""The unit of each dimension for programs."""
+KINDS_OF = dict.fromkeys(("count", "bytes", "bus"), "integer")
 LARGE = {"base_clock": "Hz", "boost_clock": "Hz", "pin_rate": "bit/s", "bandwidth": "B/s"}
 SMALL = {"bus": " bit", "tdp": " W"}
 LABELS = {"gpus": "GPUs", "l2": "L2", "l3": "L3", "tdp": "TDP"}
@@ -121,3 +135,57 @@ def device_record(device: Device) -> dict[str, Any]:
             for name, source in device.sources.items()
         },
     }
+
+
+def devices_json(devices: Sequence[Device]) -> str:
+    """Sheets as JSON, a public format: `cnncost schema devices`."""
+    from cnncost import __version__
+
+    records = [device_record(device) for device in devices]
+    return json_text({"schema": SCHEMA_VERSION, "cnncost": __version__, "devices": records})
+
+
+def devices_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of what `cnncost devices --format json` writes."""
+    from cnncost.devices.sheet import DTYPES, KINDS
+    from cnncost.devices.sheet import FIGURES as SHEET
+    from cnncost.output.schema import NAMES, document, version_parts
+
+    text = {"type": "string"}
+    source = {"title": {**text, "description": "name of the document"}, "place": text, "url": text}
+    peak = {
+        "dtype": {"enum": list(DTYPES), "description": "what is multiplied"},
+        "unit": {**text, "description": "what computes it: cores, tensor cores, vector units"},
+        "accumulate": {**text, "description": "dtype of the sums, where it makes a difference"},
+        "rate": {"type": "number", "description": "operations a second, dense; a fused multiply-add is two"},
+        "how": {**text, "description": "units x FMAs x 2 x clock"},
+        "printed": {"type": "boolean", "description": "whether the maker prints the rate"},
+        "fmas": {"type": "integer", "minimum": 1, "description": "fused multiply-adds a unit and clock"},
+        "clock": {"type": "number", "description": "in Hz"},
+        "source": {**text, "description": "title of a document"},
+    }
+    figures = {
+        name: {"type": KINDS_OF.get(dimension, "number"), "description": f"{about}; {BASE[dimension]}"}
+        for name, (dimension, about) in SHEET.items()
+    }
+    device = {
+        "key": {**text, "description": "the sheet's name"},
+        "name": {**text, "description": "what the maker calls it"},
+        "maker": text,
+        "year": {"type": "integer"},
+        "kind": {"enum": list(KINDS)},
+        "about": text,
+        "aliases": {**NAMES, "description": "other names, as drivers report it"},
+        **figures,
+        "memory_kind": text,
+        "peaks": {"type": "array", "items": _known(peak, "dtype", "unit", "rate", "printed")},
+        "sources": {"type": "object", "additionalProperties": _known(source, "title"), "description": "by figure"},
+    }
+    devices = _known(device, "key", "name", "maker", "year", "kind", "aliases", "gpus", "peaks", "sources")
+    parts = {**version_parts(SCHEMA_VERSION), "devices": {"type": "array", "items": devices}}
+    return document("cnncost devices", parts)
+
+
+def _known(properties: dict[str, Any], *required: str) -> dict[str, Any]:
+    """An object that leaves out what is not known."""
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}

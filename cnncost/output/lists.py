@@ -13,9 +13,12 @@ from rich.text import Text
 from cnncost.errors import counted
 from cnncost.ops import Op
 from cnncost.options import kind_of, spelled
+from cnncost.output.formats import json_text
 from cnncost.output.tables import Paper
 from cnncost.output.units import plural, printable
 
+SCHEMA_VERSION = 1
+"""Grows when a key changes its meaning or goes; new keys do not change it."""
 INDENT = "  "
 NO_YEAR = "-   "
 ABOUT_AT_LEAST = 70
@@ -41,6 +44,31 @@ def catalogue_table(families: Mapping[str, Sequence[Mapping[str, Any]]], paper: 
         parts += [Text(printable(family), style="bold"), table]
     counts = f"{plural(len(entries), 'architecture')} in {counted(len(families), 'family', 'families')}."
     return paper.print(*parts, "", f"{counts} cnncost report NAME prices one, cnncost compare several.")
+
+
+def catalogue_json(entries: Sequence[Mapping[str, Any]]) -> str:
+    """The same as JSON, a public format: `cnncost schema list`."""
+    from cnncost import __version__
+
+    return json_text({"schema": SCHEMA_VERSION, "cnncost": __version__, "architectures": list(entries)})
+
+
+def list_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of what `cnncost list --format json` writes."""
+    from cnncost.output.schema import document, object_, version_parts
+
+    text = {"type": ["string", "null"]}
+    entry = {
+        "name": {"type": "string", "description": "what report takes"},
+        "network": {"type": "string", "description": "the name for people"},
+        "title": {**text, "description": "title of the paper"},
+        "year": {"type": ["integer", "null"], "description": "year of the paper"},
+        "family": {**text, "description": "what it belongs with"},
+        "about": {**text, "description": "what tells it from the others of its family"},
+        "file": {"type": "string", "description": "among the bundled architectures"},
+    }
+    parts = {**version_parts(SCHEMA_VERSION), "architectures": {"type": "array", "items": object_(entry)}}
+    return document("cnncost list", parts)
 
 
 def ops_table(ops: list[type[Op]], paper: Paper) -> str:

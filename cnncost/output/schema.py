@@ -130,6 +130,14 @@ def _testing() -> dict[str, Any]:
     )
 
 
+def version_parts(version: int) -> dict[str, Any]:
+    """The keys with which every public format begins."""
+    return {
+        "schema": {"const": version, "description": "grows when a key changes its meaning or goes"},
+        "cnncost": {"type": "string", "description": "version of the program"},
+    }
+
+
 def report_parts() -> dict[str, Any]:
     """The keys of a report."""
     number = {"type": ["number", "null"]}
@@ -151,8 +159,7 @@ def report_parts() -> dict[str, Any]:
     }
     totals = {**_counts(), "layers": {**COUNT, "description": "layers with weights on the longest path"}}
     return {
-        "schema": {"const": SCHEMA_VERSION, "description": "grows when a key changes its meaning or goes"},
-        "cnncost": {"type": "string", "description": "version of the program"},
+        **version_parts(SCHEMA_VERSION),
         "name": {"type": "string"},
         "source": text,
         "about": {"type": "object"},
