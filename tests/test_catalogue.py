@@ -7,8 +7,10 @@ import os
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+import cnncost
 from cnncost.output.tables import Paper
 from cnncost.spec.catalogue import by_family, catalogue, matching, natural
 from cnncost.spec.files import bundled_names
@@ -40,6 +42,13 @@ def test_globs_cover_bundled_names_and_files(nets) -> None:
 def test_numbers_in_names_count_as_numbers() -> None:
     assert names("resnet18", "resnet1*")[:2] == ["resnet18", "resnet101"]
     assert sorted(["a10", "a9", "b1"], key=natural) == ["a9", "a10", "b1"]
+
+
+def test_names_are_in_the_order_of_what_they_say() -> None:
+    assert names("regnet_x*") == [f"regnet_x_{n}" for n in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")]
+    assert names("mobilenet_v1*[05]") == [f"mobilenet_v1_{n}" for n in ("0_25", "0_5", "0_75")]
+    assert names("mnasnet*") == [f"mnasnet{n}" for n in ("0_5", "0_75", "1_0", "1_3")]
+    assert sorted(["x_10mfoo", "x_9", "x"], key=natural) == ["x", "x_9", "x_10mfoo"]
 
 
 def test_each_network_counts_once(nets) -> None:
@@ -77,7 +86,7 @@ def test_a_file_called_all_or_with_a_star_is_a_file(nets) -> None:
 
 def test_list_by_pattern_and_family(run) -> None:
     def listed(*arguments: str) -> list[str]:
-        return [entry["name"] for entry in json.loads(run("list", *arguments, "--format", "json").out)]
+        return [entry["name"] for entry in json.loads(run("list", *arguments, "--format", "json").out)["architectures"]]
 
     assert listed("vgg1*") == [name for name in bundled_names() if name.startswith("vgg1")]
     assert listed("vgg16", "alexnet") == sorted(n for n in bundled_names() if "vgg16" in n or "alexnet" in n)
@@ -85,6 +94,15 @@ def test_list_by_pattern_and_family(run) -> None:
     assert listed("*_bn", "--family", "vgg") == [
         n for n in bundled_names() if n.startswith("vgg") and n.endswith("_bn")
     ]
+
+
+def test_the_list_as_json_follows_its_schema(run) -> None:
+    whole = json.loads(run("list", "--format", "json").out)
+    schema = json.loads(run("schema", "list").out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(whole, schema)
+    assert (whole["schema"], whole["cnncost"]) == (1, cnncost.__version__)
+    assert whole["architectures"] == catalogue()
 
 
 def test_list_groups_by_family(run) -> None:

@@ -449,7 +449,7 @@ def test_interrupting_is_quiet() -> None:
 
 
 def test_list_names_every_bundled_architecture(run) -> None:
-    listed = json.loads(run("list", "--format", "json").out)
+    listed = json.loads(run("list", "--format", "json").out)["architectures"]
     folder = Path(__file__).parent.parent / "architectures"
     assert [entry["file"] for entry in listed] == sorted(p.name for p in folder.glob("*.yaml"))
     for entry in listed:

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import cnncost
 from cnncost.devices import Device, all_devices, folder, load, names
 from cnncost.devices.quantities import EXAMPLES, UNITS, quantity
 from cnncost.devices.schema import schema
@@ -415,9 +416,14 @@ def test_a_sheet_in_80_columns(golden, name: str) -> None:
 
 
 def test_json_holds_what_the_sheet_says_and_no_more(run) -> None:
-    listed = json.loads(run("devices", "--format", "json").out)
+    whole = json.loads(run("devices", "--format", "json").out)
+    format_ = json.loads(run("schema", "devices").out)
+    jsonschema.Draft202012Validator.check_schema(format_)
+    jsonschema.validate(whole, format_)
+    assert (whole["schema"], whole["cnncost"]) == (1, cnncost.__version__)
+    listed = whole["devices"]
     assert [entry["key"] for entry in listed] == names()
-    one = json.loads(run("devices", "GTX 580", "--format", "json").out)
+    (one,) = json.loads(run("devices", "GTX 580", "--format", "json").out)["devices"]
     assert one == next(entry for entry in listed if entry["key"] == "gtx-580")
     assert (one["memory"], one["bandwidth"], one["units"]) == (int(1.5 * GIB), 192.4e9, 16)
     assert "base_clock" not in one and "l3" not in one

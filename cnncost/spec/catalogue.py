@@ -13,6 +13,8 @@ from cnncost.options import spelled
 from cnncost.spec.document import read_document
 from cnncost.spec.files import SUFFIXES, bundled_folder, bundled_names, find_spec, open_spec
 
+_PART = re.compile(r"([0-9]{1,300})((?:_[0-9]+)*)(mf(?![a-z]))?|([^0-9]+)")
+"""Of a name: a number (_ before decimals, mf for millions where others have gf), or what is between numbers."""
 FAMILY = "family:"
 """What stands before a family's name among specs."""
 
@@ -50,8 +52,11 @@ def _age(entry: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def natural(name: str) -> tuple[Any, ...]:
-    """A name to sort by: resnet18 comes before resnet101."""
-    return tuple((part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"([0-9]+)", name))
+    """A name to sort by: resnet18 comes before resnet101, x0_25 before x0_5, 400mf before 1_6gf."""
+    return tuple(
+        (True, float(f"{whole}.{decimals.replace('_', '')}") * (1e-3 if unit else 1)) if whole else (False, text)
+        for whole, decimals, unit, text in _PART.findall(name)
+    )
 
 
 def matching(patterns: Iterable[str]) -> dict[str, str]:

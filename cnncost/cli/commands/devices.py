@@ -26,12 +26,9 @@ def command(name: str | None, format_: str) -> None:
 
     found = list(all_devices()) if name is None else [load(name)]
     if format_ == "json":
-        from cnncost.output.devices import device_record
-        from cnncost.output.formats import json_text
+        from cnncost.output.devices import devices_json
 
-        records = [device_record(device) for device in found]
-        data = records if name is None else records[0]
-        deliver(json_text(data), None, False)
+        deliver(devices_json(found), None, False)
         return
     from cnncost.output.devices import device_page, devices_table
 

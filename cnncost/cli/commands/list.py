@@ -51,9 +51,9 @@ def command(patterns: tuple[str, ...], family: str | None, format_: str) -> None
     if patterns:
         entries = [entry for entry in entries if any(_fits(entry["name"], pattern) for pattern in patterns)]
     if format_ == "json":
-        from cnncost.output.formats import json_text
+        from cnncost.output.lists import catalogue_json
 
-        deliver(json_text(entries), None, False)
+        deliver(catalogue_json(entries), None, False)
         return
     from cnncost.output.lists import catalogue_table
 

@@ -6,7 +6,9 @@ from importlib import import_module
 
 import click
 
-from cnncost.cli.common import deliver
+from cnncost.cli.common import among, deliver
+from cnncost.errors import UsageError, did_you_mean
+from cnncost.options import spelled
 
 SCHEMAS = {
     "spec": "cnncost.spec.schema:schema",
@@ -17,6 +19,8 @@ SCHEMAS = {
     "explain": "cnncost.output.explain:explain_schema",
     "check": "cnncost.output.check:check_schema",
     "verify": "cnncost.output.claims:verify_schema",
+    "list": "cnncost.output.lists:list_schema",
+    "devices": "cnncost.output.devices:devices_schema",
 }
 """Where the schema of each public format is."""
 EXAMPLES = """\b
@@ -29,16 +33,20 @@ In an editor with the YAML language server, put this line on top of a spec:
 
 
 @click.command("schema", epilog=EXAMPLES)
-@click.argument("what", type=click.Choice(tuple(SCHEMAS)), default="spec")
+@click.argument("what", default="spec", metavar="[WHAT]", shell_complete=among(lambda: SCHEMAS))
 @click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal.")
 @click.option("--force", is_flag=True, help="Let -o replace a file.")
 def command(what: str, output: str | None, force: bool) -> None:
     """JSON Schema of the spec language (spec), of device sheets (device), or of the JSON that a command writes.
 
-    With the first two, editors complete and check files; with the others, programs check what they read.
+    WHAT is spec (if left out), device, report, compare, layers (of compare --layers), explain, check,
+    verify, list or devices. With the first two, editors complete and check files; with the others,
+    programs check what they read.
     """
     from cnncost.output.formats import json_text
 
+    if what not in SCHEMAS:
+        raise UsageError(f"no schema {spelled(what) or repr('')}", hint=did_you_mean(what, SCHEMAS))
     module, name = SCHEMAS[what].split(":")
     schema = getattr(import_module(module), name)()
     deliver(json_text(schema), output, force)
