@@ -16,9 +16,10 @@ from torch.utils._pytree import tree_map
 from cnncost.analysis.memory import LASTING, Held, Memory, Phase, Step, What
 from cnncost.dims import Size
 from cnncost.live.build import Network
+from cnncost.live.places import Places
 from cnncost.live.preserve import preserved
 from cnncost.live.storages import Layers, Moment, Tracked, Tracker, unshared
-from cnncost.live.trace import POSITIONAL, arguments, is_shape, parameters_of, tensors
+from cnncost.live.trace import POSITIONAL, arguments, is_shape, parameters_of, run_model, tensors, unlogged
 
 Optimizer = Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]
 """Makes an optimizer for parameters."""
@@ -57,7 +58,7 @@ def measure_inference(model: torch.nn.Module, inputs: Any, *, autocast: torch.dt
     """
     with staged(model, inputs, train=False) as stage, torch.no_grad():
         with stage.running(), cast(autocast):
-            stage.out = model(*stage.args, **stage.kwargs)
+            stage.out = stage.run()
             kept = stage.kept()
         return stage.measured(kept)
 
@@ -111,6 +112,7 @@ class Stage:
         given = [*zip([*positional, *["input"] * len(self.args)], self.args), *self.kwargs.items()]
         self.named = [(name, tensor) for name, value in given for tensor in tensors(value)]
         self.tracker = Tracker(self.layers)
+        self.places = Places(model)
         self.out: Any = None
 
     @contextmanager
@@ -130,10 +132,14 @@ class Stage:
         for tensor in tensors(list(found)):
             self.tracker.add(tensor, what).what = what
 
+    def run(self) -> Any:
+        """What the model returns. Raises TraceError for whatever it raises."""
+        return run_model(self.model, self.args, self.kwargs, self.places)
+
     def forward(self, autocast: torch.dtype | None) -> torch.Tensor:
         """The loss: all outputs summed."""
         with cast(autocast):
-            outputs = tensors(self.model(*self.args, **self.kwargs))
+            outputs = tensors(self.run())
             loss = outputs.pop().sum()
             while outputs:
                 loss = loss + outputs.pop().sum()
@@ -229,9 +235,11 @@ def merged(storages: Iterable[Tracked]) -> tuple[Held, ...]:
 def staged(model: torch.nn.Module, inputs: Any, *, train: bool) -> Iterator[Stage]:
     """A model with fakes in place of its tensors, and its own back in the end."""
     unshared()
-    with preserved(model, train), FakeTensorMode(allow_non_fake_inputs=True), uncollected():
+    with preserved(model, train), unlogged(), FakeTensorMode(allow_non_fake_inputs=True), uncollected():
         put_fakes(model)
-        yield Stage(model, inputs)
+        stage = Stage(model, inputs)
+        with stage.places.followed():
+            yield stage
 
 
 @contextmanager
