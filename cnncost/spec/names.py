@@ -107,6 +107,8 @@ def parameter_values(doc: Document, overrides: Mapping[str, Any]) -> dict[str, A
 def _like(default: Any, value: Any, name: str) -> Any:
     """An override, if it is the same kind of thing as the default."""
     value = _entering(value)
+    if type(value) in (int, float) and abs(value) > LARGEST_RESULT:
+        raise UsageError(f"cannot set {name} to {quoted(value)}: too large a number", hint="numbers end at 2^63")
     wanted, got = _kind(default), _kind(value)
     if got is None or (wanted not in (got, "nothing") and not (wanted == "number" and got == "array")):
         raise UsageError(
