@@ -336,7 +336,7 @@ def test_inference_as_pytorchs_tracker_has_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["alexnet", "resnet18", "mobilenet_v2"])
 def test_training_as_pytorchs_tracker_has_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same but for one thing: autograd adds gradients in place, and under any mode, as that tracker is, does not."""
+    """The same but for one thing: autograd adds gradients in place, and does not under a mode, as that tracker is."""
     graph = cnncost.load(name)
     model, shapes = build(graph, device="meta"), list(graph.inputs.values())
     peak = measure_training(model, shapes).peak
