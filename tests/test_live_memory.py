@@ -227,11 +227,19 @@ def fork(self: Any, x: torch.Tensor) -> torch.Tensor:
     return z * y + self.b(y)
 
 
+def shared(self: Any, x: torch.Tensor) -> torch.Tensor:
+    """Two gradients meet at y; the first one is somebody else's, too, and nothing is added in place then."""
+    z, y = torch.cat([self.a(x)] * 2), torch.cat([self.b(x)] * 2)
+    mean = y.mean()
+    return (z + y).neg().sum() + mean
+
+
 SHAPE = (3, 4, 6, 8)
 MODELS: dict[str, Callable[[], nn.Module]] = {
     "chain": lambda: nn.Sequential(Scale(*SHAPE), nn.ReLU(), Scale(*SHAPE), nn.Tanh(), Scale(*SHAPE)),
     "in place": lambda: nn.Sequential(Scale(*SHAPE), nn.ReLU(inplace=True), Scale(*SHAPE), nn.Sigmoid()),
     "fork": lambda: Calls(fork, a=Scale(*SHAPE), b=Scale(*SHAPE)),
+    "shared": lambda: Calls(shared, a=Scale(*SHAPE), b=Scale(*SHAPE)),
     "shortcut": lambda: Calls(lambda m, x: m.a(x) + x * m.b(m.a(x)), a=Scale(*SHAPE), b=Scale(*SHAPE)),
     "concat": lambda: Calls(lambda m, x: torch.cat([m.a(x), m.b(m.a(x))], 1).relu(), a=Scale(*SHAPE), b=Scale(*SHAPE)),
     "split": lambda: Calls(lambda m, x: torch.mul(*m.a(x).chunk(2, 1)), a=Scale(*SHAPE)),
