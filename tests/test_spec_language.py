@@ -502,6 +502,25 @@ def test_set_scalars_lists_and_entries() -> None:
     assert facts(depths=[1, 1, [1]], **{"depths.1": 5}) == (8, True, 16, 6, "relu", 1)
 
 
+def test_entries_that_no_layer_uses_are_an_error() -> None:
+    text = (
+        "input: 3x8x8\nparameters: {depths: [1, 2]}\nlayers: {a: {conv: 4, repeat: depths.0}, b: {conv: 5, repeat: %s}}"
+    )
+    by_index = text % "depths.1"
+    assert len(net(by_index, set={"depths": [3, 4]})) == 3 + 4
+    for depths in ([3, 4, 5], [3, 4, 5, 6]):
+        with pytest.raises(cnncost.UsageError) as e:
+            net(by_index, set={"depths": depths})
+        assert str(e.value) == (
+            f"depths has {len(depths)} entries, and the spec uses 2 of them\n"
+            "hint: leave out the others; more layers would be more lines of the spec"
+        )
+    for whole, layers in (("len(depths)", 3), ("sum(depths)", 12), ('"depths[-1]"', 5)):
+        assert len(net(text % whole, set={"depths": [3, 4, 5]})) == 3 + layers
+    unused = "input: 3x8x8\nparameters: {depths: [1, 2]}\nlayers: {a: {conv: 4}}"
+    assert net(unused, set={"depths": [3, 4, 5]}).about["parameters"]["depths"] == [3, 4, 5]
+
+
 @pytest.mark.parametrize(("rank", "shape"), [(1, (3, 50)), (2, (3, 50, 40)), (3, (3, 20, 30, 40))])
 def test_one_spec_in_one_two_and_three_dimensions(rank: int, shape: tuple[int, ...]) -> None:
     text = """

@@ -14,7 +14,7 @@ from cnncost.spec.document import Document, fail, kind_of_value, placed
 from cnncost.spec.expr import holds
 from cnncost.spec.lines import Block, Line, OpCall, layer_line
 from cnncost.spec.marks import Item, plain
-from cnncost.spec.names import Names, input_shapes, parameter_values
+from cnncost.spec.names import Names, all_used, input_shapes, parameter_values
 from cnncost.spec.spans import Span, Spans
 
 NESTED_AT_MOST = 40
@@ -56,6 +56,7 @@ def expand(doc: Document, input: Any = None, batch: Any = 1, set: Mapping[str, A
     _Expansion(blocks, builder, values).lines(_Level(lines, "", names), next(iter(builder.inputs)))
     if not builder.nodes:
         fail("the network has no layers left", doc.layers_at, "every `if` is false or every repeat is 0")
+    all_used(values)
     name = str(doc.about.get("name") or doc.source.file.rsplit("/", 1)[-1].rsplit(".", 1)[0])
     about = {**doc.about, "bundled": doc.source.bundled, "parameters": values}
     return Graph(name, builder.inputs, tuple(builder.nodes), doc.source.file, about, doc.facts)

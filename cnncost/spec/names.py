@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cnncost.dims import Shape, entering, is_array, shown
@@ -95,13 +95,37 @@ def parameter_values(doc: Document, overrides: Mapping[str, Any]) -> dict[str, A
         except SpecError as e:
             placed(e, item.at)
         if name in overrides:
-            value = _like(value, overrides[name], name)
+            default, value = value, _like(value, overrides[name], name)
+            if isinstance(value, list) and isinstance(default, list) and len(value) > len(default):
+                value = Longer(value)
         for key, new in overrides.items():
             first, dot, path = key.partition(".")
             if first == name and dot:
                 value = _entry_set(value, path.split("."), new, name)
         values[name] = value
     return values
+
+
+class Longer(list[Any]):
+    """A list given longer than the spec's, and how many of its entries were read: by index, or all of them."""
+
+    used = 0
+
+    def __getitem__(self, i: Any) -> Any:
+        self.used = max(self.used, i % len(self) + 1)
+        return super().__getitem__(i)
+
+    def __iter__(self) -> Iterator[Any]:
+        self.used = len(self)
+        return super().__iter__()
+
+
+def all_used(values: Mapping[str, Any]) -> None:
+    """Raise UsageError for a list whose last entries were given for nothing."""
+    for name, value in values.items():
+        if isinstance(value, Longer) and 0 < value.used < len(value):
+            message = f"{name} has {len(value)} entries, and the spec uses {value.used} of them"
+            raise UsageError(message, hint="leave out the others; more layers would be more lines of the spec")
 
 
 def _like(default: Any, value: Any, name: str) -> Any:
