@@ -140,9 +140,9 @@ class Stage:
         """The loss: all outputs summed."""
         with cast(autocast):
             outputs = tensors(self.run())
-            loss = outputs.pop().sum()
+            loss = outputs.pop(0).sum()
             while outputs:
-                loss = loss + outputs.pop().sum()
+                loss = loss + outputs.pop(0).sum()
         return loss
 
     def kept(self) -> tuple[Held, ...]:
