@@ -52,6 +52,17 @@ class Unused(NamedTuple):
     bytes: int = 0
 
 
+class Called(NamedTuple):
+    """What ran a layer of a traced model. operator: PyTorch's name of it. by: what called that.
+
+    by is "torch.nn" for a module without parts whose class is torch.nn's own, "module" for another module
+    without parts, "model" for everything else.
+    """
+
+    operator: str
+    by: str
+
+
 @dataclass(frozen=True)
 class Graph:
     """A network at given sizes: its inputs, and its layers in the order in which they run.
@@ -63,7 +74,8 @@ class Graph:
 
     Of a traced model: held, how long it kept what its layers made, in Python's variables too: for each
     layer that made a storage the last layer that ran before that went, None where it was still there
-    in the end. None for a graph whose outputs go after their last use. unused: what no layer uses.
+    in the end. None for a graph whose outputs go after their last use. unused: what no layer uses. called:
+    what ran its layers.
     """
 
     name: str
@@ -75,6 +87,7 @@ class Graph:
     notes: tuple[str, ...] = ()
     held: dict[str, str | None] | None = None
     unused: Unused = field(default_factory=Unused)
+    called: dict[str, Called] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

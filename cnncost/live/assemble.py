@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from cnncost.errors import counted
-from cnncost.graph import Graph, GraphBuilder, Unused
+from cnncost.graph import Called, Graph, GraphBuilder, Unused
 from cnncost.live.recorder import Record
 from cnncost.ops.base import Free, Op
 from cnncost.ops.keeping import INDICES
@@ -33,7 +33,8 @@ def assemble(
     graph = builder.graph
     notes = (*opaque_note(builder), *unused_note(model, builder.owners))
     nodes, held = tuple(graph.nodes), lifetimes(records, builder.names)
-    return Graph(name, graph.inputs, nodes, source, notes=notes, held=held, unused=unused(model, graph))
+    left = unused(model, graph)
+    return Graph(name, graph.inputs, nodes, source, notes=notes, held=held, unused=left, called=builder.called)
 
 
 def live(records: list[Record], results: Iterable[Record]) -> set[int]:
@@ -65,6 +66,7 @@ class _Assembler:
         self.graph = GraphBuilder()
         self.names: dict[int, str] = {}
         self.owners: dict[int, str] = {}
+        self.called: dict[str, Called] = {}
         self.taken: Counter[str] = Counter()
         self.tensors = {id(t): n for n, t in [*model.named_parameters(), *model.named_buffers()]}
         own = [r for r in records if not held_by_model(r.op)]
@@ -90,6 +92,8 @@ class _Assembler:
             shares = owners[0]
         for parameter in learned:
             self.owners.setdefault(id(parameter), name)
+        if record.operator:
+            self.called[name] = Called(record.operator, record.place.by)
         self.graph.add(name, op, tuple(self.names[id(i)] for i in inputs), where=record.place.where, shares=shares)
 
     @staticmethod

@@ -20,12 +20,21 @@ SKIPPED = tuple(os.path.join(os.path.dirname(m), "") for m in (torch.__file__, _
 
 
 class Place(NamedTuple):
-    """path: of the module, "" for the model itself. call: a number for each call of a module. leaf: it has no parts."""
+    """path: of the module, "" for the model itself. call: a number for each call of a module. leaf: it has no parts.
+
+    standard: its class is one of torch.nn's own.
+    """
 
     path: str
     call: int
     leaf: bool
+    standard: bool
     where: Where | None
+
+    @property
+    def by(self) -> str:
+        """What runs, as graph.Called has it."""
+        return "model" if not self.leaf else "torch.nn" if self.standard else "module"
 
 
 class _Running(NamedTuple):
@@ -79,9 +88,10 @@ class Places:
     def here(self) -> Place:
         """The place of what runs now."""
         if not self.running:
-            return Place("", 0, False, self.where())
+            return Place("", 0, False, False, self.where())
         running = self.running[-1]
-        return Place(running.path, running.call, not running.module._modules, self.where())
+        standard = type(running.module).__module__.startswith("torch.nn.modules.")
+        return Place(running.path, running.call, not running.module._modules, standard, self.where())
 
     def where(self) -> Where | None:
         """The innermost line that is neither PyTorch's nor ours, up to where tracing began."""

@@ -39,13 +39,14 @@ class RuleError(Exception):
 
 @dataclass
 class Record:
-    """One operator as it ran. params: the records of what the op calls its own parameters."""
+    """One operator as it ran. params: the records of what the op calls its own parameters. operator: PyTorch's name."""
 
     op: Op
     inputs: tuple[Record, ...]
     shape: Shape
     place: Place
     params: tuple[Record, ...] = ()
+    operator: str = ""
     tensor: torch.Tensor | None = None
     """The parameter or buffer that this is, or shows whole under another shape."""
     name: str | None = None
@@ -194,7 +195,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         params = tuple(self.read(p) for p in layer.params if p is not None)
         if any(p.learned is None for p in params):
             op, inputs, params = Fed(op, len(inputs)), (*inputs, *params), ()
-        record = Record(op, inputs, found, self.place(), params)
+        record = Record(op, inputs, found, self.place(), params, call.name)
         if op.view and len(inputs) == 1 and prod(found) == prod(shapes[0]):
             record.tensor = inputs[0].tensor
         return self._append(record)
