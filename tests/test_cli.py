@@ -210,16 +210,17 @@ def test_json_follows_its_schema_and_adds_up(run, name) -> None:
 def test_the_schema_of_the_report_names_every_figure() -> None:
     from cnncost.output.schema import COUNTS
 
-    assert list(cnncost.analyze("lenet5").totals) == [*COUNTS, "layers"]
+    assert list(cnncost.analyze("lenet5").totals) == [*COUNTS, "peak_bytes", "layers"]
 
 
 def test_json_of_the_public_format_has_the_promised_keys(run) -> None:
     report = json.loads(run("report", "alexnet", "--format", "json").out)
     assert report["schema"] == 1
     assert report["input"] == [1, 3, 227, 227]
-    promised = ["params", "weights", "biases", "macs", "flops", "neurons", "activation_bytes", "weight_bytes", "layers"]
+    promised = ["params", "weights", "biases", "macs", "flops", "neurons", "activation_bytes", "weight_bytes"]
+    promised += ["peak_bytes", "layers"]
     assert set(promised) <= set(report["totals"])
-    promised = "name op inputs output_shape params weights biases macs flops activation_bytes receptive_field where"
+    promised = "name op inputs output_shape params weights biases macs flops activation_bytes peak_bytes receptive_field where"
     assert set(promised.split()) <= set(report["layers"][0])
 
 

@@ -246,7 +246,7 @@ def test_programs_are_told_what_is_left_out(nets, run) -> None:
 # ---- as shown ----------------------------------------------------------------------------------
 
 
-BYTES = ["activations (KiB)", "parameters (B)"]
+BYTES = ["activations (KiB)", "parameters (B)", "peak (KiB)"]
 FIGURES = "name,input,layers,params,macs,flops,activation_bytes,weight_bytes"
 
 
@@ -484,7 +484,7 @@ def test_output_goes_to_a_file_in_the_format_of_its_suffix(nets, run) -> None:
         ),
         (
             "compare narrow.yaml --sort memory",
-            "error: --sort: unknown column memory\nhint: did you mean activation_bytes?\n",
+            "error: --sort: unknown column memory\nhint: did you mean peak_bytes?\n",
         ),
         ("compare narrow.yaml --columns depth", "error: unknown column depth\nhint: did you mean layers?\n"),
         (

@@ -97,7 +97,7 @@ def test_every_column_has_a_value_or_a_dash_for_every_layer() -> None:
     for layer in cnncost.analyze("resnet50").layers:
         for column in COLUMNS.values():
             value = column.value(layer)
-            kinds = {"text": str, "count": int, "bytes": int, "share": int, "number": float}
+            kinds = {"text": str, "count": int, "bytes": int, "peak": int, "share": int, "number": float}
             kind = kinds.get(column.kind, tuple)
             assert value is None or type(value) is kind, column.name
 

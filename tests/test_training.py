@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 import cnncost
-from cnncost.analysis.report import DTYPES
+from cnncost.analysis.dtypes import DTYPES
 from cnncost.analysis.runs import SECONDS, parse_run, published_runs
 from cnncost.analysis.training import evaluation_cost, training_cost
 from cnncost.devices import names

@@ -14,7 +14,8 @@ class Column(NamedTuple):
     """One column; values are raw, and shown by cnncost.output.units.
 
     kind: text; names (a tuple of them); shape; axes (a number an axis, in pixels); count; bytes;
-    share (of all MACs); number; and beside networks: year; percent, the smaller the better.
+    peak (bytes that do not add up); share (of all MACs); number; and beside networks: year; percent,
+    the smaller the better.
     about: for help and docs. value: of a row, which is a layer here and a network in a comparison.
     """
 
@@ -76,6 +77,9 @@ COLUMNS = {
         Column("activation_bytes", "activations", "bytes", "storage of the output", lambda r: r.activation_bytes),
         Column("weight_bytes", "parameters", "bytes", "storage of the parameters", lambda r: r.weight_bytes),
         Column("moved_bytes", "moved", "bytes", "read + written", lambda r: r.moved_bytes),
+        Column(
+            "peak_bytes", "alive", "peak", "most bytes of the whole network alive while it runs", lambda r: r.peak_bytes
+        ),
         Column("intensity", "FLOPs/B", "number", "arithmetic intensity: FLOPs per byte moved", lambda r: r.intensity),
         Column("receptive_field", "field (px)", "axes", "receptive field in input pixels", _field("size")),
         Column("rf_stride", "every (px)", "axes", "pixels between neighbouring receptive fields", _field("stride")),
@@ -88,7 +92,7 @@ COLUMNS = {
 DEFAULT = ("name", "kind", "output", "params", "macs", "share")
 
 
-SYNONYMS = {"memory": "activation_bytes"}
+SYNONYMS = {"memory": "peak_bytes", "alive": "peak_bytes"}
 """What columns may be called: for hints only."""
 
 

@@ -72,7 +72,7 @@ class NetworkRow(NamedTuple):
     """One network of a comparison. Counts are for the whole batch.
 
     name: what it is called here, a bundled name or a file's. network: its name for people. cost,
-    layers (with weights, on the longest path): as in its report. nodes: layers of any kind. facts:
+    layers (with weights, on the longest path), peak_bytes: as in its report. nodes: layers of any kind. facts:
     what was measured of it. notes: what a reader of its counts must know.
     """
 
@@ -85,13 +85,14 @@ class NetworkRow(NamedTuple):
     layers: int
     nodes: int
     element_bytes: int
+    peak_bytes: int
     facts: tuple[dict[str, Any], ...]
     notes: tuple[str, ...] = ()
 
     @property
     def totals(self) -> dict[str, Any]:
         """The figures of the JSON report."""
-        return {**figures(self.cost, self.element_bytes), "layers": self.layers}
+        return {**figures(self.cost, self.element_bytes), "peak_bytes": self.peak_bytes, "layers": self.layers}
 
     @property
     def side(self) -> int | None:
@@ -148,6 +149,7 @@ def network_row(report: Report, facts: tuple[dict[str, Any], ...] = ()) -> Netwo
         report.depth,
         len(report.layers),
         report.element_bytes,
+        report.memory.peak,  # type: ignore[arg-type]  # not over arrays
         facts,
         report.notes,
     )
@@ -192,6 +194,7 @@ NETWORK_COLUMNS = {
                lambda r: r.cost.activations * r.element_bytes),
         Column("weight_bytes", "parameters", "bytes", "storage of the parameters",
                lambda r: r.cost.params * r.element_bytes),
+        Column("peak_bytes", "peak", "bytes", "most bytes alive at once at inference", lambda r: r.peak_bytes),
         Column("moved_bytes", "moved", "bytes", "elements read and written, layer by layer", lambda r: r.moved_bytes),
         Column("intensity", "FLOPs/B", "number", "FLOPs per byte moved", lambda r: r.intensity),
         Column("top1_error", "top-1", "percent", "published top-1 error", _error("top1")),
@@ -202,10 +205,10 @@ NETWORK_COLUMNS = {
 }  # fmt: skip
 NETWORK_DEFAULT = (
     "name", "year", "family", "input", "layers", "params", "macs", "flops", "activation_bytes", "weight_bytes",
-    "top1_error", "top5_error", "tested",
+    "peak_bytes", "top1_error", "top5_error", "tested",
 )  # fmt: skip
 NETWORK_SYNONYMS = {
-    "memory": "activation_bytes",
+    "memory": "peak_bytes",
     "activations": "activation_bytes",
     "depth": "layers",
     "error": "top5_error",

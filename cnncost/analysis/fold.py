@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from cnncost.analysis.memory import highest
 from cnncost.analysis.report import LayerReport, Report
 from cnncost.cost import total
 
@@ -46,6 +47,7 @@ def together(name: str, rows: list[LayerReport], in_order: bool) -> LayerReport:
         receptive_field=last.receptive_field if in_order else None,
         shares=None,
         where=None,
+        peak_bytes=highest([row.peak_bytes for row in rows]),
         counted=None if last.counted is None else sum(row.counted or 0 for row in rows),
     )
 

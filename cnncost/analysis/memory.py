@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from cnncost.analysis.report import DTYPES, dtype_name
+from cnncost.analysis.dtypes import DTYPES, dtype_name
 from cnncost.analysis.storage import BEFORE, Storage, Storages, storages
 from cnncost.dims import Size, is_array, larger
 from cnncost.graph import Graph, Node

@@ -18,9 +18,10 @@ from cnncost.spec.expr import SIZES, size_of
 COUNTS = (
     *("params", "weights", "biases", "other_params", "buffers", "macs", "flops", "operations"),
     *("additions", "multiplications", "comparisons", "divisions", "exponentials", "neurons"),
-    *("elements_read", "elements_written", "activation_bytes", "weight_bytes", "layers", "count"),
+    *("elements_read", "elements_written", "activation_bytes", "weight_bytes", "peak_bytes", "layers", "count"),
 )
-"""Sums over layers. operations: all that is no MAC. layers: those with weights on the longest path. count: all."""
+"""Sums over layers. operations: all that is no MAC. peak_bytes: the most of any. layers: those with weights on the
+longest path. count: all."""
 OF_ONE = ("output", "elements", "receptive_field", *SIZES)
 """What only one layer has, besides its options."""
 
@@ -96,6 +97,8 @@ class Quantities:
             return len(layers)
         if name == "layers":
             return depth(self.graph.nodes, {layer.name for layer in layers})
+        if name == "peak_bytes":
+            return max((layer.peak_bytes for layer in layers), default=0)
         cost = total(layer.cost for layer in layers)
         return cost.operations if name == "operations" else figures(cost, self.report.element_bytes)[name]
 

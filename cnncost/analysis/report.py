@@ -6,25 +6,23 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from cnncost.analysis.dtypes import DTYPES, dtype_name
+from cnncost.analysis.memory import Memory, inference_memory
 from cnncost.analysis.receptive import ReceptiveField, receptive_fields
 from cnncost.cost import Cost, total
 from cnncost.dims import AXES, Shape, Size, is_array, require
-from cnncost.errors import ShapeError, UsageError, Where, did_you_mean
+from cnncost.errors import ShapeError, UsageError, Where
 from cnncost.graph import Graph, Node
 
-DTYPES = {"fp64": 8, "fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2, "fp8": 1, "int8": 1}
-"""Bytes of one element."""
 LARGEST_COUNT = 2.0**62
 """Counts over arrays end here: int64 with a bit to spare for what floating point rounds."""
-DTYPE_NAMES = {"float64": "fp64", "float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "half": "fp16"}
-"""What NumPy and PyTorch call some of them."""
-
 CONVENTIONS = (
     "MACs: multiply-accumulates of convolutions, linear layers and matrix products; taps on padding count.",
     "FLOPs: 2 x MACs + additions (biases too) + multiplications + comparisons + divisions + exponentials.",
     "params: weights (in MACs) + biases + other (scales and shifts of norms, slopes); statistics are not learned.",
     "layers: layers with weights on the longest path. neurons: their outputs. Inference; dropout costs nothing.",
     "bytes: elements x bytes of the dtype; views and in-place layers take no activation bytes.",
+    "peak: the most bytes alive at once at inference: parameters, buffers, inputs, activations, temporaries.",
 )
 """What the numbers mean, in the words of every output. docs/conventions.md has them op by op."""
 
@@ -55,6 +53,7 @@ class LayerReport(NamedTuple):
     names. cost: counts. dropped: input pixels at the far border that a stride leaves unseen, an
     axis each. uneven: axes on which the window does not fit evenly. shares: whose parameters it
     uses, if not its own. where: file, line, column. batch: images in the network's input.
+    peak_bytes: the most that is alive at once in the whole network while this layer runs.
     counted: what another tool counts, where that was asked for (cnncost.analysis.conventions).
     """
 
@@ -71,6 +70,7 @@ class LayerReport(NamedTuple):
     where: Where | None
     element_bytes: int
     batch: Size = 1
+    peak_bytes: Size = 0
     counted: Size | None = None
 
     @property
@@ -116,7 +116,7 @@ class Report:
     """The cost of a network at one input, batch and dtype: layers in execution order, and totals.
 
     inputs: shapes by name, batch first. depth: layers with weights on the longest path. notes: what a
-    reader of the counts must know.
+    reader of the counts must know. memory: what is alive while it runs, layer by layer.
     """
 
     name: str
@@ -129,6 +129,7 @@ class Report:
     layers: tuple[LayerReport, ...]
     total: Cost
     depth: int
+    memory: Memory
     notes: tuple[str, ...] = ()
 
     @property
@@ -170,7 +171,12 @@ class Report:
     @property
     def totals(self) -> dict[str, Any]:
         """The figures of the whole network for the whole batch, by the names of the JSON report."""
-        return {**figures(self.total, self.element_bytes), "layers": self.depth}
+        return {**figures(self.total, self.element_bytes), "peak_bytes": self.peak_bytes, "layers": self.depth}
+
+    @property
+    def peak_bytes(self) -> Size:
+        """The most bytes alive at once at inference: parameters, buffers, inputs, activations, temporaries."""
+        return self.memory.peak
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dict a layer, ready for pandas.DataFrame."""
@@ -214,9 +220,10 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: boo
     seen = receptive_fields(graph) if fields and not swept else {}
     if swept:
         _countable(graph)
+    memory = inference_memory(graph, dtype)
     known: dict[Any, tuple[Any, ...]] = {}  # equal layers are priced once; arrays have no hash
     layers = []
-    for node in graph.nodes:
+    for node, step in zip(graph.nodes, memory.steps):
         x = tuple(shapes[i] for i in node.inputs)
         key = (id(node.op), id(node) if swept else x)
         if key not in known:
@@ -243,6 +250,7 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: boo
                 node.where,
                 size,
                 graph.batch,
+                step.alive,
             )
         )
     return Report(
@@ -256,16 +264,9 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: boo
         tuple(layers),
         total(layer.cost for layer in layers),
         depth(graph.nodes),
+        memory,
         graph.notes,
     )
-
-
-def dtype_name(dtype: object) -> str:
-    """A dtype by the name that DTYPES has for it; NumPy's and PyTorch's names do too. Raises UsageError."""
-    name = DTYPE_NAMES.get(str(dtype).removeprefix("torch."), dtype)
-    if not isinstance(name, str) or name not in DTYPES:
-        raise UsageError(f"unknown dtype {dtype}", hint=did_you_mean(str(dtype), DTYPES))
-    return name
 
 
 def depth(nodes: Iterable[Node], among: Collection[str] | None = None) -> int:

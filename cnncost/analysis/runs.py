@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, NoReturn
 
-from cnncost.analysis.report import DTYPES
+from cnncost.analysis.dtypes import DTYPES
 from cnncost.devices import Device
 from cnncost.devices import load as load_device
 from cnncost.errors import UsageError, did_you_mean

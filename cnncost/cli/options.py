@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cnncost.analysis.report import DTYPES
+from cnncost.analysis.dtypes import DTYPES
 from cnncost.cli.common import MODEL_OPTIONS, ColumnParam, parse_settings
 from cnncost.errors import UsageError
 from cnncost.output.units import CHOICES

@@ -24,7 +24,7 @@ class Drawn:
     @property
     def right(self) -> bool:
         """Whether it is aligned to the right."""
-        return self.about.kind in ("count", "bytes", "number", "axes", "year")
+        return self.about.kind in ("count", "bytes", "peak", "number", "axes", "year")
 
     @property
     def width(self) -> int:
@@ -67,10 +67,11 @@ def _column(report: Report, rows: Sequence[LayerReport], column: Column, units: 
     values = [column.value(row) for row in rows]
     if column.kind == "share":
         return Drawn(column, column.header, [percent(v, report.total.macs) if v else "" for v in values], "")
-    if not column.adds_up:
+    if not column.adds_up and column.kind != "peak":
         foot = "total" if column.name == "name" else ""
         return Drawn(column, column.header, [cell(value, column) for value in values], foot)
-    whole = sum(column.value(layer) for layer in report.layers)
-    unit = unit_for([*values, whole], column.kind == "bytes", units)
+    whole = [sum(column.value(layer) for layer in report.layers)] if column.adds_up else []
+    unit = unit_for([*values, *whole], column.kind in ("bytes", "peak"), units)
     header = f"{column.header} ({unit.name})" if unit.name else column.header
-    return Drawn(column, header, [cell(value, column, unit) for value in values], cell(whole, column, unit))
+    foot = "".join(cell(value, column, unit) for value in whole)
+    return Drawn(column, header, [cell(value, column, unit) for value in values], foot)

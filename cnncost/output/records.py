@@ -26,6 +26,7 @@ def layer_record(layer: LayerReport) -> dict[str, Any]:
         "inputs": list(layer.inputs),
         "output_shape": list(layer.output_shape) or None,
         **figures(layer.cost, layer.element_bytes),
+        "peak_bytes": layer.peak_bytes,
         "intensity": layer.intensity,
         "receptive_field": list(field.size) if field else None,
         "receptive_field_stride": list(field.stride) if field else None,
@@ -114,7 +115,8 @@ def to_markdown(
             "",
             *pipe_table(draw(report, rows, columns, units)),
             "",
-            f"{t['params']:,} params, {t['macs']:,} MACs, {t['flops']:,} FLOPs, {plural(t['layers'], 'layer')} deep.",
+            f"{t['params']:,} params, {t['macs']:,} MACs, {t['flops']:,} FLOPs, {plural(t['layers'], 'layer')} deep,"
+            f" {t['peak_bytes']:,} bytes at the peak.",
             "",
             *more,
             *(f"- {line}" for line in (*report.notes, *(CONVENTIONS if legend else ()))),

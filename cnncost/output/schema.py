@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cnncost.analysis.report import DTYPES
+from cnncost.analysis.dtypes import DTYPES
 from cnncost.output.records import SCHEMA_VERSION
 
 COUNT = {"type": "integer", "minimum": 0}
@@ -149,6 +149,7 @@ def report_parts() -> dict[str, Any]:
         "inputs": {**NAMES, "description": "names of the layers or network inputs that it takes"},
         "output_shape": {"type": "array", "items": {"type": "integer"}, "description": "batch first"},
         **_counts(),
+        "peak_bytes": {**COUNT, "description": "most bytes of the whole network alive while the layer runs"},
         "intensity": {**number, "description": "flops per byte read or written"},
         "receptive_field": _per_axis("input pixels that one output depends on, an axis each", COUNT),
         "receptive_field_stride": _per_axis("input pixels between neighbouring fields", number),
@@ -157,7 +158,11 @@ def report_parts() -> dict[str, Any]:
         "shares": {**text, "description": "the layer whose parameters this one reuses; its own counts are 0"},
         "where": {**text, "description": "file:line:column"},
     }
-    totals = {**_counts(), "layers": {**COUNT, "description": "layers with weights on the longest path"}}
+    totals = {
+        **_counts(),
+        "peak_bytes": {**COUNT, "description": "most bytes alive at once at inference, parameters and inputs too"},
+        "layers": {**COUNT, "description": "layers with weights on the longest path"},
+    }
     return {
         **version_parts(SCHEMA_VERSION),
         "name": {"type": "string"},

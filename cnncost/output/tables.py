@@ -23,6 +23,8 @@ NAME_AT_LEAST, KIND_AT_LEAST, NAME_AT_MOST = 14, 10, 80
 STYLES = {"name": "cyan", "share": "green"}
 MARKS = {r"(?m)^-$": "red", r"(?m)^\+$": "green", r"(?m)^~$": "yellow"}
 """Styles of what is removed, added and changed."""
+AT_MOST = 20
+"""Characters of the name of a layer beside totals."""
 NAMED_AT_MOST = 4
 """Layers that a note names before it says how many more there are."""
 
@@ -76,7 +78,8 @@ def report_table(
     """The whole report: what was read, a row a layer, totals, `more`, notes, conventions."""
     paper = paper or Paper()
     tables = [part for table in _tables(report, rows, columns, units, paper) for part in (table, "")]
-    return paper.print(heading(report), "", *tables, *_totals(report), "", *more, *notes(report), *footer(paper))
+    totals = _totals(report, paper.unicode)
+    return paper.print(heading(report), "", *tables, *totals, "", *more, *notes(report), *footer(paper))
 
 
 def heading(report: Report) -> Text:
@@ -179,7 +182,7 @@ def shortened(text: str, width: int, unicode: bool = True) -> str:
     return text[:head] + dots + text[len(text) - (width - len(dots) - head) :]
 
 
-def _totals(report: Report) -> list[Any]:
+def _totals(report: Report, unicode: bool) -> list[Any]:
     """Totals with their parts, an image and the batch beside each other where they differ."""
     t, batch = report.totals, report.batch
     dtype = report.dtype
@@ -205,6 +208,10 @@ def _totals(report: Report) -> list[Any]:
         t["activation_bytes"],
         f"{readable_bytes(t['activation_bytes'])}{' a batch' if batch > 1 else ''}, {dtype}, all layers together",
     )
+    peak = f"{t['peak_bytes']:,}"
+    at = f", at {shortened(report.memory.at.layer, AT_MOST, unicode)}" if report.memory.at else ""
+    most = f"{readable_bytes(t['peak_bytes'])}, {dtype}{at}"
+    grid.add_row("peak bytes", *(["", peak] if batch > 1 else [peak]), printable(most))
     return [grid]
 
 
