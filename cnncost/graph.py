@@ -55,8 +55,8 @@ class Unused(NamedTuple):
 class Called(NamedTuple):
     """What ran a layer of a traced model. operator: PyTorch's name of it. by: what called that.
 
-    by is "torch.nn" for a module without parts whose class is torch.nn's own, "module" for another module
-    without parts, "model" for everything else.
+    by is "torch.nn.ReLU" and the like for a module without parts whose class is torch.nn's own, "module" for
+    another module without parts, "model" for everything else.
     """
 
     operator: str

@@ -1,13 +1,14 @@
 """How other tools count: what each adds to the MACs, or leaves out of them, by kind of layer.
 
-Found by experiment on one layer at a time and held by tests against the tools themselves. A tool
-sees the modules that cnncost builds, which are torch.nn's wherever it has one; what a model does
-with functions instead, some tools do not see.
+Found by experiment on one layer at a time and held by tests against the tools themselves. Of a spec
+a tool sees the modules that cnncost builds, which are torch.nn's wherever it has one. A model may
+call functions instead, and tools that look at modules then count less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import prod
 from typing import Any, NamedTuple
@@ -15,7 +16,8 @@ from typing import Any, NamedTuple
 from cnncost.analysis.report import Report
 from cnncost.dims import Shape, is_array, numel
 from cnncost.errors import UsageError, did_you_mean
-from cnncost.graph import Graph
+from cnncost.graph import Called, Graph
+from cnncost.ops.base import Op
 from cnncost.ops.seen import Fed, Seen
 
 Amount = Callable[..., Any]
@@ -32,13 +34,41 @@ class Rule(NamedTuple):
 
 
 class Convention(NamedTuple):
-    """How a tool counts. version: of the tool that the rules were found with. calls: what it calls its number."""
+    """How a tool counts. version: of the tool that the rules were found with. calls: what it calls its number.
+
+    functions: the rules for layers that are run without a module of torch.nn of their own, where they are
+    others. any_module: modules of other makers, if they have no parts, are seen as torch.nn's are. traced:
+    more rules, for layers of traced models.
+    """
 
     name: str
     version: str
     calls: str
     rules: tuple[Rule, ...]
     note: str
+    functions: tuple[Rule, ...] | None = None
+    any_module: bool = False
+    traced: tuple[Rule, ...] = ()
+
+    def of(self, op: Op, called: Called | None) -> Iterator[Rule]:
+        """The rules for a layer. called: what ran it, in a traced model."""
+        key = called.operator if called and called.operator in REDUCTIONS else op.key
+        rules = self.rules if self._sees_module(op, called) else self.functions or ()
+        return (rule for rule in (*rules, *(self.traced if called else ())) if key in rule.ops)
+
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        return (*self.rules, *(self.functions or ()), *self.traced)
+
+    def _sees_module(self, op: Op, called: Called | None) -> bool:
+        """Whether the tool sees a layer as the module that it is, if it looks at modules at all."""
+        if self.functions is None:
+            return True
+        if called is None:
+            return op.key not in BUILT_OF_FUNCTIONS
+        if called.by == "module":
+            return self.any_module
+        return MODULES.get(op.key) == re.sub("[123]d$", "Nd", called.by.removeprefix("torch.nn."))
 
 
 class Counted(NamedTuple):
@@ -68,7 +98,7 @@ def counted(graph: Graph, name: str) -> Counted:
     shapes = graph.shapes
     if any(is_array(n) for shape in shapes.values() for n in shape):
         raise UsageError("a convention needs one design point", hint="load the network at one")
-    sums = dict.fromkeys((rule.cause for rule in convention.rules), 0)
+    sums = dict.fromkeys((rule.cause for rule in convention.all_rules), 0)
     texts: dict[str, dict[str, bool]] = {}
     layers: dict[str, int] = {}
     unruled: dict[str, bool] = {}
@@ -82,8 +112,8 @@ def counted(graph: Graph, name: str) -> Counted:
             if macs or any(node.op.operations(node.shape, *x)):
                 unruled[node.op.key] = True
             continue
-        for rule in convention.rules:
-            if node.op.key in rule.ops and (amount := rule.amount(node.op, node.shape, *x)):
+        for rule in convention.of(node.op, graph.called.get(node.name)):
+            if amount := rule.amount(node.op, node.shape, *x):
                 sums[rule.cause] += amount
                 layers[node.name] += amount
                 texts.setdefault(rule.cause, {})[rule.text] = True
@@ -128,6 +158,11 @@ def unseen(op: Any, y: Shape, *x: Shape) -> Any:
 def unbroadcast(op: Any, y: Shape, a: Shape, b: Shape) -> Any:
     """Of a product: a first factor that is stretched over the batch, as if it were not."""
     return numel(a) * b[-1] - op.macs(y, a, b)
+
+
+def padded_by_name(op: Any, y: Shape, *x: Shape) -> Any:
+    """None of the MACs of a convolution whose padding is a word."""
+    return unseen(op, y, *x) if isinstance(op.padding, str) else 0
 
 
 def once_an_image(op: Any, y: Shape, *x: Shape) -> Any:
@@ -233,8 +268,25 @@ LAYERS = (*CONVOLUTIONS, "linear")
 NORMS = ("group_norm", "layer_norm", "instance_norm")
 WINDOWS = ("max_pool", "avg_pool")
 ADAPTIVE = ("adaptive_max_pool", "adaptive_avg_pool", "global_avg_pool")
+PRODUCTS = (*LAYERS, "local_conv", "matmul")
+REDUCTIONS = ("mean", "amax")
+"""PyTorch's operators that a model may use for a global pool; no tool takes them for one."""
+BUILT_OF_FUNCTIONS = ("upsample",)
+"""Layers that torch.nn has a module for, and that cnncost builds of functions all the same."""
+MODULES = {
+    "conv": "ConvNd", "depthwise_conv": "ConvNd", "transposed_conv": "ConvTransposeNd", "linear": "Linear",
+    "batch_norm": "BatchNormNd", "group_norm": "GroupNorm", "instance_norm": "InstanceNormNd",
+    "layer_norm": "LayerNorm", "relu": "ReLU", "relu6": "ReLU6", "leaky_relu": "LeakyReLU", "elu": "ELU",
+    "gelu": "GELU", "silu": "SiLU", "prelu": "PReLU", "softmax": "Softmax", "max_pool": "MaxPoolNd",
+    "avg_pool": "AvgPoolNd", "adaptive_max_pool": "AdaptiveMaxPoolNd", "adaptive_avg_pool": "AdaptiveAvgPoolNd",
+    "global_avg_pool": "AdaptiveAvgPoolNd", "global_max_pool": "AdaptiveMaxPoolNd", "upsample": "Upsample",
+}  # fmt: skip
+"""The modules of torch.nn that tools know, by op."""
 BATCH_NORM = "2 an element with scale and shift, else 1"
 INVISIBLE = "layers that are no module of torch.nn are not seen"
+AS_FUNCTIONS = Rule(
+    "functions", PRODUCTS, unseen, "convolutions, linear layers and products without a module: not seen"
+)
 
 FVCORE = Convention(
     "fvcore",
@@ -252,6 +304,9 @@ FVCORE = Convention(
     ),
     "One MAC is one flop, and one flop of a norm or pool is one operation: both in one sum. Biases, activations, sums, "
     "softmax, other pools count nothing; unsupported_ops() lists them.",
+    traced=(
+        Rule("padding by name", ("conv", "depthwise_conv"), padded_by_name, "padding='same' or 'valid' is not seen"),
+    ),
 )  # fmt: skip
 
 TORCH = Convention(
@@ -289,12 +344,21 @@ PTFLOPS = Convention(
         Rule("pooling", ADAPTIVE, inputs(2), "2 an input element: once as a module, once as a function"),
         Rule("pooling", ("l2_pool",), l2_pool_parts, "L2 pools: 1 an input element, 2 an output"),
         Rule("pooling", ("roi_pool",), regions, "regions: 1 an element"),
-        Rule("upsampling", ("upsample",), outputs(1), "1 an output"),
-        Rule("upsampling", ("upsample",), by_mode(area=inputs(1)), "area: 1 an input element more"),
+        Rule("upsampling", ("upsample",), lambda op, y, x: numel(y) + numel(y[1:]),
+             "1 an output as a function, 1 an output of one image as a module"),
         Rule("matrix products", ("matmul",), unseen, "the operator @ is not seen"),
     ),
     "The backend that counts by module and function, which is the default. Whole batch here; the tool divides what "
     "modules do, and not what functions do, by the batch.",
+    (
+        Rule("activations", ("relu", "elu", "gelu", "prelu", "relu6", "silu"), outputs(1),
+             "ReLU, ReLU6, PReLU, ELU, GELU, SiLU 1 an element as functions"),
+        Rule("softmax", ("softmax",), outputs(1), "1 an element"),
+        Rule("pooling", (*WINDOWS, *ADAPTIVE), inputs(1), "1 an input element as functions"),
+        Rule("upsampling", ("upsample",), outputs(1), "1 an output as a function"),
+        Rule("upsampling", ("upsample",), by_mode(area=inputs(1)), "area: 1 an input element more"),
+        AS_FUNCTIONS,
+    ),
 )  # fmt: skip
 
 THOP = Convention(
@@ -309,11 +373,14 @@ THOP = Convention(
         Rule("pooling", ("avg_pool",), averages, "average pools: 1 an output, whatever the window"),
         Rule("pooling", ("adaptive_avg_pool", "global_avg_pool"), adaptive_windows,
              "adaptive and global averages: 1 an input element, 1 an output"),
+        Rule("upsampling", ("upsample",), by_mode(nearest=outputs(1), linear=outputs(5), bilinear=outputs(11),
+             bicubic=outputs(259)), "an output: nearest 1, linear 5, bilinear 11, bicubic 259"),
         Rule("transposed conv", ("transposed_conv",), by_output_positions,
              "by output positions instead of input positions: stride x stride times too many"),
         Rule("matrix products", ("matmul", "local_conv"), unseen, INVISIBLE),
     ),
-    "",
+    "It counts modules of torch.nn, and nothing that a model calls as a function.",
+    (AS_FUNCTIONS,),
 )  # fmt: skip
 
 TORCHINFO = Convention(
@@ -332,6 +399,8 @@ TORCHINFO = Convention(
         Rule("matrix products", ("matmul", "local_conv"), unseen, INVISIBLE),
     ),
     "It counts a module's own parameters, in convolutions once a position and elsewhere once an image.",
+    (AS_FUNCTIONS,),
+    any_module=True,
 )  # fmt: skip
 
 CALFLOPS = Convention(

@@ -22,19 +22,19 @@ SKIPPED = tuple(os.path.join(os.path.dirname(m), "") for m in (torch.__file__, _
 class Place(NamedTuple):
     """path: of the module, "" for the model itself. call: a number for each call of a module. leaf: it has no parts.
 
-    standard: its class is one of torch.nn's own.
+    kind: its class, where that is one of torch.nn's own, or "".
     """
 
     path: str
     call: int
     leaf: bool
-    standard: bool
+    kind: str
     where: Where | None
 
     @property
     def by(self) -> str:
         """What runs, as graph.Called has it."""
-        return "model" if not self.leaf else "torch.nn" if self.standard else "module"
+        return "model" if not self.leaf else f"torch.nn.{self.kind}" if self.kind else "module"
 
 
 class _Running(NamedTuple):
@@ -88,10 +88,11 @@ class Places:
     def here(self) -> Place:
         """The place of what runs now."""
         if not self.running:
-            return Place("", 0, False, False, self.where())
+            return Place("", 0, False, "", self.where())
         running = self.running[-1]
-        standard = type(running.module).__module__.startswith("torch.nn.modules.")
-        return Place(running.path, running.call, not running.module._modules, standard, self.where())
+        kind = type(running.module)
+        name = kind.__name__ if kind.__module__.startswith("torch.nn.modules.") else ""
+        return Place(running.path, running.call, not running.module._modules, name, self.where())
 
     def where(self) -> Where | None:
         """The innermost line that is neither PyTorch's nor ours, up to where tracing began."""
