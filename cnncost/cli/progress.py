@@ -13,7 +13,8 @@ PATIENCE = 1.0
 class Progress:
     """A bar on standard error once it takes longer than a second, where that is a terminal; gone when done."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "networks") -> None:
+        self.what = what
         self.start = monotonic()
         self.wanted = sys.stderr is not None and sys.stderr.isatty()
         self.bar: Any = None
@@ -27,7 +28,7 @@ class Progress:
 
             self.bar = Bar(console=Console(stderr=True), transient=True)
             self.bar.start()
-            self.task = self.bar.add_task("networks", total=total)
+            self.task = self.bar.add_task(self.what, total=total)
         self.bar.update(self.task, completed=done)
 
     def __enter__(self) -> Progress:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from cnncost.cli.common import SpecOrOpParam, deliver, paper, parse_inputs, parse_settings, shape_text
+from cnncost.cli.op_options import options_of
 from cnncost.cli.options import size_options
 from cnncost.errors import CnncostError, UsageError
 
@@ -69,7 +70,7 @@ def command(
         if not inputs:
             hint = "write --input 3x224x224, channels x height x width, once for each input"
             raise UsageError(f"{spec} alone needs --input", hint=hint)
-        main, options = _options(spec, layer)
+        main, options = options_of(spec, layer)
         shapes = [shape_text(shape) for shape in inputs]
         explanation = explain(
             spec, main, input=shapes if len(shapes) > 1 else shapes[0], batch=batch, dtype=dtype, **options
@@ -95,35 +96,3 @@ def _one(spec: str, words: Sequence[str]) -> str | None:
         hint = f"for several layers take a block or a glob: cnncost explain {spec} 'conv*'"
         raise UsageError(f"one layer at a time, got {' '.join(words)}", hint=hint)
     return words[0] if words else None
-
-
-def _options(op: str, words: Sequence[str]) -> tuple[Any, dict[str, Any]]:
-    """The main option, or None, and the others by name: --kernel 3, --kernel=3, --no-bias, --ceil-mode."""
-    from cnncost.ops import find
-    from cnncost.spec.single import option_of
-
-    known = find(op).options
-    flags = {name for name, field in known.items() if field.type == "Flag"}
-    main, options, rest = None, dict[str, Any](), list(words)
-    while rest:
-        word = rest.pop(0)
-        if not word.startswith("--"):
-            if main is not None:
-                hint = "options go by name: --kernel 3; a flag stands alone: --no-bias"
-                raise UsageError(f"{op} takes one value of its own, got {main} and {word}", hint=hint)
-            main = word
-            continue
-        name, equals, text = word.removeprefix("--").replace("-", "_").partition("=")
-        text = word.partition("=")[2]
-        if name.removeprefix("no_") in flags and name not in flags:
-            name, text, equals = name.removeprefix("no_"), "false", "="
-        elif name in flags and not equals and (not rest or rest[0] not in ("true", "false")):
-            text, equals = "true", "="
-        if not equals:
-            if not rest and name in known:
-                raise UsageError(f"{word} has no value", hint=f"write {word} VALUE")
-            text = rest.pop(0) if rest else ""
-        if name in options:
-            raise UsageError(f"--{name} given twice", hint="for one value an axis write 3x5")
-        options[name] = option_of(op, name, text)
-    return (None if main is None else option_of(op, None, main)), options

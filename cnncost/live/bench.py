@@ -1,0 +1,263 @@
+"""Timing of networks: every distinct layer, and the whole, in turns; each repetition is handed on when it is taken."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+import torch
+
+from cnncost.analysis.bench import BenchRow, BenchTable, row
+from cnncost.analysis.dtypes import DTYPES
+from cnncost.analysis.measurements import (
+    LAYER,
+    NETWORK,
+    SCHEMA_VERSION,
+    Measurement,
+    Setting,
+    key_of,
+    layer_subject,
+)
+from cnncost.analysis.storage import out_of_place
+from cnncost.dims import numel
+from cnncost.graph import Graph
+from cnncost.live.build import build
+from cnncost.live.clocks import CpuClock, CpuLoad, CudaClock, CudaLoad
+from cnncost.live.machine import free_bytes, last_cache, machine, name_of
+from cnncost.live.subjects import FORWARD, Point, check, subject
+from cnncost.live.timing import Clock, Load, Method, repetition
+from cnncost.ops.base import Op
+from cnncost.ops.seen import Fed, Seen
+
+OUT_OF_MEMORY = "out of memory"
+REPETITIONS = 3
+HEADROOM = 0.9
+"""Part of the free memory that a subject may ask for on a CPU, where asking for more ends the process."""
+
+
+class Layer(NamedTuple):
+    """A distinct layer: an op on inputs of some shapes, and the names of all layers that are that."""
+
+    op: Op
+    inputs: tuple[tuple[int, ...], ...]
+    names: tuple[str, ...]
+
+
+class Task(NamedTuple):
+    """One thing to time in one setting. layer: None for the whole network."""
+
+    graph: Graph
+    layer: Layer | None
+    setting: Setting
+    subject: dict[str, Any]
+    repetition: int
+
+    @property
+    def what(self) -> str:
+        return NETWORK if self.layer is None else LAYER
+
+    @property
+    def key(self) -> str:
+        return key_of(self.what, self.subject, self.setting)
+
+
+def distinct_layers(graph: Graph) -> tuple[list[Layer], list[str]]:
+    """The layers that take time, each once, and the names of those that are taken for free or cannot be run alone.
+
+    Views and dropout at inference do nothing. Operators of a traced model that have no module of
+    their own run only within it.
+    """
+    shapes: dict[str, Any] = graph.shapes
+    found: dict[Any, list[str]] = {}
+    left = []
+    for node in graph:
+        x = tuple(shapes[name] for name in node.inputs)
+        if isinstance(node.op, (Seen, Fed)):
+            left.append(node.name)
+        elif not is_free(node.op, node.shape, x):
+            found.setdefault((node.op, x), []).append(node.name)
+    return [Layer(op, x, tuple(names)) for (op, x), names in found.items()], left
+
+
+def is_free(op: Op, y: Any, x: Sequence[Any]) -> bool:
+    """Whether a layer does nothing at inference: no arithmetic, and no storage of its own."""
+    return op.shares_storage and not op.macs(y, *x) and not any(op.operations(y, *x))
+
+
+def network_subject(graph: Graph) -> dict[str, Any]:
+    """A network: its name, inputs, and a digest of its layers, so that a changed one is not taken for it."""
+    text = repr([(node.op, node.inputs, node.shape) for node in graph])
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    inputs = {name: [int(n) for n in shape] for name, shape in graph.inputs.items()}
+    return {"network": graph.name, "inputs": inputs, "digest": digest}
+
+
+def tasks(graph: Graph, settings: Sequence[Setting], repetitions: int = REPETITIONS, whole: bool = True) -> list[Task]:
+    """All that is to time, repetition by repetition, so that each comes again at another time.
+
+    whole: the network itself, too.
+    """
+    layers, _ = distinct_layers(graph)
+    subjects: list[tuple[Layer | None, dict[str, Any]]] = [
+        (each, layer_subject(each.op, each.inputs)) for each in layers
+    ]
+    if whole:
+        subjects.append((None, network_subject(graph)))
+    return [
+        Task(graph, layer, setting, subject, number)
+        for number in range(repetitions)
+        for setting in settings
+        for layer, subject in subjects
+    ]
+
+
+def tables(
+    graphs: Sequence[Graph], settings: Sequence[Setting], found: Mapping[str, Measurement], alone: bool = False
+) -> list[BenchTable]:
+    """What measurements by key say: a table a network and setting; alone: a row a graph, which is one layer."""
+    if alone:
+        key = graphs[0].nodes[0].op.key
+        every = [tuple(each for graph in graphs for each in rows(graph, setting, found)) for setting in settings]
+        return [BenchTable(key, setting, None, own, None, None, 0, ()) for setting, own in zip(settings, every)]
+    return [_table(graph, setting, found) for graph in graphs for setting in settings]
+
+
+def rows(graph: Graph, setting: Setting, found: Mapping[str, Measurement]) -> list[BenchRow]:
+    """The rows of a network's distinct layers that have been measured."""
+    shapes = {node.name: node.shape for node in graph}
+    made = []
+    for layer in distinct_layers(graph)[0]:
+        measured = found.get(key_of(LAYER, layer_subject(layer.op, layer.inputs), setting))
+        if measured is not None:
+            made.append(row(layer.names, layer.op, layer.inputs, shapes[layer.names[0]], measured))
+    return made
+
+
+def _table(graph: Graph, setting: Setting, found: Mapping[str, Measurement]) -> BenchTable:
+    layers, untimed = distinct_layers(graph)
+    whole = found.get(key_of(NETWORK, network_subject(graph), setting))
+    free = len(graph) - len(untimed) - sum(len(layer.names) for layer in layers)
+    timing, failure = (whole.timing, whole.failure) if whole else (None, None)
+    own = tuple(rows(graph, setting, found))
+    complete = len(own) == len(layers)
+    return BenchTable(graph.name, setting, int(graph.batch), own, timing, failure, free, tuple(untimed), complete)
+
+
+class Bench:
+    """Times tasks on one device. clock, load, method: those of the device unless given."""
+
+    def __init__(
+        self, device: torch.device, method: Method | None = None, clock: Clock | None = None, load: Load | None = None
+    ) -> None:
+        self.device = device
+        cuda = device.type == "cuda"
+        self.clock: Clock = clock or (CudaClock(device) if cuda else CpuClock())
+        self.load: Load = load or (CudaLoad(device) if cuda else CpuLoad())
+        self.method = method or Method()
+        self.name = name_of(device)
+
+    def measure(self, task: Task) -> dict[str, Any]:
+        """The record of one repetition. Where memory runs out, the record says so."""
+        setting = task.setting
+        samples: dict[str, Any] = {"samples": [], "failure": None, "doubts": []}
+        with configured(setting, self.device):
+            try:
+                self._check_room(task)
+                taken = repetition(self._run(task), self.clock, self.load, self.method)
+                samples |= {
+                    "samples": list(taken.samples),
+                    "loops": taken.loops,
+                    "warm_up": taken.warm_up,
+                    "steady": taken.steady,
+                    "doubts": list(taken.doubts),
+                }
+            except Exception as e:
+                if not is_out_of_memory(e):
+                    raise
+                samples["failure"] = OUT_OF_MEMORY
+            told = machine(self.device)
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return {
+            "schema": SCHEMA_VERSION,
+            "what": task.what,
+            "subject": task.subject,
+            "setting": setting.record(),
+            "repetition": task.repetition,
+            **samples,
+            "resolution": self.clock.resolution,
+            "machine": told,
+            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+
+    def _run(self, task: Task) -> Callable[[int], None]:
+        setting, layer = task.setting, task.layer
+        point = Point(setting.dtype, setting.layout, setting.direction, setting.cache, setting.compile)
+        check(point, str(self.device))
+        graph = task.graph if setting.direction == FORWARD else out_of_place(task.graph)
+        if layer is None:
+            module: torch.nn.Module = build(graph, initialise=False)
+            shapes: Any = list(graph.inputs.values())
+        else:
+            op = layer.op
+            if setting.direction != FORWARD:  # what has a gradient cannot be overwritten
+                op = next(node.op for node in graph if node.name == layer.names[0])
+            module, shapes = op.module(torch, *layer.inputs), layer.inputs
+        return subject(module, shapes, point, self.device, last_cache(self.device))
+
+    def _check_room(self, task: Task) -> None:
+        """Raise MemoryError where a CPU has not the memory: asking for it would end the process."""
+        if self.device.type == "cuda":
+            return
+        free = free_bytes(self.device)
+        if free is not None and needed_bytes(task) > HEADROOM * free:
+            raise MemoryError
+
+
+def needed_bytes(task: Task) -> int:
+    """Bytes that a task takes at the least."""
+    shapes: dict[str, Any] = task.graph.shapes
+    nodes = task.graph.nodes if task.layer is None else [n for n in task.graph if n.name == task.layer.names[0]]
+    size = DTYPES["fp32" if task.setting.dtype == "tf32" else task.setting.dtype]
+    params, largest = 0, 0
+    for node in nodes:
+        x = [shapes[name] for name in node.inputs]
+        own: Any = node.op.weights(*x) + node.op.biases(*x) + node.op.other_params(*x)
+        params += own
+        moved: Any = sum(map(numel, x)) + numel(node.shape)
+        largest = max(largest, moved)
+    return size * (params + largest)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out."""
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and "alloc" in str(error) and "memory" in str(error)
+
+
+@contextmanager
+def configured(setting: Setting, device: torch.device) -> Iterator[None]:
+    """PyTorch's switches as a setting has them; afterwards as they were. Denormals count as zero."""
+    threads, flags = torch.get_num_threads(), torch.backends.cudnn
+    before = (torch.backends.cuda.matmul.allow_tf32, flags.allow_tf32, flags.benchmark)
+    try:
+        torch.set_flush_denormal(True)
+        if setting.threads is not None:
+            torch.set_num_threads(setting.threads)
+        torch.backends.cuda.matmul.allow_tf32 = flags.allow_tf32 = setting.dtype == "tf32"
+        flags.benchmark = setting.algorithms == "search"
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                yield
+        else:
+            yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+        torch.backends.cuda.matmul.allow_tf32, flags.allow_tf32, flags.benchmark = before

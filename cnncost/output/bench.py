@@ -1,0 +1,284 @@
+"""Timings for people and programs: a table a setting, layers' sum beside the whole, changes between two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from cnncost.analysis.bench import BenchRow, BenchTable, Regression, title
+from cnncost.analysis.columns import Column
+from cnncost.analysis.measurements import Setting
+from cnncost.analysis.samples import DOUBTS, SLOWER, Timing
+from cnncost.output.formats import csv_text, json_text
+from cnncost.output.grid import Drawn
+from cnncost.output.records import pipe_table
+from cnncost.output.tables import Paper, fit_names, fitting_groups, one_table, room_beside
+from cnncost.output.units import in_unit, percent, plural, printable, shape
+
+SCHEMA_VERSION = 1
+"""Of the JSON of bench; grows when a key changes its meaning or goes."""
+CONVENTIONS = (
+    "time: median of one run of one layer. spread: from the repetitions' lowest first to their highest third quartile.",
+    "FLOP/s: 2 x MACs over time, other operations not counted. B/s: input, parameters, output, each once, over time.",
+)
+CACHE_TEXTS = {
+    "chain": "weights are not in the caches, the input may be, as in a network",
+    "cold": "neither weights nor input are in the caches",
+    "warm": "weights and input are in the caches, as far as they fit",
+}
+
+
+def bench_table(tables: Sequence[BenchTable], paper: Paper | None = None, notes: Iterable[str] = ()) -> str:
+    """Every setting with its layers, their sum and the whole network."""
+    paper = paper or Paper()
+    parts: list[Any] = []
+    for table in tables:
+        parts += [*_heading(table), "", *_tables(layer_columns(table), paper), *_sums(table), ""]
+    doubts = dict.fromkeys(d for table in tables for t in _timings(table) for d in t.doubts)
+    lines = [Text(line, style="dim") for line in CONVENTIONS]
+    lines += [Text(f"{doubt}: {DOUBTS[doubt]}.", style="dim") for doubt in doubts]
+    return paper.print(*parts, *(Text(note, style="yellow") for note in notes), *lines)
+
+
+def _timings(table: BenchTable) -> list[Timing]:
+    return [t for t in (*(row.timing for row in table.rows), table.whole) if t is not None]
+
+
+def _heading(table: BenchTable) -> list[Text]:
+    """The network and the setting."""
+    setting = table.setting
+    first = Text(f"{printable(table.name)} on {printable(setting.device)}", style="bold")
+    return [first, Text(setting_text(setting, table.batch), style="dim")]
+
+
+def setting_text(setting: Setting, batch: int | None = None) -> str:
+    """A setting in words."""
+    parts = [f"batch {batch:,}"] if batch is not None else []
+    parts += [setting.dtype, setting.layout, setting.direction]
+    parts += [plural(setting.threads, "thread")] if setting.threads is not None else []
+    parts += ["compiled"] if setting.compile else []
+    parts += ["cuDNN's search for algorithms"] if setting.algorithms != "default" else []
+    return f"{', '.join(parts)}; {setting.cache}: {CACHE_TEXTS[setting.cache]}"
+
+
+def _tables(drawn: list[Drawn], paper: Paper) -> list[Any]:
+    if room_beside(drawn, paper) < 0:
+        fit_names(drawn, paper)
+    return [part for group in fitting_groups(drawn, paper) for part in (one_table(group, paper), "")]
+
+
+def layer_columns(table: BenchTable) -> list[Drawn]:
+    """A row a distinct layer."""
+    rows, whole = table.rows, table.sum_seconds or sum(row.seconds for row in table.rows)
+    inputs = ("input", "input", "shape", lambda row: ", ".join(map(shape, row.inputs)))
+    columns: list[tuple[str, str, str, Callable[[BenchRow], str]]] = [
+        ("name", "layer", "text", lambda row: printable(row.names[0])),
+        ("kind", "kind", "text", lambda row: printable(row.kind)),
+        ("output", "output", "shape", lambda row: shape(row.output[1:])),
+        ("instances", "times", "count", lambda row: f"{row.instances:,}"),
+        ("time", "time", "count", lambda row: row.failure or seconds_text(row.timing.median if row.timing else 0)),
+        ("spread", "spread", "count", lambda row: spread_text(row.timing)),
+        ("flops", "FLOP/s", "count", lambda row: rate_text(row.flops_per_second)),
+        ("bytes", "B/s", "count", lambda row: rate_text(row.bytes_per_second)),
+        ("share", "of sum", "count", lambda row: percent(row.seconds, whole)),
+        ("doubts", "doubts", "text", lambda row: ", ".join(row.timing.doubts) if row.timing else ""),
+    ]
+    if table.batch is None:  # layers of one op, told apart by their inputs
+        columns[0:1] = []
+        columns.insert(1, inputs)
+        columns = [column for column in columns if column[0] not in ("instances", "share")]
+    if any(row.attainable for row in rows):
+        roofline = (
+            "roofline",
+            "of roofline",
+            "count",
+            lambda row: percent(row.efficiency, 1) if row.efficiency else "-",
+        )
+        columns.insert(-1, roofline)
+    return [
+        Drawn(Column(name, header, kind, "", show), header, [show(row) for row in rows], "")
+        for name, header, kind, show in columns
+        if name != "doubts" or any(row.timing and row.timing.doubts for row in rows)
+    ]
+
+
+def seconds_text(value: float) -> str:
+    """A time in milliseconds with four digits; one unit for all, so that rows compare."""
+    return f"{1e3 * value:#.4g} ms".replace(". ms", " ms")
+
+
+def spread_text(timing: Timing | None) -> str:
+    """The stated spread as parts of the median: -1.2 +3.4 %."""
+    if timing is None:
+        return ""
+    low, high = (100 * (edge / timing.median - 1) for edge in (timing.low, timing.high))
+    return f"{low:+.1f} {high:+.1f} %"
+
+
+def rate_text(value: float | None) -> str:
+    """A rate in the unit that suits it: 1.234 T."""
+    return "-" if value is None else in_unit(value)
+
+
+def _sums(table: BenchTable) -> list[Text]:
+    """The layers' sum beside the whole, and what may lie between them."""
+    lines = []
+    whole, total = table.whole, table.sum_seconds
+    layers = plural(sum(row.instances for row in table.rows), "layer")
+    if total is not None and table.batch is not None:
+        lines.append(f"sum of {layers}, {len(table.rows):,} of them distinct: {seconds_text(total)}")
+    if whole is not None:
+        doubts = f" ({', '.join(whole.doubts)})" if whole.doubts else ""
+        lines.append(f"whole network: {seconds_text(whole.median)}, {spread_text(whole)}{doubts}")
+    elif table.failure:
+        lines.append(f"whole network: {table.failure}")
+    if whole is not None and total is not None:
+        more = whole.median - total
+        word = "longer" if more > 0 else "shorter"
+        lines.append(f"The whole takes {seconds_text(abs(more))} ({percent(abs(more), total)}) {word} than the sum.")
+        lines += explanations(table, more)
+    if table.free:
+        lines.append(f"{plural(table.free, 'layer')} do nothing and are not timed: views, dropout at inference.")
+    if table.untimed:
+        lines.append(f"{plural(len(table.untimed), 'operator')} run only within the model and are not in the sum.")
+    return [Text(line) for line in lines]
+
+
+def explanations(table: BenchTable, more: float) -> list[str]:
+    """What makes the whole differ from the sum, as far as it is known."""
+    lines = []
+    if more < 0 and table.setting.cache != "warm":
+        lines.append(
+            "Within the network a layer may find its input, and small weights, in the caches: --cache warm times that."
+        )
+    if more > 0:
+        lines.append(
+            "Within the network activations are new each time, and memory is asked for and given back; a layer alone "
+            "has its data ready."
+        )
+    return lines
+
+
+# ---- for programs ---------------------------------------------------------------------------------
+
+
+def timing_record(timing: Timing | None) -> dict[str, Any] | None:
+    """A timing of the JSON."""
+    if timing is None:
+        return None
+    return {
+        "median_seconds": timing.median,
+        "low_seconds": timing.low,
+        "high_seconds": timing.high,
+        "samples": timing.samples,
+        "doubts": list(timing.doubts),
+    }
+
+
+def bench_record(tables: Sequence[BenchTable]) -> dict[str, Any]:
+    """The JSON of `cnncost bench` as Python values."""
+    from cnncost import __version__
+
+    return {
+        "schema": SCHEMA_VERSION,
+        "cnncost": __version__,
+        "doubts": DOUBTS,
+        "tables": [
+            {
+                "name": table.name,
+                "setting": table.setting.record(),
+                "batch": table.batch,
+                "whole": timing_record(table.whole),
+                "failure": table.failure,
+                "sum_seconds": table.sum_seconds,
+                "free": table.free,
+                "untimed": list(table.untimed),
+                "layers": [
+                    {
+                        "names": list(row.names),
+                        "kind": row.kind,
+                        "input_shapes": [list(each) for each in row.inputs],
+                        "output_shape": list(row.output),
+                        "macs": row.macs,
+                        "bytes_moved": row.bytes_moved,
+                        "timing": timing_record(row.timing),
+                        "failure": row.failure,
+                        "attainable_seconds": row.attainable,
+                        "efficiency": row.efficiency,
+                    }
+                    for row in table.rows
+                ],
+            }
+            for table in tables
+        ],
+    }
+
+
+def bench_json(tables: Sequence[BenchTable]) -> str:
+    """The JSON of `cnncost bench`."""
+    return json_text(bench_record(tables))
+
+
+def bench_csv(tables: Sequence[BenchTable]) -> str:
+    """One line a distinct layer and setting, and one for the whole network."""
+    head = (*Setting._fields, "batch", "layer", "kind", "output_shape", "instances", "macs", "bytes_moved")
+    lines: list[Sequence[Any]] = [
+        (*head, "median_seconds", "low_seconds", "high_seconds", "samples", "doubts", "failure")
+    ]
+    for table in tables:
+        start = (*table.setting, table.batch)
+        for row in table.rows:
+            about = (row.names[0], row.kind, shape(row.output), row.instances, row.macs, row.bytes_moved)
+            lines.append((*start, *about, *_timing_cells(row.timing), row.failure))
+        if table.whole or table.failure:
+            about = ("(network)", "", "", 1, sum(row.instances * row.macs for row in table.rows), None)
+            lines.append((*start, *about, *_timing_cells(table.whole), table.failure))
+    return csv_text(lines)
+
+
+def _timing_cells(timing: Timing | None) -> tuple[Any, ...]:
+    if timing is None:
+        return (None,) * 5
+    return (timing.median, timing.low, timing.high, timing.samples, " ".join(timing.doubts))
+
+
+def bench_markdown(tables: Sequence[BenchTable]) -> str:
+    """The same for documents."""
+    lines = []
+    for table in tables:
+        title_, sizes = (str(text) for text in _heading(table))
+        lines += [f"**{title_}**", "", sizes, "", *pipe_table(layer_columns(table)), ""]
+        lines += [*(f"- {text}" for text in _sums(table)), ""]
+    return "\n".join([*lines, *(f"- {line}" for line in CONVENTIONS), ""])
+
+
+# ---- two runs -------------------------------------------------------------------------------------
+
+
+def regression_table(found: Regression, tolerance: float, paper: Paper | None = None) -> str:
+    """Ratios with verdicts, slower ones first; what only one run has; and how it ended."""
+    paper = paper or Paper()
+    rows = sorted(found.changes, key=lambda pair: -pair[1].ratio)
+    columns: list[tuple[str, str, Callable[[Any], str]]] = [
+        ("name", "what", lambda pair: printable(title(pair[0]))),
+        ("kind", "setting", lambda pair: setting_text(pair[0].setting).split(";")[0]),
+        ("old", "old", lambda pair: seconds_text(pair[1].old.median)),
+        ("new", "new", lambda pair: seconds_text(pair[1].new.median)),
+        ("ratio", "new/old", lambda pair: f"{pair[1].ratio:.3f}"),
+        ("verdict", "verdict", lambda pair: pair[1].verdict),
+    ]
+    drawn = [
+        Drawn(Column(name, header, "count" if name in ("old", "new", "ratio") else "text", "", show), header,
+              [show(row) for row in rows], "")
+        for name, header, show in columns
+    ]  # fmt: skip
+    counts = {verdict: sum(each.verdict == verdict for _, each in rows) for verdict in ("faster", "same", SLOWER)}
+    lines = [Text(f"only in the {which} run: {printable(text)}", style="yellow") for which, text in found.alone]
+    told = ", ".join(f"{n:,} {verdict}" for verdict, n in counts.items())
+    explained = (
+        f"A difference counts where the stated spreads do not overlap and it is more than {percent(tolerance, 1)}."
+    )
+    end = Text(f"{plural(len(rows), 'measurement')}: {told}.", style="bold red" if found.slower else "bold green")
+    return paper.print(*_tables(drawn, paper), *lines, Text(explained, style="dim"), end)
