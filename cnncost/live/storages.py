@@ -140,9 +140,9 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def accumulation(args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
     """A sum of two gradients as autograd has it where no mode watches: in place, if nobody else holds the first."""
     a, b = args
-    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and a.shape == b.shape and a.dtype == b.dtype:
-        if is_unshared(a):
-            return aten.add_.Tensor, (a, b)
+    both = isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor)
+    if both and a.shape == b.shape and a.dtype == b.dtype and is_unshared(a):
+        return aten.add_.Tensor, (a, b)
     return aten.add.Tensor, args
 
 
