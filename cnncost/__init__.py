@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cnncost.analysis.claims import Verdict, Verification
     from cnncost.analysis.compare import Comparison
     from cnncost.analysis.explain import Explanation, LayerExplanation
+    from cnncost.analysis.fit import Fit
+    from cnncost.analysis.memory import Memory
     from cnncost.analysis.report import LayerReport, Report
     from cnncost.analysis.training import EvaluationCost, TrainingCost
     from cnncost.api import (
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
         compare,
         evaluation_cost,
         explain,
+        fit,
         load,
         load_device,
+        memory,
         trace,
         training_cost,
         verify,
@@ -50,9 +54,11 @@ _PUBLIC = {
     "Device": "cnncost.devices",
     "EvaluationCost": "cnncost.analysis.training",
     "Explanation": "cnncost.analysis.explain",
+    "Fit": "cnncost.analysis.fit",
     "Graph": "cnncost.graph",
     "LayerExplanation": "cnncost.analysis.explain",
     "LayerReport": "cnncost.analysis.report",
+    "Memory": "cnncost.analysis.memory",
     "Node": "cnncost.graph",
     "Report": "cnncost.analysis.report",
     "ShapeError": "cnncost.errors",
@@ -65,11 +71,13 @@ _PUBLIC = {
     "compare": "cnncost.api",
     "evaluation_cost": "cnncost.api",
     "explain": "cnncost.api",
+    "fit": "cnncost.api",
     "Verdict": "cnncost.analysis.claims",
     "Verification": "cnncost.analysis.claims",
     "load": "cnncost.api",
     "load_device": "cnncost.api",
     "load_onnx": "cnncost.onnx.load",
+    "memory": "cnncost.api",
     "to_yaml": "cnncost.spec.writing",
     "trace": "cnncost.api",
     "training_cost": "cnncost.api",
@@ -85,9 +93,11 @@ __all__ = [
     "Device",
     "EvaluationCost",
     "Explanation",
+    "Fit",
     "Graph",
     "LayerExplanation",
     "LayerReport",
+    "Memory",
     "Node",
     "Report",
     "ShapeError",
@@ -102,9 +112,11 @@ __all__ = [
     "compare",
     "evaluation_cost",
     "explain",
+    "fit",
     "load",
     "load_device",
     "load_onnx",
+    "memory",
     "to_yaml",
     "trace",
     "training_cost",

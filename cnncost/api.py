@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from cnncost.analysis.claims import Verification
     from cnncost.analysis.compare import Comparison
     from cnncost.analysis.explain import Explanation
+    from cnncost.analysis.fit import Fit
+    from cnncost.analysis.memory import Memory
     from cnncost.analysis.runs import Run
     from cnncost.analysis.training import EvaluationCost, TrainingCost
     from cnncost.devices import Device
@@ -49,16 +51,21 @@ def analyze(
     as in load(), for paths and names. dtype: fp32, fp16, bf16, int8 ...; it sets the bytes. strict:
     windows that do not fit evenly are errors. Raises SpecError, ShapeError, UsageError.
     """
+    return analyze_graph(_graph(network, inputs, input, batch, set), dtype, strict)
+
+
+def _graph(network: Graph | Spec | Model, inputs: Any, input: Any, batch: Any, set: Mapping[str, Any] | None) -> Graph:
+    """The graph of whatever a network may be; inputs go with a torch.nn.Module."""
     if not _is_module(network):
         if inputs is not None:
             raise UsageError("inputs go with a torch.nn.Module", hint="give a network of another kind input=")
-        return analyze_graph(graph_of(network, input, batch, set), dtype, strict)
+        return graph_of(network, input, batch, set)
     if inputs is None or input is not None or batch is not None or set:
         raise UsageError(
             "a torch.nn.Module needs its inputs, and nothing else",
             hint="write analyze(model, torch.empty(1, 3, 224, 224))",
         )
-    return analyze_graph(trace(network, inputs), dtype, strict)
+    return trace(network, inputs)
 
 
 def _is_module(network: Any) -> bool:
@@ -335,6 +342,60 @@ def evaluation_cost(
     return price(graph_of(network, input, None, set), crops, models, device, dtype)
 
 
+def memory(
+    network: Graph | Spec | Model,
+    inputs: Any = None,
+    *,
+    input: Any = None,
+    batch: Any = None,
+    set: Mapping[str, Any] | None = None,
+    dtype: str = "fp32",
+) -> Memory:
+    """What a network holds in memory while it runs: the peak, where it is and of what, and every step.
+
+    The others as in analyze(). Raises SpecError, ShapeError, UsageError.
+    """
+    from cnncost.analysis.memory import inference_memory
+
+    return inference_memory(_graph(network, inputs, input, batch, set), dtype)
+
+
+def fit(
+    network: Spec,
+    memory: int | str | None = None,
+    *,
+    device: str | Device | None = None,
+    reserve: int | str | None = None,
+    step: int | None = None,
+    input: Any = None,
+    batch: Any = None,
+    set: Mapping[str, Any] | None = None,
+    dtype: str = "fp32",
+    watch: Callable[[int, int], None] | None = None,
+) -> Fit:
+    """The largest batch and the largest input of a network that fit into a memory, and those in between.
+
+    memory: "24GB", "24GiB", or bytes; or the device that has it. reserve: what is left to the driver
+    and the allocator, of a device analysis.fit.RESERVE unless told otherwise, of a memory nothing.
+    step: pixels by which inputs differ, the network's stride unless told otherwise. watch: called
+    with the rows of the frontier done and of all, before each. The others as in analyze(). Raises
+    SpecError, ShapeError, UsageError.
+    """
+    from cnncost.analysis.fit import fit as fit_graph
+    from cnncost.analysis.fit import room
+    from cnncost.analysis.memory import inference_memory
+
+    if isinstance(network, Graph):
+        hint = "give the path or the name that it was loaded from"
+        raise UsageError("a graph has its sizes, and fit looks for others", hint=hint)
+
+    def memory_at(images: int, shape: tuple[int, ...] | None) -> Memory:
+        return inference_memory(graph_of(network, input if shape is None else shape, images, set), dtype)
+
+    graph = graph_of(network, input, batch, set)
+    return fit_graph(graph, room(memory, device, reserve).free, memory_at, step=step, watch=watch)
+
+
 def load_device(name: Spec) -> Device:
     """A device's data sheet by name ("RTX 4090"), or by the path of one's own. Raises SpecError, UsageError."""
     from cnncost.devices import load as load_sheet
@@ -349,8 +410,10 @@ __all__ = [
     "compare",
     "evaluation_cost",
     "explain",
+    "fit",
     "load",
     "load_device",
+    "memory",
     "trace",
     "training_cost",
     "verify",

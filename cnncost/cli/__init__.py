@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": "Networks side by side, or two of them layer by layer.",
     "explain": "The formulas of a layer with its numbers in them.",
     "memory": "What a network holds in memory while it runs: the peak, where it is, and of what.",
+    "fit": "The largest batch and the largest input that fit into a memory, and those in between.",
     "check": "Every layer against PyTorch, its flop counter, fvcore and other tools.",
     "bench": "What layers and networks take on this machine, by the clock.",
     "verify": "Published figures, re-derived.",

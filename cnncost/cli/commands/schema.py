@@ -17,6 +17,8 @@ SCHEMAS = {
     "compare": "cnncost.output.compare:compare_schema",
     "layers": "cnncost.output.align:layers_schema",
     "explain": "cnncost.output.explain:explain_schema",
+    "memory": "cnncost.output.memory:memory_schema",
+    "fit": "cnncost.output.fit:fit_schema",
     "check": "cnncost.output.check:check_schema",
     "verify": "cnncost.output.claims:verify_schema",
     "list": "cnncost.output.lists:list_schema",
@@ -39,8 +41,8 @@ In an editor with the YAML language server, put this line on top of a spec:
 def command(what: str, output: str | None, force: bool) -> None:
     """JSON Schema of the spec language (spec), of device sheets (device), or of the JSON that a command writes.
 
-    WHAT is spec (if left out), device, report, compare, layers (of compare --layers), explain, check,
-    verify, list or devices. With the first two, editors complete and check files; with the others,
+    WHAT is spec (if left out), device, report, compare, layers (of compare --layers), explain, memory,
+    fit, check, verify, list or devices. With the first two, editors complete and check files; with the others,
     programs check what they read.
     """
     from cnncost.output.formats import json_text

@@ -1,0 +1,67 @@
+"""cnncost memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cnncost.cli.common import SpecParam, deliver, paper
+from cnncost.cli.memory_options import Asked, memory_options
+from cnncost.cli.options import LEGEND, format_of, no_effect, output_options
+from cnncost.errors import UsageError
+
+if TYPE_CHECKING:
+    from cnncost.output.memory import Shown
+
+EXAMPLES = """\b
+Examples:
+  cnncost memory resnet50
+  cnncost memory resnet50 --batch 32 --dtype fp16 --steps
+  cnncost memory my_net.yaml --input 3x512x512 --format json
+  cnncost memory torchvision:convnext_tiny --batch 8
+"""
+
+
+@click.command("memory", epilog=EXAMPLES)
+@click.argument("spec", type=SpecParam())
+@memory_options
+@click.option("--steps", "--layers", "steps", is_flag=True, help="A row a layer as it runs, in place of the chart.")
+@LEGEND
+@output_options(units="auto")
+def command(
+    spec: str,
+    steps: bool,
+    no_legend: bool,
+    units: str | None,
+    format_: str | None,
+    output: str | None,
+    force: bool,
+    **asked: object,
+) -> None:
+    """What a network holds in memory while it runs, layer by layer: the peak, where it is, and of what.
+
+    SPEC is a YAML file, the name of a bundled architecture (cnncost list), - for standard input, or a
+    PyTorch model: torchvision:NAME, timm:NAME, package.module:NAME, path/to/file.py:NAME.
+    """
+    chosen_format = format_ or format_of(output)
+    no_effect(None, units, chosen_format, output, force, no_legend)
+    if steps and chosen_format in ("json", "csv"):
+        raise UsageError(f"--steps has no effect on {chosen_format}", hint="all steps are in it")
+    from cnncost.output.memory import Shown
+
+    wanted = Asked.of(asked)
+    graph = wanted.graph(spec)
+    shown = Shown(graph, wanted.memory(graph))
+    deliver(_text(shown, steps, units or "auto", chosen_format, output, not no_legend), output, force, spec)
+
+
+def _text(shown: Shown, steps: bool, units: str, format_: str, output: str | None, legend: bool) -> str:
+    """The memory in a format."""
+    from cnncost.output import memory as write
+
+    if format_ == "table":
+        return write.memory_table(shown, steps, units, paper(output, legend))
+    if format_ == "markdown":
+        return write.memory_markdown(shown, steps, units, legend)
+    return {"json": write.memory_json, "csv": write.memory_csv}[format_](shown)

@@ -1,0 +1,323 @@
+"""What a network holds in memory while it runs: for a terminal, and as JSON (a public format), CSV and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rich.text import Text
+
+from cnncost.analysis.columns import Column
+from cnncost.analysis.dtypes import DTYPES
+from cnncost.analysis.memory import LASTING, Held, Memory, What
+from cnncost.dims import Shape, numel
+from cnncost.graph import Graph, Node
+from cnncost.output.formats import csv_text, json_text
+from cnncost.output.grid import Drawn
+from cnncost.output.records import pipe_table
+from cnncost.output.tables import BAR_AT_MOST, GAP, NAME_AT_MOST, Paper, fit_names, fitting_groups, one_table
+from cnncost.output.tables import room_beside as room
+from cnncost.output.timeline import timeline
+from cnncost.output.units import Unit, bar, percent, printable, readable_bytes, shape, unit_for
+
+SCHEMA_VERSION = 1
+"""Of the JSON of memory; grows when a key changes its meaning or goes."""
+LARGEST = 10
+"""Tensors that are named."""
+PARTS: dict[What, tuple[str, str]] = {
+    "parameters": ("parameters", "what layers learn"),
+    "buffers": ("buffers", "running statistics of norms"),
+    "parameter gradient": ("gradients of parameters", "those computed so far"),
+    "optimizer state": ("optimizer state", "kept from step to step"),
+    "cast weights": ("cast weights", "copies in the dtype of autocast"),
+    "input": ("input", "held by the caller"),
+    "saved": ("saved activations", "held for the backward pass"),
+    "activation": ("activations", "outputs that are still needed"),
+    "gradient": ("gradients of activations", "on their way back"),
+    "temporary": ("temporaries", "of the layer that runs"),
+    "workspace": ("workspace", "of kernels"),
+}
+"""Parts of the bytes alive, in the order of tables: label, and what is meant."""
+LEGEND = (
+    "Eager PyTorch: an output exists before its inputs go, views and in-place layers share storage, the caller holds "
+    "the input.",
+    "Bytes as tensors hold them. Not in here: the allocator's rounding (CUDA: to 512 bytes a tensor) and what it keeps "
+    "unused, workspace of cuDNN and other kernels, the CUDA context.",
+)
+TRAINING = (
+    "A step of training among others: the optimizer's state is there, gradients are None before it; the loss is the "
+    "sum of the outputs.",
+)
+
+
+class Shown(NamedTuple):
+    """What one command shows. training: the options of a training step, by name; None for inference."""
+
+    graph: Graph
+    memory: Memory
+    training: Mapping[str, Any] | None = None
+
+    @property
+    def legend(self) -> tuple[str, ...]:
+        return LEGEND if self.training is None else (*LEGEND, *TRAINING)
+
+
+# ---- for people -----------------------------------------------------------------------------------
+
+
+def memory_table(shown: Shown, steps: bool = False, units: str = "auto", paper: Paper | None = None) -> str:
+    """The peak and its parts, and the timeline and largest tensors; with `steps` a row a step in place of both."""
+    paper = paper or Paper()
+    memory = shown.memory
+    body: list[Any] = [*tables(part_columns(memory, units), paper)]
+    if steps:
+        body += tables(step_columns(shown, units, paper), paper)
+    else:
+        body += [*timeline(memory, paper.width, paper.unicode), ""]
+        title = Text("the largest alive at the peak, and of which layer", style="bold")
+        body += [title, *tables(tensor_columns(shown, units), paper)]
+    legend = [Text(line, style="dim") for line in shown.legend] if paper.legend else []
+    return paper.print(*heading(shown), "", *map(Text, peak_lines(shown)), "", *body, *map(Text, notes(shown)), *legend)
+
+
+def heading(shown: Shown) -> list[Text]:
+    """Name and variant; what runs at which sizes."""
+    return [title(shown.graph), Text(runs_line(shown.graph, shown.memory.dtype, shown.training), style="dim")]
+
+
+def title(graph: Graph) -> Text:
+    """Name, year and variant."""
+    first = Text(printable(graph.name, NAME_AT_MOST), style="bold")
+    if graph.about.get("year"):
+        first.append(f" ({graph.about['year']})")
+    if graph.about.get("about"):
+        first.append(f": {printable(str(graph.about['about']))}", style="not bold")
+    return first
+
+
+def runs_line(graph: Graph, dtype: str, training: Mapping[str, Any] | None) -> str:
+    """Inference or training; input, batch, dtype and the source."""
+    inputs = ", ".join(
+        shape(s[1:]) if len(graph.inputs) == 1 else f"{name} {shape(s[1:])}" for name, s in graph.inputs.items()
+    )
+    runs = "inference" if training is None else training_words(training)
+    source = (
+        f"; from {printable(graph.source)}{' (bundled)' if graph.about.get('bundled') else ''}" if graph.source else ""
+    )
+    return f"{runs}: input {inputs}, batch {graph.batch:,}, {dtype}{source}"
+
+
+def training_words(training: Mapping[str, Any]) -> str:
+    """The options of a training step in words."""
+    return f"training with {training['optimizer']}"
+
+
+def peak_lines(shown: Shown) -> list[str]:
+    """The peak, where it is, and that of the activations alone."""
+    memory, at = shown.memory, shown.memory.at
+    assert at is not None  # of one design point
+    where = f"{'update' if at.phase == 'update' else f'{at.phase} pass'} of {printable(at.layer, NAME_AT_MOST)}"
+    activations = readable_bytes(int(memory.activation_peak))
+    return [
+        f"peak {readable_bytes(int(memory.peak))} ({int(memory.peak):,} bytes), {where}",
+        f"without {_lasting(memory)} at most {activations}",
+    ]
+
+
+def _lasting(memory: Memory) -> str:
+    """What stays between runs, in words."""
+    there = [PARTS[what][0] for what in PARTS if what in LASTING and (memory.parts.get(what) or what == "parameters")]
+    return " and ".join([*([", ".join(there[:-1])] if there[1:] else []), there[-1]])
+
+
+def notes(shown: Shown) -> list[str]:
+    """What a reader of these figures must know."""
+    return [*shown.graph.notes, ""] if shown.graph.notes else []
+
+
+def tables(drawn: list[Drawn], paper: Paper) -> list[Any]:
+    """Columns as a table, or as several under each other."""
+    if room(drawn, paper) < 0:
+        fit_names(drawn, paper)
+    return [part for group in fitting_groups(drawn, paper) for part in (one_table(group, paper), "")]
+
+
+def column(name: str, header: str, kind: str, lines: Sequence[str], foot: str = "") -> Drawn:
+    """A column of texts."""
+    return Drawn(Column(name, header, kind, "", lambda row: None), header, list(lines), foot)
+
+
+def bytes_column(header: str, values: Sequence[int | None], unit: Unit, foot: str = "") -> Drawn:
+    """A column of bytes in one unit; a dash where there is no figure."""
+    lines = ["-" if value is None else unit.show(value) for value in values]
+    return column(header, f"{header} ({unit.name})", "bytes", lines, foot)
+
+
+def part_columns(memory: Memory, units: str) -> list[Drawn]:
+    """A row a part of what is alive at the peak."""
+    parts = [(what, int(memory.parts[what])) for what in PARTS if memory.parts.get(what)]
+    peak = int(memory.peak)
+    unit = unit_for([peak], True, units)
+    return [
+        column("part", "at the peak", "text", [PARTS[what][0] for what, _ in parts], "in all"),
+        bytes_column("bytes", [size for _, size in parts], unit, unit.show(peak)),
+        column("share", "share", "count", [percent(size, peak) for _, size in parts], percent(1, 1)),
+        column("about", "", "text", [PARTS[what][1] for what, _ in parts], ""),
+    ]
+
+
+def largest(memory: Memory) -> list[Held]:
+    """The largest tensors at the peak, the first of equals first."""
+    return sorted(memory.held, key=lambda held: -held.bytes)[:LARGEST]
+
+
+def tensor_columns(shown: Shown, units: str) -> list[Drawn]:
+    """A row a tensor."""
+    memory, found = shown.memory, largest(shown.memory)
+    unit = unit_for([held.bytes for held in found], True, units)
+    nodes, shapes = {node.name: node for node in shown.graph.nodes}, shown.graph.shapes
+    sizes = [_shape_of(held, nodes, shapes, DTYPES[memory.dtype]) for held in found]
+    return [
+        column("name", "layer", "text", [printable(held.name) for held in found]),
+        column("what", "what", "text", [held.what for held in found]),
+        column("shape", "shape", "text", sizes),
+        bytes_column("bytes", [int(held.bytes) for held in found], unit),
+        column("share", "share", "count", [percent(held.bytes, memory.peak) for held in found]),
+    ]
+
+
+def _shape_of(held: Held, nodes: Mapping[str, Node], shapes: Mapping[str, Shape], itemsize: int) -> str:
+    """The shape of a tensor, or the numbers of a layer's parameters; a dash where it is neither."""
+    node = nodes.get(held.name)
+    inputs = [shapes[name] for name in node.inputs] if node else []
+    if node and held.what in ("parameters", "parameter gradient"):
+        op = node.op
+        numbers = [int(n) for n in (op.weights(*inputs), op.biases(*inputs), op.other_params(*inputs)) if n]
+        return " + ".join(f"{n:,}" for n in numbers)
+    if held.what not in ("temporary", "buffers", "optimizer state", "cast weights") and held.name in shapes:
+        for sizes in (shapes[held.name], *inputs):
+            if held.bytes in (numel(sizes) * size for size in (itemsize, 4, 2, 8, 1)):
+                return shape(sizes)
+    return "-"
+
+
+def step_columns(shown: Shown, units: str, paper: Paper) -> list[Drawn]:
+    """A row a step, in the order in which they run."""
+    steps, peak, shapes = shown.memory.steps, int(shown.memory.peak), shown.graph.shapes
+    alive, left = [int(step.alive) for step in steps], [int(step.left) for step in steps]
+    own = [int(step.temporary) for step in steps]
+    unit = unit_for([peak], True, units)
+    drawn = [
+        column("name", "layer", "text", [printable(step.layer) for step in steps]),
+        column("output", "output", "shape", [shape(shapes.get(step.layer, ())) for step in steps]),
+        bytes_column("alive", alive, unit),
+        bytes_column("left", left, unit),
+        bytes_column("temporary", own, unit),
+    ]
+    if shown.training is not None:
+        drawn.insert(1, column("phase", "phase", "text", [step.phase for step in steps]))
+    free = min(room(drawn, paper) - GAP, BAR_AT_MOST)
+    if free > 3:
+        block = "█" if paper.unicode else "#"
+        drawn.append(column("bar", "alive", "text", [bar(value, peak, free, block) for value in alive]))
+    return drawn
+
+
+def memory_markdown(shown: Shown, steps: bool = False, units: str = "auto", legend: bool = True) -> str:
+    """The same for documents."""
+    title, runs = (str(text) for text in heading(shown))
+    lines = [f"**{title}**", "", runs, "", *peak_lines(shown), "", *pipe_table(part_columns(shown.memory, units)), ""]
+    if steps:
+        drawn = [column for column in step_columns(shown, units, Paper()) if column.about.name != "bar"]
+        lines += [*pipe_table(drawn), ""]
+    else:
+        lines += ["```text", *(str(line).rstrip() for line in timeline(shown.memory)), "```", ""]
+        lines += [*pipe_table(tensor_columns(shown, units)), ""]
+    return "\n".join([*lines, *(f"- {line}" for line in (*shown.graph.notes, *(shown.legend if legend else ()))), ""])
+
+
+# ---- for programs ---------------------------------------------------------------------------------
+
+
+def memory_record(shown: Shown) -> dict[str, Any]:
+    """The JSON of `cnncost memory` as Python values."""
+    from cnncost import __version__
+
+    graph, memory = shown.graph, shown.memory
+    at = memory.at
+    return {
+        "schema": SCHEMA_VERSION,
+        "cnncost": __version__,
+        "name": graph.name,
+        "source": graph.source,
+        "inputs": {name: list(sizes) for name, sizes in graph.inputs.items()},
+        "batch": graph.batch,
+        "dtype": memory.dtype,
+        "training": None if shown.training is None else dict(shown.training),
+        "notes": list(graph.notes),
+        "conventions": list(shown.legend),
+        "peak_bytes": memory.peak,
+        "activation_peak_bytes": memory.activation_peak,
+        "at": {"layer": at.layer, "phase": at.phase} if at else None,
+        "parts": dict(memory.parts),
+        "held": [held._asdict() for held in memory.held],
+        "steps": [
+            {
+                "layer": step.layer,
+                "phase": step.phase,
+                "alive_bytes": step.alive,
+                "left_bytes": step.left,
+                "temporary_bytes": step.temporary,
+            }
+            for step in memory.steps
+        ],
+    }
+
+
+def memory_json(shown: Shown) -> str:
+    """The JSON of `cnncost memory`."""
+    return json_text(memory_record(shown))
+
+
+def memory_csv(shown: Shown) -> str:
+    """One line a step."""
+    head = ("layer", "phase", "alive_bytes", "left_bytes", "temporary_bytes")
+    return csv_text([head, *shown.memory.steps])
+
+
+def memory_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of what `cnncost memory --format json` writes."""
+    from cnncost.output.schema import COUNT, NAMES, SHAPE, document, object_
+
+    text = {"type": "string"}
+    what = {"enum": list(PARTS)}
+    phase = {"enum": ["forward", "backward", "update"]}
+    step = {
+        "layer": text,
+        "phase": phase,
+        "alive_bytes": {**COUNT, "description": "at the highest point of the step, all included"},
+        "left_bytes": {**COUNT, "description": "once it has run and what is no longer needed is gone"},
+        "temporary_bytes": {**COUNT, "description": "of alive_bytes, what the layer takes for itself"},
+    }
+    held = {"name": {**text, "description": "the layer or input"}, "what": what, "bytes": COUNT}
+    return document(
+        "cnncost memory",
+        {
+            "schema": {"const": SCHEMA_VERSION},
+            "cnncost": text,
+            "name": text,
+            "source": {"type": ["string", "null"]},
+            "inputs": {"type": "object", "additionalProperties": SHAPE, "description": "batch first"},
+            "batch": {**COUNT, "minimum": 1},
+            "dtype": {"enum": list(DTYPES)},
+            "training": {"type": ["object", "null"], "description": "options of the step; null for inference"},
+            "notes": NAMES,
+            "conventions": {**NAMES, "description": "what is counted, and what is not"},
+            "peak_bytes": {**COUNT, "description": "the most bytes alive at once"},
+            "activation_peak_bytes": {**COUNT, "description": "the same without what stays between runs"},
+            "at": {**object_({"layer": text, "phase": phase}), "description": "the step of the peak"},
+            "parts": {"type": "object", "additionalProperties": COUNT, "description": "peak_bytes by what they are"},
+            "held": {"type": "array", "items": object_(held), "description": "what is alive at the peak"},
+            "steps": {"type": "array", "items": object_(step), "description": "in the order in which they run"},
+        },
+    )
