@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from cnncost.analysis.dtypes import DTYPES, dtype_name
 from cnncost.analysis.storage import BEFORE, Storage, Storages, storages
-from cnncost.dims import Size, is_array, larger
+from cnncost.dims import Size, is_array, larger, numel
 from cnncost.graph import Graph, Node
 from cnncost.ops.keeping import INDICES
 
@@ -157,6 +157,8 @@ def activation_steps(graph: Graph, known: Storages, size: int, lasting: Size = 0
     shapes, steps = graph.shapes, []
     for index, node in enumerate(graph.nodes):
         temporary = temporary_bytes(node, [shapes[i] for i in node.inputs], size)
+        for i in known.copied.get(node.name, ()):
+            temporary = temporary + numel(shapes[node.inputs[i]]) * size
         alive = alive + born[index]
         left = alive - dying[index]
         steps.append(Step(node.name, "forward", alive + temporary, left, temporary))

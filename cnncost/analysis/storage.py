@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from cnncost.analysis.layout import copying
 from cnncost.dims import Size, numel
 from cnncost.graph import Graph, Node
 from cnncost.ops.base import Op
@@ -36,10 +37,12 @@ class Storages(NamedTuple):
     """All storages of a network in the order in which they appear, and which one an input or layer is in.
 
     of: index by name; None for tensors that the model itself holds, as parameters that are inputs.
+    copied: layers that copy some of their inputs while they run, for these lie as they cannot take them.
     """
 
     all: tuple[Storage, ...]
     of: dict[str, int | None]
+    copied: dict[str, tuple[int, ...]]
 
     def alive(self, step: int) -> tuple[int, ...]:
         """Indices of the storages that are there while a layer runs, its inputs and its output among them."""
@@ -56,7 +59,7 @@ def storages(graph: Graph, training: bool = False) -> Storages:
     of: dict[str, int | None] = {}
     owners: list[tuple[str, Size, int]] = []
     dies: list[int] = []
-    end = len(graph.nodes)
+    end, copies = len(graph.nodes), copying(graph)
 
     def appear(name: str, elements: Size, step: int) -> None:
         of[name] = len(owners)
@@ -70,7 +73,8 @@ def storages(graph: Graph, training: bool = False) -> Storages:
         if _held_by_model(node):
             of[node.name] = None
             continue
-        if node.op.shares_in_training if training else node.op.shares_storage:
+        shares = node.op.shares_in_training if training else node.op.shares_storage
+        if shares and copies.pop(node.name, None) is None:
             of[node.name] = of[node.inputs[0]]
         else:
             appear(node.name, numel(node.shape), step)
@@ -82,7 +86,7 @@ def storages(graph: Graph, training: bool = False) -> Storages:
         index = of[name]
         if index is not None and dies[index] < last:
             dies[index] = last
-    return Storages(tuple(Storage(*owner, last) for owner, last in zip(owners, dies)), of)
+    return Storages(tuple(Storage(*owner, last) for owner, last in zip(owners, dies)), of, copies)
 
 
 def _held_longer(graph: Graph) -> list[tuple[str, int]]:
