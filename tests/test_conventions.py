@@ -17,6 +17,7 @@ from cases import IMAGE, SIGNAL, Case, case
 
 import cnncost
 from cnncost.analysis.conventions import CONVENTIONS, Convention, counted
+from cnncost.analysis.tool_rules import Rule
 from cnncost.errors import UsageError
 from cnncost.graph import Graph, GraphBuilder
 from cnncost.live import vision
@@ -189,13 +190,22 @@ def numbers() -> list[str]:
     return lines
 
 
+def said(rules: tuple[Rule, ...]) -> list[str]:
+    """Sentences of rules, one a cause."""
+    texts: dict[str, dict[str, bool]] = {}
+    for rule in rules:
+        texts.setdefault(rule.cause, {})[rule.text] = True
+    return [f"*{cause}*: {'; '.join(found)}." for cause, found in texts.items()]
+
+
 def rules(convention: Convention) -> str:
     """What a tool counts besides MACs, by cause, and what its number is."""
-    texts: dict[str, dict[str, bool]] = {}
-    for rule in convention.rules:
-        texts.setdefault(rule.cause, {})[rule.text] = True
-    said = [f"*{cause}*: {'; '.join(found)}." for cause, found in texts.items()]
-    line = " ".join([f"- **{convention.name}**.", *said, convention.note]).rstrip()
+    parts = [f"- **{convention.name}**.", *said(convention.rules), convention.note]
+    if convention.functions:
+        parts += ["Called without a module of torch.nn:", *said(convention.functions)]
+    if convention.traced:
+        parts += ["In models:", *said(convention.traced)]
+    line = " ".join(part for part in parts if part)
     return textwrap.fill(line, 120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
