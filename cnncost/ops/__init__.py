@@ -31,7 +31,7 @@ MENU = {
     "group_norm": ("norm", "GroupNorm"),
     "instance_norm": ("norm", "InstanceNorm"),
     "layer_norm": ("norm", "LayerNorm"),
-    "l2_norm": ("norm", "L2Norm"),
+    "l2_norm": ("l2_norm", "L2Norm"),
     "scale": ("norm", "Scale"),
     "relu": ("activation", "ReLU"),
     "relu6": ("activation", "ReLU6"),

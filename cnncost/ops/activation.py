@@ -14,6 +14,8 @@ from cnncost.ops.axes import channels_of
 from cnncost.ops.base import Elementwise, Unlearned, layer
 from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.modules import calls
+from cnncost.ops.tape import Call, Saved, Tape
+from cnncost.ops.tapes import power, quotient
 from cnncost.options import Flag, Real
 
 Approximate = Literal["none", "tanh"]
@@ -101,6 +103,10 @@ class PReLU(Activation):
 
     def other_params(self, x: Shape) -> Size:
         return x[1] if self.slopes == "channel" else 1
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        n, c = numel(x), self.other_params(x)
+        return Tape(1).add((0,), n, (n,), keeps=(Saved(0, n),), learns=c, work=n, cast="low", factors=c).done
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.PReLU(self.other_params(x))
@@ -237,6 +243,11 @@ class ScaledTanh(Activation):
     def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
         return (Temporary(numel(x)),)
 
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        n = numel(x)
+        tape = Tape(1).add((0,), n, (n,)).add((1,), n, (n,), keeps=(Saved(2, n),))
+        return tape.add((2,), n, (n,)).done
+
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: self.amplitude * torch.tanh(self.slope * t))
 
@@ -319,6 +330,11 @@ class Softsign(Activation):
     def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
         return (Temporary(numel(x)),)
 
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        n = numel(x)
+        tape = Tape(1).add((0,), n, (n,), keeps=(Saved(0, n),), work=n).add((1,), n, ("same",))
+        return quotient(tape, 0, 2, n).done
+
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Softsign()
 
@@ -330,6 +346,9 @@ class Square(Activation):
     key = "square"
     each = Operations(multiplications=1)
     grad_from = "input"
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return power(Tape(1), 0, numel(x)).done
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, torch.square)

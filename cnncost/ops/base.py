@@ -15,6 +15,7 @@ from cnncost.cost import Cost, Operations
 from cnncost.dims import Shape, Size, Window, is_array, numel
 from cnncost.errors import OptionError
 from cnncost.ops.keeping import Kept, Temporary
+from cnncost.ops.tape import PARAMETERS, Call, Cast, Gives, Saved
 from cnncost.options import kind_of
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ class Op(ABC):
     """True where an input that is stretched over the output is a gate, and no part of the network's depth."""
     view: ClassVar[bool] = False
     """True where the output is the input's own storage, seen differently: nothing moves."""
+    cast: ClassVar[Cast | None] = None
+    """What autocast does with it; see tape.Call."""
     axes_named: ClassVar[tuple[tuple[int, str], ...]] = ()
     """What explanations call an axis, where channels, height and width would mislead."""
     options: ClassVar[dict[str, Field[Any]]] = {}
@@ -198,6 +201,11 @@ class Op(ABC):
     def module(self, torch: Any, *x: Any, **_: Any) -> Any:
         """The torch.nn.Module that does the same; `torch` is passed in, so that nothing here imports it."""
 
+    def parameter_sizes(self, *x: Any) -> tuple[Size, ...]:
+        """Sizes of the tensors that the parameters are."""
+        sizes = self.weights(*x), self.biases(*x), self.other_params(*x)
+        return tuple(size for size in sizes if is_array(size) or size)
+
     def buffers(self, *x: Any) -> Size:
         """Numbers kept beside the parameters: only norms with running statistics have any."""
         return 0
@@ -213,6 +221,27 @@ class Op(ABC):
         of its module make them; what a kernel allocates inside an operator is not seen.
         """
         return ()
+
+    def tape(self, y: Any, *x: Any, **_: Any) -> tuple[Call, ...]:
+        """The operators of its module in training, as autograd records them, under the same terms as `keeps`.
+
+        By default a single one that keeps what the layer keeps, and makes a gradient for each input.
+        An input of a weighted sum is kept for the gradient of the weights alone; what works in place
+        keeps a copy of its input only where that needs a gradient.
+        """
+        into = 0 if self.shares_in_training else None
+        to = PARAMETERS if self.weighted else into
+        factors = self.weights(*x) if self.weighted else 0
+        place = {"input": 0, "output": len(x)}
+        keeps = tuple(
+            Saved(None, kept.elements, kept.itemsize, to)
+            if kept.what == "extra"
+            else Saved(place[kept.what] + kept.index, kept.elements, None, to)
+            for kept in self.keeps(y, *x)
+        )
+        gives: tuple[Gives, ...] = ("view",) if self.view else tuple(map(numel, x))
+        learns = self.weights(*x) + self.biases(*x) + self.other_params(*x)
+        return (Call(tuple(range(len(x))), numel(y), gives, into, keeps, learns, (), self.cast, factors),)
 
     def fitted_to(self, *x: Any) -> tuple[Any, ...]:
         """What the parameters are made for: an input that agrees in it can use them again."""

@@ -12,6 +12,8 @@ from cnncost.ops.base import Along, Op, Sight, layer
 from cnncost.ops.conv_modules import local_module, partial_module
 from cnncost.ops.keeping import INDICES, Kept, Temporary
 from cnncost.ops.modules import in_order
+from cnncost.ops.tape import Call
+from cnncost.ops.tapes import local_conv, partial_conv
 from cnncost.ops.window import Windowed, require_room, torch_padding
 from cnncost.options import Counts, Flag, Maps, Pads, Sizes
 
@@ -22,6 +24,7 @@ class Convolving(Windowed):
     """Shared by the convolutions whose kernel slides over the input."""
 
     weighted = True
+    cast = "low"
     ceil_mode = False
     padding_mode: Any = "zeros"
     bias: Any
@@ -284,6 +287,9 @@ class LocalConv(Convolving):
         twice: Size = 1 - (1 - copied) * (not self.bias)
         return (Temporary(larger(larger(numel(self.padded(x)) + windows - numel(y), windows), numel(y) * twice)),)
 
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return local_conv(self, y, x)
+
     def module(self, torch: Any, x: Shape) -> Any:
         return local_module(torch, self, x)
 
@@ -329,6 +335,10 @@ class PartialConv(Convolving):
     def weights(self, x: Shape) -> Size:
         return self.connections() * self.taps(x)
 
+    def parameter_sizes(self, x: Shape) -> tuple[Size, ...]:
+        sizes = ((len(row) * self.taps(x), 1) for row in self.maps)
+        return tuple(size for pair in sizes for size in pair[: 1 + self.bias])
+
     def macs(self, y: Shape, x: Shape) -> Size:
         return y[0] * numel(y[2:]) * self.weights(x)
 
@@ -354,6 +364,9 @@ class PartialConv(Convolving):
             selected: Size = x[0] * len(row) * image
             highest = larger(highest, done * each + selected + larger(each, indices))
         return (Temporary(copy + highest - numel(y)),)
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return partial_conv(self, y, x)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return partial_module(torch, self, x)

@@ -9,6 +9,7 @@ from cnncost.ops.axes import spatial_rank
 from cnncost.ops.base import Elementwise, Free, layer
 from cnncost.ops.keeping import Kept
 from cnncost.ops.modules import calls
+from cnncost.ops.tape import Call, Saved
 from cnncost.options import Flag, Real
 
 DropMode = Literal["batch", "row"]
@@ -21,6 +22,9 @@ class Identity(Elementwise, Free):
     key = "identity"
     view = True
 
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return ()
+
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.Identity()
 
@@ -30,6 +34,9 @@ class Copy(Elementwise, Free):
     """The elements once more, in a storage of their own. (torch.clone; torch.Tensor.contiguous)"""
 
     key = "copy"
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return (Call((0,), numel(y), ("same",)),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: t.clone(memory_format=torch.contiguous_format))
@@ -68,6 +75,9 @@ class Dropout(Elementwise, Free):
         noise = numel(x[:2]) if self.channels else numel(x)
         return (Kept("extra", noise * (0 < self.p < 1) + (self.p == 1)),)
 
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return multiplied(self, y, x)
+
     def module(self, torch: Any, x: Shape) -> Any:
         name = f"Dropout{len(x) - 2}d" if self.channels else "Dropout"
         return getattr(torch.nn, name)(self.p, self.inplace)
@@ -97,6 +107,9 @@ class StochasticDepth(Elementwise, Free):
         rows = x[0] if self.mode == "row" else 1
         return (Kept("extra", rows * (self.p > 0)),)
 
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return multiplied(self, y, x)
+
     def module(self, torch: Any, x: Shape) -> Any:
         p, mode = self.p, self.mode
 
@@ -109,6 +122,14 @@ class StochasticDepth(Elementwise, Free):
                 return t * keep.bernoulli_(1 - p).div_(1 - p)
 
         return Drop()
+
+
+def multiplied(op: Dropout | StochasticDepth, y: Shape, x: Shape) -> tuple[Call, ...]:
+    """Multiplication by what the op keeps; nothing where that is never 0."""
+    if op.p == 0:
+        return ()
+    keeps = tuple(Saved(None, kept.elements) for kept in op.keeps(y, x))
+    return (Call((0,), numel(y), (numel(x),), 0 if op.shares_in_training else None, keeps),)
 
 
 def probability(op: Any) -> None:

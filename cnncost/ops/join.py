@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import reduce
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from cnncost.ops.axes import along
 from cnncost.ops.base import Along, Free, Sight, Unlearned, all_but, layer, unmoved
 from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.modules import calls
+from cnncost.ops.tape import Call, Gives, Saved, Tape, stretched
 from cnncost.options import Flag, Index, Parts, Range, spelled
 
 
@@ -39,6 +41,14 @@ class Join(Unlearned):
             return ()
         return (Temporary(numel(reduce(broadcast, x[:-1]))),)
 
+    def pairs(self, y: Shape, *x: Shape) -> Iterator[tuple[int, int, Shape, Shape, Shape]]:
+        """The steps, for inputs are joined two by two: both numbers of values, their shapes, and that of the result."""
+        first, so_far = 0, x[0]
+        for i, other in enumerate(x[1:], 1):
+            joined = broadcast(so_far, other)
+            yield first, i, so_far, other, joined
+            first, so_far = len(x) + i - 1, joined
+
     def keeps_pairs(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
         """Both inputs of each step, for the inputs are joined two by two; in place, copies of what is overwritten."""
         inputs = [Kept("input", numel(other), i) for i, other in enumerate(x)]
@@ -64,6 +74,14 @@ class Add(Join):
     def keeps(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
         return ()
 
+    def tape(self, y: Shape, *x: Shape) -> tuple[Call, ...]:
+        """The gradient of the sum is that of each input; summed up along the axes on which one is stretched."""
+        tape = Tape(len(x))
+        for a, b, first, other, joined in self.pairs(y, *x):
+            gives: tuple[Gives, ...] = tuple(numel(s) if stretched(s, joined) else "same" for s in (first, other))
+            tape.add((a, b), numel(joined), gives, into=a if self.inplace else None)
+        return tape.done
+
     def module(self, torch: Any, *x: Shape) -> Any:
         step = torch.Tensor.add_ if self.inplace else torch.add
         return calls(torch, lambda *t: reduce(step, t))
@@ -81,6 +99,12 @@ class Subtract(Join):
 
     def keeps(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
         return ()
+
+    def tape(self, y: Shape, a: Shape, b: Shape) -> tuple[Call, ...]:
+        first: Gives = numel(a) if stretched(a, y) else "same"
+        negative = numel(y) * stretched(b, y)  # before it is summed up
+        into = 0 if self.inplace else None
+        return Tape(2).add((0, 1), numel(y), (first, numel(b)), into=into, work=negative).done
 
     def module(self, torch: Any, *x: Shape) -> Any:
         return calls(torch, torch.Tensor.sub_ if self.inplace else torch.sub)
@@ -100,6 +124,16 @@ class Multiply(Join):
     def keeps(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
         return self.keeps_pairs(y, *x)
 
+    def tape(self, y: Shape, *x: Shape) -> tuple[Call, ...]:
+        """Each factor is kept for the gradient of the other, in place as a copy of what is overwritten."""
+        tape = Tape(len(x))
+        for a, b, first, other, joined in self.pairs(y, *x):
+            keeps = Saved(None if self.inplace else a, numel(first), to=1), Saved(b, numel(other), to=0)
+            whole = numel(joined) * (stretched(first, joined) + stretched(other, joined))  # products, to be summed up
+            into = a if self.inplace else None
+            tape.add((a, b), numel(joined), (numel(first), numel(other)), into=into, keeps=keeps, work=whole)
+        return tape.done
+
     def module(self, torch: Any, *x: Shape) -> Any:
         step = torch.Tensor.mul_ if self.inplace else torch.mul
         return calls(torch, lambda *t: reduce(step, t))
@@ -117,6 +151,16 @@ class Maximum(Join):
 
     def keeps(self, y: Shape, *x: Shape) -> tuple[Kept, ...]:
         return self.keeps_pairs(y, *x)
+
+    def tape(self, y: Shape, *x: Shape) -> tuple[Call, ...]:
+        """Equal inputs get half of the gradient each: beside gradients there are that half and two masks of bytes."""
+        tape = Tape(len(x))
+        for a, b, first, other, joined in self.pairs(y, *x):
+            n, gives = numel(joined), (numel(first), numel(other))
+            keeps = Saved(a, numel(first)), Saved(b, numel(other))
+            whole = n + sum(n - numel(s) for s in (first, other) if stretched(s, joined))
+            tape.add((a, b), n, gives, keeps=keeps, work=whole, masks=2 * n)
+        return tape.done
 
     def module(self, torch: Any, *x: Shape) -> Any:
         return calls(torch, lambda *t: reduce(torch.maximum, t))
@@ -152,6 +196,12 @@ class Concat(Free):
     def sight(self, y: Shape, *x: Shape) -> Sight:
         return all_but(unmoved(len(y)), along(self, y, self.axis))
 
+    def tape(self, y: Shape, *x: Shape) -> tuple[Call, ...]:
+        """Each input's gradient is a part of the output's, and no copy."""
+        whole = all(type(n) is int and n == 1 for n in y[: along(self, y, self.axis)])
+        gives: Gives = "view" if whole else "part"
+        return Tape(len(x)).add(tuple(range(len(x))), numel(y), (gives,) * len(x)).done
+
     def module(self, torch: Any, *x: Shape) -> Any:
         return calls(torch, lambda *t: torch.cat(t, self.axis))
 
@@ -174,6 +224,10 @@ class Part(Free):
         index = along(self, x, self.axis)
         start, _, step = self.span(x)
         return tuple(Along(a, 1, step, -start) if a == index else s for a, s in enumerate(unmoved(len(y)), 1))
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        """The gradient is that of the part among zeros."""
+        return Tape(1).add((0,), numel(y), (numel(x),), into=0).done
 
     def module(self, torch: Any, x: Shape) -> Any:
         start, count, step = self.span(x)

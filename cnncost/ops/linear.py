@@ -10,6 +10,7 @@ from cnncost.errors import ShapeError
 from cnncost.ops.base import Op, Sight, Unlearned, layer, unmoved
 from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.modules import calls
+from cnncost.ops.tape import Call, Saved, Tape, stretched
 from cnncost.options import Flag
 
 
@@ -19,6 +20,7 @@ class Linear(Op):
 
     key, main = "linear", "out"
     weighted = True
+    cast = "low"
     axes_named = ((-1, "features"),)
     out: Size
     bias: Flag = True
@@ -61,6 +63,7 @@ class MatMul(Unlearned):
     """
 
     key, main, arity = "matmul", None, (2, 2)
+    cast = "low"
     axes_named = ((-2, "rows"), (-1, "columns"))
 
     def shape(self, a: Shape, b: Shape) -> Shape:
@@ -115,6 +118,17 @@ class MatMul(Unlearned):
     def temporaries(self, y: Shape, a: Shape, b: Shape) -> tuple[Temporary, ...]:
         copied_a, copied_b = self.copied(y, a, b)
         return (Temporary(numel(y[:-2]) * (numel(a[-2:]) * copied_a + numel(b[-2:]) * copied_b)),)
+
+    def tape(self, y: Shape, a: Shape, b: Shape) -> tuple[Call, ...]:
+        """Inputs of which leading axes are repeated are that first, as views or copies; each is kept for the other."""
+        tape, values, sizes = Tape(2), [0, 1], [numel(a), numel(b)]
+        for i, (x, copy) in enumerate(zip((a, b), self.copied(y, a, b))):
+            if len(a) > 3 and stretched(x[:-2], y[:-2]):
+                whole = numel(y[:-2]) * numel(x[-2:])
+                tape.add((i,), whole, (sizes[i],), into=i if type(copy) is int and not copy else None)
+                values[i], sizes[i] = tape.last, whole
+        keeps = tuple(Saved(value, size, to=1 - i) for i, (value, size) in enumerate(zip(values, sizes)))
+        return tape.add(tuple(values), numel(y), tuple(sizes), keeps=keeps, cast=self.cast).done
 
     def module(self, torch: Any, a: Shape, b: Shape) -> Any:
         return calls(torch, torch.matmul)

@@ -7,8 +7,10 @@ from typing import Any
 from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, larger, numel, require
 from cnncost.ops.axes import along, channels_of, divides, spatial_rank
-from cnncost.ops.base import Along, Elementwise, Op, Sight, all_but, layer, unmoved
+from cnncost.ops.base import Along, Elementwise, Op, Sight, layer, unmoved
 from cnncost.ops.keeping import Kept, Temporary
+from cnncost.ops.tape import OF_PARAMETERS, Call, Tape
+from cnncost.ops.tapes import lrn, scaled
 from cnncost.options import Flag, Index, OptionalReal, Rank, Real
 
 
@@ -23,6 +25,17 @@ class Norm(Elementwise):
 
     def macs(self, y: Shape, x: Shape) -> Size:
         return 0
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        """What it keeps of its own, statistics, has the dtype of its parameters."""
+        (call,) = super().tape(y, x)
+        own = (kept if kept.value is not None else kept._replace(itemsize=OF_PARAMETERS) for kept in call.keeps)
+        return (call._replace(keeps=tuple(own)),)
+
+    def parameter_sizes(self, x: Shape) -> tuple[Size, ...]:
+        """Scale and shift, as large as each other, or a scale."""
+        affine, shift = getattr(self, "affine", False), getattr(self, "bias", True)
+        return (self.other_params(x) // (1 + shift),) * (1 + shift) if affine else ()
 
 
 @layer
@@ -65,6 +78,9 @@ class LRN(Norm):
     def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
         """The squares, padded; or their mean, and that scaled, beside the sum with k."""
         return (Temporary(larger(self.squares(x), 2 * numel(x))),)
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return lrn(self, x)
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
@@ -277,61 +293,6 @@ class LayerNorm(Norm):
 
 
 @layer
-class L2Norm(Norm):
-    """Each position's channels divided by their length, then scaled by channel. (Liu et al. 2016, SSD's conv4_3)
-
-    affine: the learned scale. An element: squared, added, divided, scaled; a position: one root,
-    and one comparison with eps, which the length is at least.
-    """
-
-    key, main = "l2_norm", None
-    eps: Real = 1e-12
-    affine: Flag = True
-
-    def shape(self, x: Shape) -> Shape:
-        channels_of(self, x)
-        return x
-
-    def other_params(self, x: Shape) -> Size:
-        return x[1] * self.affine
-
-    def operations(self, y: Shape, x: Shape) -> Operations:
-        n, positions = numel(y), numel(x[:1]) * numel(x[2:])
-        return Operations(
-            additions=n - positions,
-            multiplications=n * (1 + self.affine),
-            comparisons=positions,
-            divisions=n,
-            exponentials=positions,
-        )
-
-    def sight(self, y: Shape, x: Shape) -> Sight:
-        return all_but(unmoved(len(y)), 1)
-
-    def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
-        """The input, its lengths before and after the limit, and what the scale multiplies."""
-        positions = numel(x[:1]) * numel(x[2:])
-        return Kept("input", numel(x)), Kept("extra", 2 * positions + numel(x) * self.affine)
-
-    def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
-        return (Temporary(numel(x) if self.affine else numel(x[:1]) * numel(x[2:])),)  # the quotients, or the lengths
-
-    def module(self, torch: Any, x: Shape) -> Any:
-        affine, eps = self.affine, self.eps
-
-        class Normalise(torch.nn.Module):  # type: ignore[misc]
-            def __init__(self) -> None:
-                super().__init__()
-                self.scale = torch.nn.Parameter(torch.ones(x[1])) if affine else None
-
-            def forward(self, t: Any) -> Any:
-                t = torch.nn.functional.normalize(t, dim=1, eps=eps)
-                return t if self.scale is None else t * self.scale.view(-1, *(1,) * (len(x) - 2))
-
-        return Normalise()
-
-
-@layer
 class Scale(Op):
     """Multiplication by a learned number a channel, or by a constant. (Touvron et al. 2021's LayerScale; Caffe's Scale)
 
@@ -358,6 +319,9 @@ class Scale(Op):
     def other_params(self, x: Shape) -> Size:
         return x[self.axis] * (self.learned + self.bias)
 
+    def parameter_sizes(self, x: Shape) -> tuple[Size, ...]:
+        return (x[self.axis],) * (self.learned + self.bias)
+
     def macs(self, y: Shape, x: Shape) -> Size:
         return 0
 
@@ -372,6 +336,11 @@ class Scale(Op):
 
     def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
         return (Temporary(numel(x) * self.bias),)  # the product, before the shift
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        n, c = numel(x), x[self.axis]
+        tape = scaled(Tape(1), 0, n, c) if self.learned else Tape(1).add((0,), n, (n,))
+        return tape.add((1,), n, ("same",), learns=c, cast="mixed").done if self.bias else tape.done
 
     def module(self, torch: Any, x: Shape) -> Any:
         op, channels = self, x[self.axis]

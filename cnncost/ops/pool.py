@@ -11,6 +11,8 @@ from cnncost.ops.axes import by_axis, one_per_axis, spatial_rank
 from cnncost.ops.base import Along, Sight, Unlearned, layer
 from cnncost.ops.keeping import INDICES, Kept, Temporary
 from cnncost.ops.modules import calls, in_order, pad_module
+from cnncost.ops.tape import Call, Saved, Tape
+from cnncost.ops.tapes import l2_pool, largest, roi_pool
 from cnncost.ops.window import Windowed, torch_padding
 from cnncost.options import Flag, OptionalSize, OptionalSizes, Pads, Real, Sizes, SizesOrNone
 
@@ -109,6 +111,13 @@ class AvgPool(Pool):
         ones = 0 if counted else (numel(x) + numel(y)) * self.uneven(x)
         return (*super().temporaries(y, x), Temporary(ones))
 
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        """Where padding is not counted and comes before, the mean is divided by that of ones."""
+        calls = super().tape(y, x)
+        if len(calls) == 1 or self.count_include_pad or self.divisor_override is not None:
+            return calls
+        return *calls, Call((2,), numel(y), (numel(y),), None, (Saved(None, numel(y)),))
+
     def module(self, torch: Any, x: Shape) -> Any:
         pool = getattr(torch.nn, f"AvgPool{len(x) - 2}d")
         padding, before = torch_padding(torch, self, x)
@@ -158,6 +167,9 @@ class L2Pool(Pool):
         """The padded input; and the powers, or their mean, its sign, its absolute value and that without its sign."""
         bare, powers = self.before_powers(x)
         return (Temporary(powers * (1 - bare) + larger(powers, 3 * numel(y))),)
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return l2_pool(self, y, x)
 
     def module(self, torch: Any, x: Shape) -> Any:
         pool = getattr(torch.nn, f"LPPool{len(x) - 2}d")
@@ -294,6 +306,9 @@ class GlobalMaxPool(GlobalPool):
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return Kept("input", numel(x)), Kept("output", numel(y))
 
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return largest(Tape(1), numel(x), numel(y)).done
+
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: t.amax(tuple(range(2, len(x))), self.keep))
 
@@ -336,6 +351,9 @@ class RoIPool(AdaptivePool):
         """The pooled regions, until they are joined; of a single one its indices take more."""
         one: Size = 1 * (self.rois == 1)
         return Temporary(numel(y) * (1 - one)), Temporary(numel(y) * one, INDICES)
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return roi_pool(self, y, x)
 
     def module(self, torch: Any, x: Shape) -> Any:
         """Regions in even steps from the first corner of the map to the last."""

@@ -10,6 +10,8 @@ from cnncost.ops.axes import along, channels_of
 from cnncost.ops.base import Sight, Unlearned, all_but, layer, unmoved
 from cnncost.ops.keeping import Kept
 from cnncost.ops.modules import calls
+from cnncost.ops.tape import Call, Tape
+from cnncost.ops.tapes import largest
 from cnncost.options import Index
 
 
@@ -92,6 +94,9 @@ class Maxout(Unlearned):
 
     def keeps(self, y: Shape, x: Shape) -> tuple[Kept, ...]:
         return Kept("input", numel(x)), Kept("output", numel(y))
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        return largest(Tape(1), numel(x), numel(y)).done
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: t.unflatten(1, (-1, self.pieces)).amax(2))

@@ -9,6 +9,7 @@ from cnncost.ops.axes import by_axis, one_per_axis, spatial_rank
 from cnncost.ops.base import Along, Op, Sight
 from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.modules import pad_module
+from cnncost.ops.tape import Call, Saved
 from cnncost.options import Flag, Pads, Sizes, spelled
 
 
@@ -91,6 +92,24 @@ class Windowed(Op):
 
     def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
         return (Temporary(self.padded_copy(x)),)
+
+    def pads_first(self, x: Shape) -> bool:
+        """Whether its module pads the input before. Where sizes decide, and are arrays, that is left out."""
+        uneven = self.uneven(x)
+        return getattr(self, "padding_mode", "zeros") != "zeros" or (type(uneven) is int and uneven == 1)
+
+    def pad_call(self, x: Shape) -> Call:
+        """The pad before; a pad of what the input holds keeps that for its size."""
+        keeps = (Saved(0, numel(x)),) if getattr(self, "padding_mode", "zeros") in ("reflect", "replicate") else ()
+        return Call((0,), numel(self.padded(x)), (numel(x),), None, keeps)
+
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        (call,) = super().tape(y, x)
+        if not self.pads_first(x):
+            return (call,)
+        padded, to = numel(self.padded(x)), call.keeps[0].to
+        indices = (kept for kept in call.keeps if kept.itemsize is not None)
+        return self.pad_call(x), call._replace(takes=(1,), gives=(padded,), keeps=(Saved(1, padded, to=to), *indices))
 
     def window_text(self, x: Shape) -> str:
         """kernel/stride and dilation where they are not 1, as in 11x11/4 or 3x3 d2."""

@@ -1,0 +1,348 @@
+"""A forward and a backward pass as eager PyTorch runs them: which storages are there, operator by operator.
+
+Autograd holds on to what a call keeps until its gradient has been computed. The engine runs the
+calls in the reverse of their order: their gradients exist before that of their output goes, and what
+they kept goes after. A tensor that several calls take gets a gradient from each: the first waits,
+the next are added to it, in place where nothing else holds it or shares its storage.
+
+Under autocast a call that works in the low dtype casts its inputs and parameters first; casts of
+parameters that learn are there until the forward pass ends, and as long as a call keeps them.
+
+No branch here is on a size, so that one walk serves one network and arrays of design points alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from cnncost.analysis.books import Books, Store
+from cnncost.dims import Size
+from cnncost.ops.tape import OF_PARAMETERS, PARAMETERS, Call, Gives, Saved
+
+LOW, FULL = 2, 4
+"""Bytes of an element that autocast has cast."""
+
+
+class Value:
+    """A tensor of the forward pass. store: None where the model holds it. record: what gets its gradient, or None."""
+
+    __slots__ = ("elements", "itemsize", "record", "store")
+
+    def __init__(self, store: Store | None, elements: Size, itemsize: int, record: Record | None = None) -> None:
+        self.store, self.elements, self.itemsize, self.record = store, elements, itemsize, record
+
+
+class Gradient:
+    """A tensor of the backward pass. uses: who holds it. dense: whether it fills its storage."""
+
+    __slots__ = ("dense", "itemsize", "store", "uses")
+
+    def __init__(self, store: Store, itemsize: int, dense: bool = True) -> None:
+        self.store, self.itemsize, self.dense, self.uses = store, itemsize, dense, 1
+
+
+class Layer(NamedTuple):
+    """A layer that runs. owner: the layer whose parameters it uses. learns: whether these get gradients."""
+
+    name: str
+    owner: str
+    learns: bool = True
+
+
+class Record:
+    """A call in autograd's graph. number: of its output in the layer. takes: the values that get gradients, or None.
+
+    learns: elements of the parameters' gradients. cast: the record of these parameters' cast. kept:
+    what it keeps. gradient: of its output, so far.
+    """
+
+    __slots__ = ("call", "cast", "gradient", "itemsize", "kept", "layer", "learns", "number", "takes")
+
+    def __init__(self, layer: Layer, number: int, call: Call, takes: Sequence[Value | None], itemsize: int) -> None:
+        self.layer, self.number, self.call, self.takes, self.itemsize = layer, number, call, takes, itemsize
+        self.learns: Size = 0
+        self.cast: Record | None = None
+        self.kept: list[tuple[Store, Size]] = []
+        self.gradient: Gradient | None = None
+
+
+class Autograd:
+    """Runs layers forward, which leaves the records of their calls, and these backward.
+
+    itemsize: bytes of an element of the parameters. autocast: whether calls are cast. accumulates:
+    whether gradients of the parameters are there already, to which new ones are added.
+    """
+
+    def __init__(self, books: Books, itemsize: int, *, autocast: bool = False, accumulates: bool = False) -> None:
+        self.books, self.itemsize, self.autocast, self.accumulates = books, itemsize, autocast, accumulates
+        self.records: list[Record] = []
+        self.keeping = True
+        self._again: Iterator[Record] | None = None
+        self._learned: set[tuple[str, int]] = set()
+        self._casts: dict[tuple[str, int], tuple[Store, Store, Record]] = {}
+
+    # ---- forward ----------------------------------------------------------------------------------
+
+    def run(self, layer: Layer, calls: Sequence[Call], inputs: Sequence[Value]) -> Value:
+        """Run the calls of a layer on its inputs; returns its output, which the caller holds."""
+        values = list(inputs)
+        last = _last_uses(calls, len(inputs))
+        for number, call in enumerate(calls, len(inputs)):
+            self._forward(layer, number, call, values)
+            for done in last.get(number, ()):
+                self.release(values[done])
+        if not calls:
+            self.hold(values[0])
+        return values[-1] if calls else values[0]
+
+    def hold(self, value: Value) -> None:
+        """Python holds a tensor once more."""
+        if value.store is not None:
+            value.store.holders += 1
+
+    def release(self, value: Value) -> None:
+        """Python holds a tensor once less."""
+        if value.store is not None:
+            self.books.drop(value.store)
+
+    def forward_ends(self) -> None:
+        """Casts of parameters go, but for those that calls keep."""
+        for factors, rest, _ in self._casts.values():
+            self.books.drop(factors)
+            self.books.drop(rest)
+        self._casts.clear()
+
+    def _forward(self, layer: Layer, number: int, call: Call, values: list[Value]) -> None:
+        """Run one call and append its output to `values`."""
+        books = self.books
+        learned: Size = call.learns if layer.learns else 0
+        any_learned = _any(learned)
+        idle: list[Store] = []
+        casts: list[Value] = []
+        seen = values
+        cast: tuple[Store, Store, Record | None] | None = None
+        if self.autocast and call.cast in ("low", "full"):
+            size = LOW if call.cast == "low" else FULL
+            if call.cast == "low" and _any(call.learns):
+                cast = self._cast_parameters(layer, number, call, any_learned)
+            seen = list(values)
+            for i in dict.fromkeys(call.takes):
+                if values[i].itemsize != size:
+                    seen[i] = self._convert(layer, values[i], size)
+                    casts.append(seen[i])
+        wanted = [seen[i] if seen[i].record is not None else None for i in call.takes]
+        itemsize = max([seen[i].itemsize for i in call.takes], default=self.itemsize)
+        if call.cast == "mixed":
+            itemsize = max(itemsize, self.itemsize)
+        store = seen[call.into].store if call.into is not None else None
+        if store is None:
+            store = books.new(layer.name, "activation", call.out * itemsize)
+        else:
+            itemsize = seen[call.into or 0].itemsize
+            store.holders += 1
+        out = Value(store, call.out, itemsize)
+        values.append(out)
+        seen = seen if seen is values else [*seen, out]
+        record = None
+        if any_learned or any(wanted):
+            record = out.record = self._record(layer, number, call, wanted, itemsize, learned)
+            record.cast = cast[2] if cast else None
+        for kept in call.keeps:
+            self._keep(record, kept, seen, itemsize, layer, any_learned, idle)
+        if cast is not None:
+            if record is not None and any(wanted) and self.keeping:
+                books.keep(cast[0], 1)
+                record.kept.append((cast[0], 1))
+            if not any_learned:
+                idle += cast[:2]
+        books.look()
+        for own in idle:
+            books.drop(own)
+        for value in casts:
+            self.release(value)
+
+    def _record(
+        self, layer: Layer, number: int, call: Call, wanted: Sequence[Value | None], itemsize: int, learned: Size
+    ) -> Record:
+        """The record of a call: a new one, or that of the first time where the call runs again."""
+        if self._again is not None:
+            return next(self._again)
+        record = Record(layer, number, call, wanted, itemsize)
+        record.learns = learned
+        self.records.append(record)
+        return record
+
+    def _keep(
+        self,
+        record: Record | None,
+        kept: Saved,
+        values: Sequence[Value],
+        itemsize: int,
+        layer: Layer,
+        any_learned: bool,
+        idle: list[Store],
+    ) -> None:
+        """Keep a tensor for the backward pass, if it needs it. idle: gets what the call makes for nothing."""
+        if kept.to is None:
+            needed = record is not None
+        elif kept.to == PARAMETERS:
+            needed = any_learned
+        else:
+            needed = values[record.call.takes[kept.to]].record is not None if record is not None else False
+        needed = needed and self.keeping
+        if kept.value is None:
+            if not needed and kept.to is not None:
+                return
+            size = self.itemsize if kept.itemsize == OF_PARAMETERS else kept.itemsize or itemsize
+            store = self.books.new(layer.name, "saved" if needed else "temporary", kept.elements * size)
+            if needed and record is not None:
+                record.kept.append((store, 1))
+            else:
+                idle.append(store)
+            return
+        source = values[kept.value].store
+        if needed and source is not None and record is not None:
+            self.books.keep(source, kept.elements)
+            if source.what == "activation":
+                source.what = "saved"
+            record.kept.append((source, kept.elements))
+
+    def _convert(self, layer: Layer, value: Value, itemsize: int) -> Value:
+        """A value in another dtype."""
+        store = self.books.new(layer.name, "activation", value.elements * itemsize)
+        made = Value(store, value.elements, itemsize)
+        if value.record is not None:
+            call = Call((0,), value.elements, (value.elements,))
+            made.record = self._record(layer, -1, call, [value], value.itemsize, 0)
+        return made
+
+    def _cast_parameters(
+        self, layer: Layer, number: int, call: Call, learns: bool
+    ) -> tuple[Store, Store, Record | None]:
+        """The parameters of a call in the low dtype: those that gradients of inputs need, and the rest.
+
+        Casts of parameters that learn are made once.
+        """
+        key = (layer.owner, number)
+        if key in self._casts:
+            return self._casts[key]
+        factors = self.books.new(layer.owner, "cast weights", call.factors * LOW)
+        rest = self.books.new(layer.owner, "cast weights", (call.learns - call.factors) * LOW)
+        if not learns:
+            return factors, rest, None
+        record = self._record(layer, number, Call((), call.learns, ()), [], self.itemsize, call.learns)
+        self._casts[key] = factors, rest, record
+        return self._casts[key]
+
+    # ---- backward ---------------------------------------------------------------------------------
+
+    def seed(self, loss: Value) -> Store:
+        """The gradient of the loss is there, held by the caller."""
+        store = self.books.new("loss", "gradient", loss.elements * loss.itemsize)
+        if loss.record is not None:
+            store.holders += 1
+            loss.record.gradient = Gradient(store, loss.itemsize)
+        self.books.look()
+        return store
+
+    def backward(self, record: Record) -> None:
+        """Compute the gradients of one call, and let go of what it kept."""
+        books, call, gradient = self.books, record.call, record.gradient
+        if gradient is None:
+            return
+        made = [self._made(record, gradient, give, value) for give, value in zip(call.gives, record.takes)]
+        learned = self._learn(record)
+        temporary: Size = 0
+        for elements, itemsize in call.work:
+            temporary = temporary + elements * (itemsize or record.itemsize)
+        books.look(temporary)
+        for i, (value, new) in enumerate(zip(record.takes, made)):
+            if value is not None and new is not None and new.itemsize != value.itemsize:
+                made[i] = self._gradient(record.layer, value)
+                books.look()
+                self._release(new)
+        record.gradient = None
+        self._release(gradient)
+        for store, kept in reversed(record.kept):
+            books.unkeep(store, kept)
+        record.kept.clear()
+        for value, new in zip(record.takes, made):
+            if value is not None and new is not None:
+                self._send(record.layer, value, new)
+        if learned is not None:
+            books.drop(learned)
+
+    def _made(self, record: Record, gradient: Gradient, give: Gives, value: Value | None) -> Gradient | None:
+        """The gradient of a value that a call takes."""
+        if value is None:
+            return None
+        if give == "same":
+            gradient.uses += 1
+            return gradient
+        if isinstance(give, str):
+            gradient.store.holders += 1
+            return Gradient(gradient.store, gradient.itemsize, gradient.dense and give == "view")
+        return Gradient(self.books.new(record.layer.name, "gradient", give * record.itemsize), record.itemsize)
+
+    def _learn(self, record: Record) -> Store | None:
+        """Make the gradients of a call's parameters; returns what is to be let go once they are added to others."""
+        if not _any(record.learns):
+            return None
+        if record.cast is not None:  # their casts' gradients, which these turn into the parameters'
+            store = self.books.new(record.layer.owner, "gradient", record.learns * LOW)
+            if record.cast.gradient is None:
+                record.cast.gradient = Gradient(store, LOW)
+                return None
+            return store
+        place = (record.layer.owner, record.number)
+        first = place not in self._learned and not self.accumulates
+        self._learned.add(place)
+        what = "parameter gradient" if first else "gradient"
+        store = self.books.new(record.layer.owner, what, record.learns * self.itemsize)
+        return None if first else store
+
+    def _gradient(self, layer: Layer, value: Value) -> Gradient:
+        """A new gradient of a value."""
+        store = self.books.new(layer.name, "gradient", value.elements * value.itemsize)
+        return Gradient(store, value.itemsize)
+
+    def _send(self, layer: Layer, value: Value, new: Gradient) -> None:
+        """Add a gradient to what there is of a value's so far."""
+        target = value.record
+        if target is None:
+            return
+        old = target.gradient
+        if old is None:
+            target.gradient = new
+            return
+        if old.uses == 1 and old.store.holders == 1 and old.dense:
+            self.books.look()
+        else:
+            target.gradient = self._gradient(layer, value)
+            self.books.look()
+            self._release(old)
+        self._release(new)
+
+    def _release(self, gradient: Gradient) -> None:
+        gradient.uses -= 1
+        if not gradient.uses:
+            self.books.drop(gradient.store)
+
+
+def _any(elements: Size) -> bool:
+    """Whether there is something, at some sizes at least."""
+    return type(elements) is not int or elements != 0
+
+
+def _last_uses(calls: Sequence[Call], inputs: int) -> dict[int, list[int]]:
+    """For each call of a layer, by its output's number, the values inside the layer that it is the last to take."""
+    last = {number: number for number in range(inputs, inputs + len(calls) - 1)}
+    for number, call in enumerate(calls, inputs):
+        for taken in call.takes:
+            if taken in last:
+                last[taken] = number
+    found: dict[int, list[int]] = {}
+    for value, number in last.items():
+        found.setdefault(number, []).append(value)
+    return found

@@ -1,0 +1,96 @@
+"""A layer as autograd records it in training: one call for each operator of its module that has a gradient."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Union
+
+from cnncost.dims import Shape, Size
+from cnncost.ops.keeping import Temporary
+
+Gives = Union[Size, Literal["same", "view", "part"]]
+PARAMETERS = -1
+"""Where the gradient goes that needs a kept tensor: to the parameters."""
+OF_PARAMETERS = 0
+"""Bytes an element of what a norm keeps of its own: those of its parameters, whatever its input has."""
+Cast = Literal["low", "full", "mixed"]
+
+
+class Saved(NamedTuple):
+    """A tensor that a call keeps for the backward pass.
+
+    value     which one, by its number in the layer; None for one that nothing else holds
+    elements  of its whole storage; 0 where the sizes are such that it is not kept
+    itemsize  bytes an element; None is that of what the call computes in
+    to        the input whose gradient is computed from it, or PARAMETERS; None where any is
+    """
+
+    value: int | None
+    elements: Size
+    itemsize: int | None = None
+    to: int | None = None
+
+
+class Call(NamedTuple):
+    """One operator, forward and backward. Values have numbers: the layer's inputs from 0, then the calls' outputs.
+
+    takes   the values that gradients go to
+    out     elements of the output
+    gives   for each of `takes`, its gradient: the elements of a new tensor, or the gradient of the
+            output: the "same" tensor, a "view" of all of it, or one of a "part" of it
+    into    the value in whose storage the output is: a view, or in place; None for one of its own
+    keeps   what is kept for the backward pass
+    learns  elements of the gradients of its parameters
+    work    what the backward pass takes at its highest point beside these gradients
+    cast    what autocast does: casts inputs and parameters to the "low" dtype, or inputs to "full",
+            fp32; "mixed": nothing, and parameters in fp32 make an output in fp32. None: nothing, and
+            the output has the dtype of the widest input
+    factors elements of its parameters that are needed for the gradients of inputs
+    """
+
+    takes: tuple[int, ...]
+    out: Size
+    gives: tuple[Gives, ...]
+    into: int | None = None
+    keeps: tuple[Saved, ...] = ()
+    learns: Size = 0
+    work: tuple[Temporary, ...] = ()
+    cast: Cast | None = None
+    factors: Size = 0
+
+
+class Tape:
+    """Grows the calls of a layer of so many inputs, one after another. last: the number of the last output."""
+
+    def __init__(self, inputs: int) -> None:
+        self.last = inputs - 1
+        self.done: tuple[Call, ...] = ()
+
+    def add(
+        self,
+        takes: tuple[int, ...],
+        out: Size,
+        gives: tuple[Gives, ...],
+        *,
+        into: int | None = None,
+        keeps: tuple[Saved, ...] = (),
+        learns: Size = 0,
+        work: Size = 0,
+        masks: Size = 0,
+        cast: Cast | None = None,
+        factors: Size = 0,
+    ) -> Tape:
+        """Append a call. work: in elements of its dtype; masks: in bytes."""
+        parts = Temporary(work), Temporary(masks, 1)
+        taken = tuple(part for part in parts if type(part.elements) is not int or part.elements)
+        self.done = (*self.done, Call(takes, out, gives, into, keeps, learns, taken, cast, factors))
+        self.last += 1
+        return self
+
+
+def stretched(x: Shape, y: Shape) -> bool:
+    """Whether a tensor of shape `x` is repeated along an axis to be joined to `y`: where it is 1 by its structure."""
+    return any(_one(m) and not _one(n) for m, n in zip(x, y))
+
+
+def _one(size: Size) -> bool:
+    return type(size) is int and size == 1

@@ -1,0 +1,142 @@
+"""Tapes of the layers whose modules run several operators, or one with a gradient in several; see tape.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cnncost.dims import Shape, Size, numel
+from cnncost.ops.keeping import INDICES
+from cnncost.ops.tape import PARAMETERS, Call, Gives, Saved, Tape
+
+if TYPE_CHECKING:
+    from cnncost.ops.conv import LocalConv, PartialConv
+    from cnncost.ops.l2_norm import L2Norm
+    from cnncost.ops.norm import LRN
+    from cnncost.ops.pool import L2Pool, RoIPool
+
+
+def power(tape: Tape, value: int, n: Size) -> Tape:
+    """x ** p of n elements. Its gradient is grad * (p * x ** (p - 1))."""
+    return tape.add((value,), n, (n,), keeps=(Saved(value, n),), work=2 * n)
+
+
+def quotient(tape: Tape, value: int, divisor: int, n: Size) -> Tape:
+    """n elements by as many. The divisor's gradient is -grad * (x / d / d)."""
+    return tape.add((value, divisor), n, (n, n), keeps=(Saved(value, n, to=1), Saved(divisor, n)), work=2 * n)
+
+
+def scaled(tape: Tape, value: int, n: Size, factors: Size) -> Tape:
+    """n elements times learned factors, whose gradient is summed up from n products."""
+    return tape.add((value,), n, (n,), keeps=(Saved(value, n, to=PARAMETERS),), learns=factors, work=n, cast="mixed")
+
+
+def largest(tape: Tape, n: Size, m: Size) -> Tape:
+    """The largest of n elements along an axis or more, m of them. Those equal to it, counted, share its gradient."""
+    keeps = Saved(0, n), Saved(tape.last + 1, m)
+    return tape.add((tape.last,), m, (n,), keeps=keeps, work=m, masks=n + m * INDICES)
+
+
+def joined(tape: Tape, values: list[int], n: Size) -> Tape:
+    """Values side by side, n elements in all. Their gradients are parts of that."""
+    part: Gives = "part"
+    return tape.add(tuple(values), n, (part,) * len(values))
+
+
+def lrn(op: LRN, x: Shape) -> tuple[Call, ...]:
+    """x * x, padded by channels, averaged, scaled, + k, to the power of beta; x divided by that."""
+    n, squares = numel(x), op.squares(x)
+    tape = Tape(1).add((0, 0), n, (n, n), keeps=(Saved(0, n),)).add((1,), squares, (n,))
+    tape.add((2,), n, (squares,), keeps=(Saved(2, squares),)).add((3,), n, (n,)).add((4,), n, ("same",))
+    return quotient(power(tape, 5, n), 0, 6, n).done
+
+
+def l2_norm(op: L2Norm, x: Shape) -> tuple[Call, ...]:
+    """Lengths, at least eps, spread over the channels; x divided by them; and scaled."""
+    n, positions = numel(x), numel(x[:1]) * numel(x[2:])
+    lengths = Saved(0, n), Saved(1, positions)
+    tape = Tape(1).add((0,), positions, (n,), keeps=lengths, work=n, masks=positions)
+    tape.add((1,), positions, (positions,), keeps=lengths[1:], work=1, masks=positions)
+    tape.add((2,), n, (positions,), into=2)
+    quotient(tape, 0, 3, n)
+    return scaled(tape, 4, n, x[1]).done if op.affine else tape.done
+
+
+def l2_pool(op: L2Pool, y: Shape, x: Shape) -> tuple[Call, ...]:
+    """Powers, their mean; its sign times its size, scaled to the sum, and the root of that."""
+    n, m, tape = numel(x), numel(y), Tape(1)
+    if any(type(w.before + w.after) is not int or w.before + w.after for w in op.windows(x)):
+        around = numel((*x[:2], *(w.n + w.before + w.after for w in op.windows(x))))
+        uneven = op.uneven(x)
+        padded = around * (1 - uneven) + numel(op.padded(x)) * uneven
+        tape.add((0,), padded, (n,))
+        n = padded
+    powers = power(tape, tape.last, n).last
+    mean = tape.add((powers,), m, (n,), keeps=(Saved(powers, n),)).last
+    sign = tape.add((mean,), m, (m,)).last
+    size = tape.add((mean,), m, (m,), keeps=(Saved(mean, m),), work=m).last
+    positive = tape.add((size,), m, (m,), keeps=(Saved(size + 1, m),)).last
+    product = Saved(sign, m, to=1), Saved(positive, m, to=0)
+    tape.add((sign, positive), m, (m, m), keeps=product).add((positive + 1,), m, (m,))
+    return power(tape, positive + 2, m).done
+
+
+def roi_pool(op: RoIPool, y: Shape, x: Shape) -> tuple[Call, ...]:
+    """Of each region a slice along every axis, and its pool; all stacked."""
+    if type(op.rois) is not int:
+        return super(type(op), op).tape(y, x)
+    tape, region, pools = Tape(1), op.regions(x)[2:], []
+    one = (*x[:2], *y[2:])
+    for _ in range(op.rois):
+        shape, value = x, 0
+        for axis, (whole, part) in enumerate(zip(x[2:], region), 2):
+            smaller = (*shape[:axis], part, *shape[axis + 1 :])
+            if part is not whole:
+                value = tape.add((value,), numel(smaller), (numel(shape),), into=value).last
+            shape = smaller
+        keeps = Saved(value, numel(shape)), Saved(None, numel(one), INDICES)
+        pools.append(tape.add((value,), numel(one), (numel(shape),), keeps=keeps).last)
+    return joined(tape, pools, numel(y)).done
+
+
+def local_conv(op: LocalConv, y: Shape, x: Shape) -> tuple[Call, ...]:
+    """The input padded, which copies it, its windows unfolded, one product a place, and the bias."""
+    n, m, padded = numel(x), numel(y), numel(op.padded(x))
+    tape = Tape(1).add((0,), padded, (n,))
+    shape = op.padded(x)
+    for axis, (w, places) in enumerate(zip(op.windows(x), op.places(x)), 2):
+        for after in ((*shape[:axis], places, *shape[axis + 1 :], w.reach), None):
+            if after is not None:
+                tape.add((tape.last,), numel(after), (numel(shape),), into=tape.last)
+                shape = after
+            elif type(w.dilation) is not int or w.dilation != 1:
+                thinned = (*shape[:-1], w.kernel)
+                tape.add((tape.last,), numel(thinned), (numel(shape),), into=tape.last)
+                shape = thinned
+    windows = numel(shape)
+    tape.add((tape.last,), windows, ("same",))
+    keeps = (Saved(tape.last, windows, to=PARAMETERS),)
+    tape.add((tape.last,), m, (windows,), keeps=keeps, learns=op.weights(x), cast="low", factors=op.weights(x))
+    if type(op.groups) is not int or op.groups != 1:
+        tape.add((tape.last,), m, (m,))
+    return tape.add((tape.last,), m, ("same",), learns=op.biases(x), cast="mixed").done if op.bias else tape.done
+
+
+def partial_conv(op: PartialConv, y: Shape, x: Shape) -> tuple[Call, ...]:
+    """For each output channel a selection of input channels and its convolution; all joined."""
+    tape, outs = Tape(1), []
+    whole = op.padded(x) if op.pads_first(x) else x
+    if whole is not x:
+        tape.done = (op.pad_call(x),)
+        tape.last = 1
+    source = tape.last
+    one = numel(y) // y[1]
+    for row in op.maps:
+        chosen = numel(whole) // whole[1] * len(row)
+        index = (Saved(None, len(row), INDICES),)
+        taken = tape.add((source,), chosen, (numel(whole),), keeps=index, work=numel(whole)).last
+        factors = len(row) * op.taps(x)
+        keeps = (Saved(taken, chosen, to=PARAMETERS),)
+        learns = factors + op.bias
+        tape.add((taken,), one, (chosen,), keeps=keeps, learns=learns, cast="low", factors=factors)
+        outs.append(tape.last)
+    return joined(tape, outs, numel(y)).done
