@@ -1,4 +1,4 @@
-"""Rules: every op of the language, built and traced, costs what the op says; other operators what their parts cost."""
+"""Rules: every op of the language, built and traced, costs what the op says; in place, and on tensors of any shape."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import laws
 import oracle
 import pytest
 import torch
+from applied import Applied, arithmetic
 from cases import CASES, Case
 
 from cnncost import Graph, analyze
@@ -57,7 +58,8 @@ def test_most_ops_come_back_as_themselves() -> None:
 def test_rules_are_of_operators_that_there_are() -> None:
     for name in RULES:
         namespace, _, operator = name.rpartition("::")
-        assert hasattr(getattr(torch.ops, namespace or "aten"), operator), f"{name}: PyTorch has no such operator"
+        if namespace != "torchvision":  # whose operators may not load: test_trace_regions.py
+            assert hasattr(getattr(torch.ops, namespace or "aten"), operator), f"{name}: PyTorch has no such operator"
 
 
 def test_an_operator_has_one_rule_for_every_call() -> None:
@@ -67,114 +69,10 @@ def test_an_operator_has_one_rule_for_every_call() -> None:
         assert not always or rules[-1][0] is None, f"{name}: a rule after the one for all calls is never asked"
 
 
-# ---- arithmetic, against the same written out ------------------------------------------------------
-
-f = torch.nn.functional
-X, ROWS = (3, 4), (3, 5, 4)
-
-
-def lstm_step(x: Any, h: Any, c: Any, w: Any, u: Any, a: Any, b: Any) -> Any:
-    i, forget, g, o = ((x @ w + a) + (h @ u + b)).chunk(4, -1)
-    c = torch.sigmoid(forget) * c + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c)
-
-
-def gru_step(x: Any, h: Any, w: Any, u: Any, a: Any, b: Any) -> Any:
-    (r, z, n), (rh, zh, nh) = (x @ w + a).chunk(3, -1), (h @ u + b).chunk(3, -1)
-    n = torch.tanh(n + torch.sigmoid(r + rh) * nh)
-    z = torch.sigmoid(z + zh)
-    return (1 - z) * n + z * h
-
-
-def rnn_step(activation: Any) -> Any:
-    return lambda x, h, w, u, a, b: activation((x @ w + a) + (h @ u + b))
-
-
-SAME: dict[str, tuple[Any, Any, list[tuple[int, ...]]]] = {
-    "rsqrt": (torch.rsqrt, lambda x: x.sqrt().reciprocal(), [X]),
-    "expm1": (torch.expm1, lambda x: x.exp() - 1, [X]),
-    "log1p": (torch.log1p, lambda x: (x + 1).log(), [X]),
-    "hypot": (torch.hypot, lambda a, b: (a * a + b * b).sqrt(), [X, X]),
-    "lerp": (torch.lerp, lambda a, b, w: a + w * (b - a), [X, X, X]),
-    "addcmul": (torch.addcmul, lambda a, b, c: a + b * c, [X, X, X]),
-    "addcmul, scaled": (lambda a, b, c: torch.addcmul(a, b, c, value=3), lambda a, b, c: a + b * c * 3, [X, X, X]),
-    "addcdiv": (torch.addcdiv, lambda a, b, c: a + b / c, [X, X, X]),
-    "add, scaled": (lambda a, b: torch.add(a, b, alpha=3), lambda a, b: a + b * 3, [X, X]),
-    "clamp": (lambda x: x.clamp(1, 2), lambda x: x.clamp_min(1).clamp_max(2), [X]),
-    "relu6": (f.relu6, lambda x: x.clamp_min(0).clamp_max(6), [X]),
-    "reverse subtraction": (lambda x: 1 - x, lambda x: -x + 1, [X]),
-    "pow 2": (lambda x: x**2, lambda x: x * x, [X]),
-    "pow": (lambda x: x**1.5, torch.exp, [X]),
-    "mean": (lambda x: x.mean(1), lambda x: x.sum(1) / 5, [ROWS]),
-    "variance": (lambda x: x.var(1), lambda x: (x - x.mean(1, True)).square().mean(1), [ROWS]),
-    "deviation": (lambda x: x.std(1), lambda x: x.var(1).sqrt(), [ROWS]),
-    "norm": (lambda x: torch.linalg.vector_norm(x, dim=1), lambda x: x.square().sum(1).sqrt(), [ROWS]),
-    "norm of 1": (lambda x: x.norm(1, 1), lambda x: x.abs().sum(1), [ROWS]),
-    "norm of 3": (lambda x: x.norm(3, 1), lambda x: (x**3).sum(1) ** (1 / 3), [ROWS]),
-    "norm without end": (lambda x: x.norm(float("inf"), 1), lambda x: x.abs().amax(1), [ROWS]),
-    "logsumexp": (
-        lambda x: x.logsumexp(1), lambda x: (x - x.amax(1, True)).exp().sum(1).log() + x[:, 0], [ROWS],
-    ),
-    "rms norm": (
-        lambda x: f.rms_norm(x, (4,)), lambda x: x * ((x * x).mean(-1, True) + 1e-6).rsqrt(), [ROWS],
-    ),
-    "attention": (
-        f.scaled_dot_product_attention,
-        lambda q, k, v: torch.softmax((q * 0.5) @ k.transpose(-1, -2), -1) @ v,
-        [(2, 3, 7, 4), (2, 3, 9, 4), (2, 3, 9, 5)],
-    ),
-    "attention, masked": (
-        f.scaled_dot_product_attention,
-        lambda q, k, v, m: torch.softmax((q * 0.5) @ k.transpose(-1, -2) + m, -1) @ v,
-        [(2, 3, 7, 4), (2, 3, 9, 4), (2, 3, 9, 5), (7, 9)],
-    ),
-}  # fmt: skip
-"""An operator; the same in smaller ones; what it is called with."""
-
-
-class Applied(torch.nn.Module):
-    """A function as a model."""
-
-    def __init__(self, function: Any) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        return self.function(*inputs)
-
-
-def arithmetic(function: Any, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """(MACs, operations by kind)."""
-    total = analyze(trace(Applied(function), shapes)).total
-    return (total.macs, *Operations(*(getattr(total, kind) for kind in Operations._fields)))
-
-
-@pytest.mark.parametrize("name", SAME)
-def test_an_operator_costs_what_it_costs_written_out(name: str) -> None:
-    whole, parts, shapes = SAME[name]
-    assert arithmetic(whole, shapes) == arithmetic(parts, shapes)
-
-
-def test_recurrent_cells_cost_what_they_cost_written_out() -> None:
-    x, h, vector = (2, 5), (2, 6), (24,)
-    lstm = arithmetic(lstm_step, [x, h, h, (5, 24), (6, 24), vector, vector])
-    assert arithmetic(torch.nn.LSTM(5, 6), [(1, *x)]) == lstm
-    assert arithmetic(torch.nn.LSTM(5, 6), [(7, *x)]) == tuple(7 * n for n in lstm)
-    gru = arithmetic(gru_step, [x, h, (5, 18), (6, 18), (18,), (18,)])
-    assert arithmetic(torch.nn.GRU(5, 6), [(1, *x)]) == gru
-    for kind in ("tanh", "relu"):
-        step = arithmetic(rnn_step(getattr(torch, kind)), [x, h, (5, 6), (6, 6), (6,), (6,)])
-        assert arithmetic(torch.nn.RNN(5, 6, nonlinearity=kind), [(1, *x)]) == step
-
-
-def test_sorting_takes_n_log_n_comparisons() -> None:
-    assert arithmetic(lambda x: x.sort(1), [(3, 8)]) == (0, 0, 0, 3 * 8 * 3, 0, 0)
-
-
 # ---- in place ---
 
-MATRICES = {"addmm", "addmv", "addr", "addbmm", "baddbmm", "cumsum", "cumprod", "scatter"}
-"""Operators that take other shapes, or an axis."""
+MATRICES = {"addmm", "addmv", "addr", "addbmm", "baddbmm", "cumsum", "cumprod", "polygamma", "scatter"}
+"""Operators that take other shapes, an axis, or a whole number."""
 OTHERS = {"fill", "zero", "unsqueeze", "bernoulli", "exponential", "normal", "random", "uniform"}
 """Operators that do not look at what was there, or take an axis alone."""
 INPLACE = sorted(name for name in RULES if "_" not in name and hasattr(torch.Tensor, f"{name}_") and name not in OTHERS)
@@ -215,6 +113,7 @@ def in_place(name: str, x: torch.Tensor, others: list[Any]) -> torch.Tensor:
 
 # ---- any shape -------------------------------------------------------------------------------------
 
+f = torch.nn.functional
 SHAPES = [(1,), (6,), (3, 4), (2, 3, 4), (2, 4, 6, 5), (1, 1, 1, 1), (1, 2, 4, 4, 4), (1, 2, 3, 2, 2, 4)]
 ANYWHERE: dict[str, Any] = {
     "softmax": lambda x: x.softmax(0),

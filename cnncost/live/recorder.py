@@ -23,7 +23,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from cnncost.dims import Shape
 from cnncost.errors import SpecError, UsageError
 from cnncost.live.operators import rule_of
-from cnncost.live.operators.base import Call, Layer
+from cnncost.live.operators.base import OUTPUTS, Call, Layer, UnknownCostError
 from cnncost.live.places import Place
 from cnncost.ops.base import Op
 from cnncost.ops.seen import OPAQUE, Fed, Seen, in_place
@@ -222,13 +222,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         try:
             call.out = func(*call.args, **call.kwargs)
         except UnsupportedOperatorException:
-            raise unknown(call, "PyTorch does not know the shape of its output") from None
+            if call.name not in OUTPUTS:
+                raise unknown(call, "PyTorch does not know the shape of its output") from None
+            call.out = call.first.new_empty(OUTPUTS[call.name](call))
         if not call.outs:
             return call.out
         if rule is None and not self.allow_unknown:
             raise unknown(call)
         try:
             self._record(call, opaque if rule is None else rule)
+        except UnknownCostError as e:
+            if not self.allow_unknown:
+                raise unknown(call, str(e), ALLOW) from None
+            self._record(call, opaque)
         except Exception as e:
             raise RuleError(f"the rule of {call.name} fails on {call.shown()}: {e}") from e
         return call.out
@@ -284,13 +290,16 @@ def has_values(tensor: torch.Tensor) -> bool:
     return not isinstance(tensor, FakeTensor) and tensor.device.type != "meta"
 
 
-def unknown(call: Call, reason: str | None = None) -> TraceError:
+ALLOW = "--allow-unknown counts it as nothing and says so"
+
+
+def unknown(call: Call, reason: str | None = None, hint: str | None = None) -> TraceError:
     """The error for an operator without a rule, or of which PyTorch itself does not know enough."""
     if reason is not None:
-        return TraceError(f"{call.func._schema.name} called on {call.shown()}: {reason}")
+        return TraceError(f"{call.func._schema.name} called on {call.shown()}: {reason}", hint=hint)
     return TraceError(
         f"no rule says what {call.func._schema.name} costs, called on {call.shown()}",
-        hint="--allow-unknown counts it as nothing and says so; CONTRIBUTING.md shows how to add a rule",
+        hint=f"{ALLOW}; CONTRIBUTING.md shows how to add a rule",
     )
 
 

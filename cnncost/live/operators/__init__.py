@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from cnncost.live.operators import moves, norms, pointwise, pools, products, reductions, sources, views
+from cnncost.live.operators import (
+    distances,
+    moves,
+    norms,
+    pointwise,
+    pools,
+    products,
+    reductions,
+    regions,
+    sources,
+    transforms,
+    views,
+)
 from cnncost.live.operators.base import RULES, Call, Rule
 
 
@@ -14,6 +26,8 @@ def rule_of(call: Call) -> Rule | None:
     return None
 
 
-FAMILIES = (moves, norms, pointwise, pools, products, reductions, sources, views)
+FAMILIES = (
+    distances, moves, norms, pointwise, pools, products, reductions, regions, sources, transforms, views,
+)  # fmt: skip
 
 __all__ = ["FAMILIES", "rule_of"]

@@ -157,6 +157,24 @@ def _default(argument: Any) -> Any:
     return argument.default_value if argument.has_default_value() else None
 
 
+class UnknownCostError(Exception):
+    """Raised by a rule where shapes do not tell what an operator costs; says why."""
+
+
+OUTPUTS: dict[str, Callable[[Call], tuple[int, ...]]] = {}
+"""Output shapes of operators for which PyTorch itself has none without computing."""
+
+
+def output(name: str) -> Callable[[Callable[[Call], tuple[int, ...]]], Callable[[Call], tuple[int, ...]]]:
+    """Make a function what tells an operator's output shape."""
+
+    def register(function: Callable[[Call], tuple[int, ...]]) -> Callable[[Call], tuple[int, ...]]:
+        OUTPUTS[name] = function
+        return function
+
+    return register
+
+
 RULES: dict[str, list[tuple[Callable[[Call], bool] | None, Rule]]] = {}
 
 

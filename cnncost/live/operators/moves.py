@@ -45,7 +45,8 @@ def pad(call: Call) -> Layer:
 
 
 @rule("index", "index_select", "gather", "take", "take_along_dim", "_unsafe_index", "index_put", "_unsafe_index_put",
-      "masked_scatter", "scatter", "index_copy", "slice_scatter", "select_scatter", "index_fill")  # fmt: skip
+      "masked_scatter", "scatter", "index_copy", "slice_scatter", "select_scatter", "index_fill", "put",
+      "max_unpool2d", "max_unpool3d")  # fmt: skip
 def gather(call: Call) -> Layer:
     return Layer(Seen(call.name.removeprefix("_unsafe_"), call.y, inplace=call.inplace), call.tensors)
 
@@ -62,13 +63,33 @@ def embedding(call: Call) -> Layer:
     return Layer(Seen("embedding", call.y, other_params=weight.numel()), (call["indices"],), (weight,))
 
 
+BAGS = SUMS, MEANS, MAXIMA = range(3)
+"""How PyTorch numbers what becomes of the vectors of a bag."""
+
+
+@rule("_embedding_bag", "_embedding_bag_forward_only")
+def embedding_bag(call: Call) -> Layer:
+    """The sum, mean or maximum of each bag's vectors; as many as there are indices, wherever the bags end."""
+    weight, indices, scales = call["weight"], call["indices"], call["per_sample_weights"]
+    picked = indices.numel() * weight.shape[1]
+    joined = max(picked - call.n, 0)
+    done = Operations(
+        additions=joined * (call["mode"] != MAXIMA),
+        comparisons=joined * (call["mode"] == MAXIMA),
+        multiplications=picked * (scales is not None),
+        divisions=call.n * (call["mode"] == MEANS),
+    )
+    inputs = [t for t in (indices, call["offsets"], scales) if t is not None]
+    return Layer(Seen("embedding_bag", call.y, other_params=weight.numel(), done=done), inputs, (weight,))
+
+
 @rule("roll", "flip", "repeat", "tile", "repeat_interleave", "rot90", "tril", "triu", "diag_embed", "im2col",
-      "one_hot", "bucketize", "searchsorted")  # fmt: skip
+      "one_hot", "bucketize", "searchsorted", "block_diag")  # fmt: skip
 def moved(call: Call) -> Layer:
     return Layer(Seen({"im2col": "unfold"}.get(call.name, call.name), call.y), call.tensors)
 
 
-@rule("col2im")
+@rule("col2im", "unfold_backward")
 def fold(call: Call) -> Layer:
     """Overlapping windows are added up."""
     return Layer(Seen("fold", call.y, done=Operations(additions=prod(call.x))), (call.first,))
@@ -76,7 +97,7 @@ def fold(call: Call) -> Layer:
 
 @rule("copy")
 def copy_into(call: Call) -> Layer:
-    return Layer(Seen("copy", call.y, inplace=True, same=True), call.tensors[1:])
+    return Layer(Seen("copy", call.y, inplace=True, same=True), call.tensors[1:] or call.tensors)
 
 
 @rule("pixel_shuffle")
@@ -111,11 +132,3 @@ def upsample(call: Call) -> Layer:
     mode: Any = RESIZES[call.name]
     op = Upsample(size=call.y[2:], mode=mode, align_corners=bool(call.get("align_corners", False)))
     return Layer(op, (call.first,))
-
-
-@rule("grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
-def grid_sampler(call: Call) -> Layer:
-    """Two taps an axis, as in bilinear upsampling, at places that are data."""
-    taps = 2 ** (len(call.x) - 2)
-    done = Operations(additions=call.n * (taps - 1), multiplications=call.n * taps)
-    return Layer(Seen("grid_sample", call.y, done=done), call.tensors)

@@ -45,11 +45,18 @@ EACH = {
     **dict.fromkeys(["neg", "abs", "sign", "sgn", "floor", "ceil", "round", "trunc", "frac", "conj", "angle"], FREE),
     **dict.fromkeys(["logical_not", "logical_and", "logical_or", "logical_xor", "isnan", "isinf", "isfinite"], FREE),
     **dict.fromkeys(["bitwise_not", "bitwise_and", "bitwise_or", "bitwise_xor", "nan_to_num", "signbit"], FREE),
+    **dict.fromkeys(["copysign", "nextafter", "frexp"], FREE),
     **dict.fromkeys(["__and__", "__or__", "__xor__", "__lshift__", "__rshift__", "positive"], FREE),
     **dict.fromkeys(["bitwise_left_shift", "bitwise_right_shift"], FREE),
     **dict.fromkeys(["exp", "log", "log2", "log10", "sqrt", "erf", "erfc", "erfinv", "exp2", "digamma"], EXPONENTIAL),
     **dict.fromkeys(["sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "lgamma"], EXPONENTIAL),
     **dict.fromkeys(["asinh", "acosh", "atanh", "atan2", "special_erf", "special_expit"], EXPONENTIAL),
+    **dict.fromkeys(["i0", "special_i0e", "special_i1", "special_i1e", "special_bessel_j0"], EXPONENTIAL),
+    **dict.fromkeys(["special_bessel_j1", "special_erfcx", "special_ndtri", "special_log_ndtr"], EXPONENTIAL),
+    **dict.fromkeys(["special_zeta", "polygamma"], EXPONENTIAL),
+    **dict.fromkeys(["xlogy", "special_entr", "ldexp"], EXPONENTIAL._replace(multiplications=1)),
+    "special_xlog1py": Operations(exponentials=1, multiplications=1, additions=1),
+    **dict.fromkeys(["deg2rad", "rad2deg"], MULTIPLY),
     **dict.fromkeys(["expm1", "log1p"], EXPONENTIAL._replace(additions=1)),
     **dict.fromkeys(["eq", "ne", "lt", "le", "gt", "ge", "minimum", "fmin", "fmax", "heaviside"], COMPARE),
     **dict.fromkeys(["clamp_min", "clamp_max", "threshold"], COMPARE),
@@ -61,7 +68,12 @@ EACH = {
     "hardshrink": COMPARE,
     "softshrink": Operations(comparisons=2, additions=1),
     "lerp": Operations(additions=2, multiplications=1),
-    "logaddexp": Operations(exponentials=3, additions=2, comparisons=1),
+    **dict.fromkeys(["logaddexp", "logaddexp2"], Operations(exponentials=3, additions=2, comparisons=1)),
+    "linalg_cross": Operations(multiplications=2, additions=1),
+    **dict.fromkeys(
+        [f"fake_quantize_per_{part}_affine_cachemask" for part in ("tensor", "channel")],
+        Operations(multiplications=2, additions=2, comparisons=2),
+    ),
     "masked_fill": FREE,
     "where": FREE,
     "complex": FREE,
@@ -72,8 +84,25 @@ EACH = {
 
 def pointwise(call: Call, key: str, each: Operations, text: str | None = None) -> Layer:
     """A layer that does `each` to every element of the output."""
+    each = of_complex(each) if on_complex(call) else each
     done = Operations(*(call.n * count for count in each))
     return Layer(Seen(key, call.y, text=text, done=done, inplace=call.inplace, same=True), call.tensors)
+
+
+def on_complex(call: Call) -> bool:
+    """Whether a call works on complex numbers; PyTorch makes all of its arguments so then."""
+    return any(t.is_complex() for t in call.tensors)
+
+
+def of_complex(each: Operations) -> Operations:
+    """Arithmetic of complex numbers as that of real ones. e^(a + bi) is e^a, and sine and cosine of b."""
+    return Operations(
+        additions=2 * each.additions + 2 * each.multiplications + 3 * each.divisions,
+        multiplications=4 * each.multiplications + 6 * each.divisions + 2 * each.exponentials,
+        comparisons=each.comparisons,
+        divisions=2 * each.divisions,
+        exponentials=3 * each.exponentials,
+    )
 
 
 @rule(*ACTIVATIONS)
@@ -101,6 +130,14 @@ def prelu(call: Call) -> Layer:
 @rule("glu")
 def glu(call: Call) -> Layer:
     return Layer(or_seen(GLU(call["dim"]), call), (call["self"],))
+
+
+@rule("abs", "angle", when=on_complex)
+def polar_part(call: Call) -> Layer:
+    """The length of a complex number, or its angle."""
+    each = Operations(multiplications=2, additions=1, exponentials=1) if call.name == "abs" else EXPONENTIAL
+    done = Operations(*(call.n * count for count in each))
+    return Layer(Seen(call.name, call.y, done=done, same=True), (call["self"],))
 
 
 @rule(*EACH)
@@ -143,7 +180,7 @@ def subtract(call: Call) -> Layer:
 
 @rule("rsub")
 def from_number(call: Call) -> Layer:
-    if call["other"] == 1 and call["alpha"] == 1 and call["self"].dim():
+    if call["other"] == 1 and call["alpha"] == 1 and call["self"].dim() and not on_complex(call):
         return Layer(act.Complement(), (call["self"],))
     return pointwise(call, "subtract", ADD)
 
@@ -156,13 +193,15 @@ def _sum(call: Call, kind: Any, key: str) -> Layer:
         text = f"{key} {b:g}" if isinstance(b, (int, float)) else None
         return pointwise(call, key, each, text=text)
     known = pointwise(call, key, each).choices
-    return Layer(known if scaled else (lambda: kind(call.inplace), *known), (a, b))
+    return Layer(known if scaled or on_complex(call) else (lambda: kind(call.inplace), *known), (a, b))
 
 
 @rule("mul")
 def multiply(call: Call) -> Layer:
     a, b = call["self"], call["other"]
     known = pointwise(call, "multiply", MULTIPLY).choices
+    if on_complex(call):
+        return Layer(known, call.tensors)
     if not isinstance(b, torch.Tensor):
         scale = (lambda: Scale(b, False),) if not call.inplace and isinstance(b, (int, float)) else ()
         return Layer((*scale, *known), (a,))

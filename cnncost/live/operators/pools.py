@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from cnncost.cost import Operations
@@ -57,6 +58,13 @@ def adaptive_avg_pool(call: Call) -> Layer:
 @rule(*ADAPTIVE_MAX, when=batched)
 def adaptive_max_pool(call: Call) -> Layer:
     return Layer(AdaptiveMaxPool(same(call["output_size"])), (call["self"],))
+
+
+@rule("fractional_max_pool2d", "fractional_max_pool3d")
+def fractional_max_pool(call: Call) -> Layer:
+    """Windows of one size at places that are drawn. (Graham 2014)"""
+    done = Operations(comparisons=call.n * (prod(call["kernel_size"]) - 1))
+    return Layer(Seen("max_pool", call.y, text="fractional max_pool", done=done), (call["self"],))
 
 
 @rule(*MAX, *AVG, *ADAPTIVE_AVG, *ADAPTIVE_MAX)

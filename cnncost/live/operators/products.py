@@ -63,6 +63,15 @@ def _transposed(call: Call) -> Layer:
     return Layer(op, (x,), (weight, bias))
 
 
+@rule("conv_tbc")
+def time_first(call: Call) -> Layer:
+    """A convolution over the first axis, of time x batch x channels."""
+    weight, bias = call["weight"], call["bias"]
+    op = Seen("conv", call.y, macs=call.n * prod(weight.shape[:2]), done=Operations(additions=call.n),
+              weights=weight.numel(), biases=bias.numel(), weighted=True)  # fmt: skip
+    return Layer(op, (call["self"],), (weight, bias))
+
+
 @rule("linear", when=lambda call: call["weight"].dim() == 2)
 def linear(call: Call) -> Layer:
     return dense(call, call["input"], call["weight"], call["bias"])
@@ -70,10 +79,10 @@ def linear(call: Call) -> Layer:
 
 def dense(call: Call, x: Any, weight: Any, bias: Any) -> Layer:
     """x by a weight of out x in, and a bias."""
-    op = Linear(weight.shape[0], bias is not None)
     several = Seen("linear", call.y, macs=call.n * x.shape[-1], weights=weight.numel(), weighted=True,
-                   biases=0 if bias is None else bias.numel(), done=Operations(additions=call.n * op.bias))  # fmt: skip
-    return Layer((op, several), (x,), (weight, bias))
+                   biases=0 if bias is None else bias.numel(),
+                   done=Operations(additions=call.n * (bias is not None)))  # fmt: skip
+    return Layer((lambda: Linear(weight.shape[0], bias is not None), several), (x,), (weight, bias))
 
 
 @rule("addmm", when=lambda call: call["beta"] == call["alpha"] == 1)

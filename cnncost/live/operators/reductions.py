@@ -37,6 +37,11 @@ def sums(call: Call) -> Layer:
     return Layer(reduced(call, "sum", Operations(additions=prod(call.x) - call.n)), (call["self"],))
 
 
+@rule("trace")
+def trace(call: Call) -> Layer:
+    return Layer(reduced(call, "trace", Operations(additions=max(min(call.x) - 1, 0))), (call["self"],))
+
+
 @rule("prod")
 def product(call: Call) -> Layer:
     return Layer(reduced(call, "product", Operations(multiplications=prod(call.x) - call.n)), (call["self"],))
@@ -74,17 +79,19 @@ def variance(call: Call) -> Layer:
 @rule("linalg_vector_norm", "norm", "frobenius_norm")
 def length(call: Call) -> Layer:
     """Squares, their sum, its root; other powers are one exponential an element."""
-    n, m = prod(call.x), call.n
     order = call.get("ord", call.get("p", 2))
+    return Layer(reduced(call, "norm", norm_of(order, prod(call.x), call.n)), (call.first,))
+
+
+def norm_of(order: float | None, n: int, m: int) -> Operations:
+    """m norms over n elements together."""
     if order is None or order == 2:
-        done = Operations(additions=n - m, multiplications=n, exponentials=m)
-    elif order == 1:
-        done = Operations(additions=n - m)
-    elif order in (float("inf"), float("-inf")):
-        done = Operations(comparisons=n - m)
-    else:
-        done = Operations(additions=n - m, exponentials=n + m)
-    return Layer(reduced(call, "norm", done), (call.first,))
+        return Operations(additions=n - m, multiplications=n, exponentials=m)
+    if order in (0, 1):  # how many are not 0, or the sum of absolute values
+        return Operations(additions=n - m)
+    if order in (float("inf"), float("-inf")):
+        return Operations(comparisons=n - m)
+    return Operations(additions=n - m, exponentials=n + m)
 
 
 @rule("softmax", "_softmax", "_safe_softmax")
