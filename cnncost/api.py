@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from cnncost.analysis.report import Report
 from cnncost.analysis.report import analyze as analyze_graph
-from cnncost.errors import CnncostError, UsageError
+from cnncost.errors import CnncostError, UsageError, did_you_mean
 from cnncost.graph import Graph
 from cnncost.onnx import is_onnx
 from cnncost.spec import load
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cnncost.analysis.memory import Memory
     from cnncost.analysis.runs import Run
     from cnncost.analysis.training import EvaluationCost, TrainingCost
+    from cnncost.analysis.training_step import TrainingStep
     from cnncost.devices import Device
     from cnncost.live.check import Checker
 
@@ -54,7 +55,14 @@ def analyze(
     return analyze_graph(_graph(network, inputs, input, batch, set), dtype, strict)
 
 
-def _graph(network: Graph | Spec | Model, inputs: Any, input: Any, batch: Any, set: Mapping[str, Any] | None) -> Graph:
+def _graph(
+    network: Graph | Spec | Model,
+    inputs: Any,
+    input: Any,
+    batch: Any,
+    set: Mapping[str, Any] | None,
+    train: bool = False,
+) -> Graph:
     """The graph of whatever a network may be; inputs go with a torch.nn.Module."""
     if not _is_module(network):
         if inputs is not None:
@@ -65,7 +73,7 @@ def _graph(network: Graph | Spec | Model, inputs: Any, input: Any, batch: Any, s
             "a torch.nn.Module needs its inputs, and nothing else",
             hint="write analyze(model, torch.empty(1, 3, 224, 224))",
         )
-    return trace(network, inputs)
+    return trace(network, inputs, train=train)
 
 
 def _is_module(network: Any) -> bool:
@@ -350,14 +358,39 @@ def memory(
     batch: Any = None,
     set: Mapping[str, Any] | None = None,
     dtype: str = "fp32",
+    train: bool = False,
+    **step: Any,
 ) -> Memory:
     """What a network holds in memory while it runs: the peak, where it is and of what, and every step.
 
-    The others as in analyze(). Raises SpecError, ShapeError, UsageError.
+    train: a step of training; then `step` says which, by the names of analysis.training_step.TrainingStep:
+    optimizer="adam", autocast="bf16", master_copies, accumulate, checkpoint, freeze, foreach. The
+    others as in analyze(). Raises SpecError, ShapeError, UsageError.
     """
-    from cnncost.analysis.memory import inference_memory
+    from cnncost.analysis.training_step import memory_of
 
-    return inference_memory(_graph(network, inputs, input, batch, set), dtype)
+    asked = _step(train, step)
+    return memory_of(_graph(_as_trained(network, train), inputs, input, batch, set, train), dtype, asked)
+
+
+def _step(train: bool, options: Mapping[str, Any]) -> TrainingStep | None:
+    """The step of training that is asked for, None for inference. Raises UsageError."""
+    from cnncost.analysis.training_step import TrainingStep
+
+    known = TrainingStep.__dataclass_fields__
+    for name in options:
+        if name not in known:
+            raise UsageError(f"unknown argument {name}", hint=did_you_mean(name, known))
+        if not train:
+            raise UsageError(f"{name} has no effect here", hint="it goes with train=True")
+    return TrainingStep.of(**options) if train else None
+
+
+def _as_trained(network: Any, train: bool) -> Any:
+    """The same network; of a PyTorch model's name, as in training."""
+    if not train or not is_model(network):
+        return network
+    return ModelName(network, **{**(vars(network) if isinstance(network, ModelName) else {}), "train": True})
 
 
 def fit(
@@ -372,27 +405,30 @@ def fit(
     set: Mapping[str, Any] | None = None,
     dtype: str = "fp32",
     watch: Callable[[int, int], None] | None = None,
+    train: bool = False,
+    **training: Any,
 ) -> Fit:
     """The largest batch and the largest input of a network that fit into a memory, and those in between.
 
     memory: "24GB", "24GiB", or bytes; or the device that has it. reserve: what is left to the driver
     and the allocator, of a device analysis.fit.RESERVE unless told otherwise, of a memory nothing.
     step: pixels by which inputs differ, the network's stride unless told otherwise. watch: called
-    with the rows of the frontier done and of all, before each. The others as in analyze(). Raises
-    SpecError, ShapeError, UsageError.
+    with the rows of the frontier done and of all, before each. train, training: as in memory(). The
+    others as in analyze(). Raises SpecError, ShapeError, UsageError.
     """
     from cnncost.analysis.fit import fit as fit_graph
     from cnncost.analysis.fit import room
-    from cnncost.analysis.memory import inference_memory
+    from cnncost.analysis.training_step import memory_of
 
-    if isinstance(network, Graph):
-        hint = "give the path or the name that it was loaded from"
-        raise UsageError("a graph has its sizes, and fit looks for others", hint=hint)
+    if isinstance(network, Graph) or _is_module(network):
+        hint = "give the path or the name that it comes from"
+        raise UsageError("a graph or a module has its sizes, and fit looks for others", hint=hint)
+    spec, asked = _as_trained(network, train), _step(train, training)
 
     def memory_at(images: int, shape: tuple[int, ...] | None) -> Memory:
-        return inference_memory(graph_of(network, input if shape is None else shape, images, set), dtype)
+        return memory_of(graph_of(spec, input if shape is None else shape, images, set), dtype, asked)
 
-    graph = graph_of(network, input, batch, set)
+    graph = graph_of(spec, input, batch, set)
     return fit_graph(graph, room(memory, device, reserve).free, memory_at, step=step, watch=watch)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from cnncost.analysis.dtypes import DTYPES
-from cnncost.cli.common import load_graph, parse_inputs, parse_settings
+from cnncost.analysis.training_step import AUTOCAST, TrainingStep, memory_of
+from cnncost.cli.common import parse_inputs, parse_settings
 from cnncost.cli.options import BATCH, INPUT, MODEL, SET
+from cnncost.errors import UsageError
+from cnncost.spec.models import ModelName, is_model
 
 if TYPE_CHECKING:
     from cnncost.analysis.fit import MemoryAt
@@ -17,45 +21,74 @@ if TYPE_CHECKING:
     from cnncost.graph import Graph
 
 F = TypeVar("F", bound=Callable[..., Any])
-DTYPE = click.option("--dtype", type=click.Choice(tuple(DTYPES)), default="fp32", help="What an element takes.  [fp32]")
+OPTIONS = (
+    INPUT,
+    BATCH,
+    click.option("--dtype", type=click.Choice(tuple(DTYPES)), default="fp32", help="What an element takes.  [fp32]"),
+    SET,
+    click.option("--train", is_flag=True, help="A step of training: forward, backward and the optimizer's update."),
+    click.option("--optimizer", metavar="NAME", help="none, sgd, sgd-momentum, adam or adamw.  [sgd-momentum]"),
+    click.option("--autocast", type=click.Choice(AUTOCAST), help="Mixed precision: parameters stay in fp32."),
+    click.option("--master-copies", is_flag=True, help="fp32 copies of parameters of another --dtype."),
+    click.option("--accumulate", type=click.IntRange(1), metavar="N", help="Batches whose gradients are added up before "
+                 "an update.  [1]"),
+    click.option("--checkpoint", multiple=True, metavar="BLOCKS", help="Blocks that run again for their backward pass, "
+                 "comma-separated."),
+    click.option("--freeze", multiple=True, metavar="LAYERS", help="Layers, blocks or globs that do not learn, "
+                 "comma-separated."),
+    click.option("--foreach", is_flag=True, help="The optimizer updates all parameters at once, PyTorch's default on "
+                 "GPUs."),
+    MODEL[0],
+    MODEL[2],
+)  # fmt: skip
 
 
 def memory_options(command: F) -> F:
     """--input, --batch, --dtype, --set, those of PyTorch models; --train and what goes with it."""
-    options = (INPUT, BATCH, DTYPE, SET, MODEL[0], MODEL[2])
-    for option in reversed(options):
+    for option in reversed(OPTIONS):
         command = option(command)
     return command
 
 
-class Asked(NamedTuple):
-    """The options as given."""
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a network: the sizes, and the step of training, None for inference."""
 
-    inputs: tuple[str, ...]
+    inputs: Any
     batch: int
     dtype: str
-    settings: tuple[str, ...]
+    settings: dict[str, Any]
+    step: TrainingStep | None
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Asked:
-        return cls(**options)
+        """The options as given. Raises UsageError for those that have no effect."""
+        given = dict(options)
+        inputs, settings = parse_inputs(given.pop("inputs")), parse_settings(given.pop("settings"))
+        batch, dtype, train = given.pop("batch"), given.pop("dtype"), given.pop("train")
+        for name in ("checkpoint", "freeze"):
+            given[name] = tuple(part.strip() for value in given[name] for part in value.split(","))
+            if "" in given[name]:
+                raise UsageError(f"--{name}: a name is empty", hint="write stage1,stage2")
+        step = {name: value for name, value in given.items() if value}
+        if step and not train:
+            raise UsageError(f"--{next(iter(step)).replace('_', '-')} has no effect here", hint="it goes with --train")
+        return cls(inputs, batch, dtype, settings, TrainingStep.of(**step) if train else None)
 
-    def graph(self, spec: str) -> Graph:
-        return load_graph(spec, self.inputs, self.batch, self.settings)
+    def graph(self, spec: str, batch: int | None = None, shape: tuple[int, ...] | None = None) -> Graph:
+        """The network at these sizes, or at others."""
+        from cnncost.api import graph_of
+
+        if self.step is not None and is_model(spec):
+            asked = vars(spec) if isinstance(spec, ModelName) else {}
+            spec = ModelName(spec, **{**asked, "train": True})
+        inputs = self.inputs if shape is None else shape
+        return graph_of(spec, inputs, self.batch if batch is None else batch, self.settings)
 
     def memory(self, graph: Graph) -> Memory:
         """What it takes."""
-        from cnncost.analysis.memory import inference_memory
-
-        return inference_memory(graph, self.dtype)
+        return memory_of(graph, self.dtype, self.step)
 
     def memory_at(self, spec: str) -> MemoryAt:
         """The same at other batches and inputs."""
-
-        def at(batch: int, shape: tuple[int, ...] | None) -> Memory:
-            from cnncost.api import graph_of
-
-            given = parse_inputs(self.inputs) if shape is None else shape
-            return self.memory(graph_of(spec, given, batch, parse_settings(self.settings)))
-
-        return at
+        return lambda batch, shape: self.memory(self.graph(spec, batch, shape))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rich.text import Text
 
 from cnncost.analysis.fit import Fit, Found, Point, Room
+from cnncost.analysis.training_step import TrainingStep
 from cnncost.graph import Graph
 from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn
-from cnncost.output.memory import LEGEND, bytes_column, column, runs_line, tables, title
+from cnncost.output.memory import bytes_column, column, runs_line, tables, title
+from cnncost.output.memory import legend as conventions
 from cnncost.output.records import pipe_table
 from cnncost.output.tables import Paper
 from cnncost.output.units import percent, plural, readable_bytes, shape, unit_for
@@ -23,13 +25,13 @@ GROWS = "Parameters grow with the input: of linear layers that take all of it."
 
 
 class Shown(NamedTuple):
-    """What one command shows. training: the options of a training step, by name; None for inference."""
+    """What one command shows. step: the step of training; None for inference."""
 
     graph: Graph
     room: Room
     fit: Fit
     dtype: str
-    training: Mapping[str, Any] | None = None
+    step: TrainingStep | None = None
 
 
 # ---- for people -----------------------------------------------------------------------------------
@@ -39,7 +41,7 @@ def fit_table(shown: Shown, units: str = "auto", paper: Paper | None = None) -> 
     """The verdict, the largest batch and input, and the frontier between both."""
     paper = paper or Paper()
     fit = shown.fit
-    head = [title(shown.graph), Text(runs_line(shown.graph, shown.dtype, shown.training), style="dim")]
+    head = [title(shown.graph), Text(runs_line(shown.graph, shown.dtype, shown.step), style="dim")]
     body: list[Any] = [Text(verdict(shown), style="bold green" if fit.fits else "bold red"), ""]
     rows = largest(fit)
     if rows:
@@ -128,13 +130,13 @@ def legend_lines(shown: Shown) -> list[str]:
     if fit.frontier:
         ratio = "; sides keep their ratio to the nearest step" if len(set(fit.own.input[1:])) > 1 else ""
         lines.append(f"Inputs in steps of {plural(fit.step, 'pixel')} (--step){ratio}.")
-    return [*lines, *([GROWS] if fit.grows else []), *LEGEND]
+    return [*lines, *([GROWS] if fit.grows else []), *conventions(shown.step)]
 
 
 def fit_markdown(shown: Shown, units: str = "auto", legend: bool = True) -> str:
     """The same for documents."""
     fit = shown.fit
-    runs = runs_line(shown.graph, shown.dtype, shown.training)
+    runs = runs_line(shown.graph, shown.dtype, shown.step)
     lines = [f"**{title(shown.graph)}**", "", runs, "", room_line(shown.room), "", verdict(shown), ""]
     if largest(fit):
         lines += [*pipe_table(row_columns(largest(fit), units)), ""]
@@ -158,7 +160,7 @@ def fit_record(shown: Shown) -> dict[str, Any]:
         "name": shown.graph.name,
         "source": shown.graph.source,
         "dtype": shown.dtype,
-        "training": None if shown.training is None else dict(shown.training),
+        "training": None if shown.step is None else shown.step.record,
         "device": room.device.key if room.device else None,
         "total_bytes": room.total,
         "reserve_bytes": room.reserve,

@@ -10,6 +10,7 @@ from rich.text import Text
 from cnncost.analysis.columns import Column
 from cnncost.analysis.dtypes import DTYPES
 from cnncost.analysis.memory import LASTING, Held, Memory, What
+from cnncost.analysis.training_step import TrainingStep
 from cnncost.dims import Shape, numel
 from cnncost.graph import Graph, Node
 from cnncost.output.formats import csv_text, json_text
@@ -51,15 +52,21 @@ TRAINING = (
 
 
 class Shown(NamedTuple):
-    """What one command shows. training: the options of a training step, by name; None for inference."""
+    """What one command shows. step: the step of training; None for inference."""
 
     graph: Graph
     memory: Memory
-    training: Mapping[str, Any] | None = None
+    step: TrainingStep | None = None
 
     @property
     def legend(self) -> tuple[str, ...]:
-        return LEGEND if self.training is None else (*LEGEND, *TRAINING)
+        """What is counted, and what is not."""
+        return legend(self.step)
+
+
+def legend(step: TrainingStep | None) -> tuple[str, ...]:
+    """The conventions of inference, or of training too."""
+    return LEGEND if step is None else (*LEGEND, *TRAINING)
 
 
 # ---- for people -----------------------------------------------------------------------------------
@@ -76,13 +83,13 @@ def memory_table(shown: Shown, steps: bool = False, units: str = "auto", paper: 
         body += [*timeline(memory, paper.width, paper.unicode), ""]
         title = Text("the largest alive at the peak, and of which layer", style="bold")
         body += [title, *tables(tensor_columns(shown, units), paper)]
-    legend = [Text(line, style="dim") for line in shown.legend] if paper.legend else []
-    return paper.print(*heading(shown), "", *map(Text, peak_lines(shown)), "", *body, *map(Text, notes(shown)), *legend)
+    below = [Text(line, style="dim") for line in shown.legend] if paper.legend else []
+    return paper.print(*heading(shown), "", *map(Text, peak_lines(shown)), "", *body, *map(Text, notes(shown)), *below)
 
 
 def heading(shown: Shown) -> list[Text]:
     """Name and variant; what runs at which sizes."""
-    return [title(shown.graph), Text(runs_line(shown.graph, shown.memory.dtype, shown.training), style="dim")]
+    return [title(shown.graph), Text(runs_line(shown.graph, shown.memory.dtype, shown.step), style="dim")]
 
 
 def title(graph: Graph) -> Text:
@@ -95,21 +102,16 @@ def title(graph: Graph) -> Text:
     return first
 
 
-def runs_line(graph: Graph, dtype: str, training: Mapping[str, Any] | None) -> str:
+def runs_line(graph: Graph, dtype: str, step: TrainingStep | None) -> str:
     """Inference or training; input, batch, dtype and the source."""
     inputs = ", ".join(
         shape(s[1:]) if len(graph.inputs) == 1 else f"{name} {shape(s[1:])}" for name, s in graph.inputs.items()
     )
-    runs = "inference" if training is None else training_words(training)
+    runs = "inference" if step is None else f"training ({printable(step.words)})"
     source = (
         f"; from {printable(graph.source)}{' (bundled)' if graph.about.get('bundled') else ''}" if graph.source else ""
     )
     return f"{runs}: input {inputs}, batch {graph.batch:,}, {dtype}{source}"
-
-
-def training_words(training: Mapping[str, Any]) -> str:
-    """The options of a training step in words."""
-    return f"training with {training['optimizer']}"
 
 
 def peak_lines(shown: Shown) -> list[str]:
@@ -118,10 +120,17 @@ def peak_lines(shown: Shown) -> list[str]:
     assert at is not None  # of one design point
     where = f"{'update' if at.phase == 'update' else f'{at.phase} pass'} of {printable(at.layer, NAME_AT_MOST)}"
     activations = readable_bytes(int(memory.activation_peak))
-    return [
+    lines = [
         f"peak {readable_bytes(int(memory.peak))} ({int(memory.peak):,} bytes), {where}",
         f"without {_lasting(memory)} at most {activations}",
     ]
+    return lines if shown.step is None else [*lines, _phases(memory)]
+
+
+def _phases(memory: Any) -> str:
+    """The peaks of the phases of a TrainingMemory, and what is kept between the first two."""
+    peaks = ", ".join(f"{phase} {readable_bytes(int(peak))}" for phase, peak in memory.peaks.items())
+    return f"by phase: {peaks}; kept for the backward pass {readable_bytes(int(memory.kept_bytes))}"
 
 
 def _lasting(memory: Memory) -> str:
@@ -214,7 +223,7 @@ def step_columns(shown: Shown, units: str, paper: Paper) -> list[Drawn]:
         bytes_column("left", left, unit),
         bytes_column("temporary", own, unit),
     ]
-    if shown.training is not None:
+    if shown.step is not None:
         drawn.insert(1, column("phase", "phase", "text", [step.phase for step in steps]))
     free = min(room(drawn, paper) - GAP, BAR_AT_MOST)
     if free > 3:
@@ -223,7 +232,7 @@ def step_columns(shown: Shown, units: str, paper: Paper) -> list[Drawn]:
     return drawn
 
 
-def memory_markdown(shown: Shown, steps: bool = False, units: str = "auto", legend: bool = True) -> str:
+def memory_markdown(shown: Shown, steps: bool = False, units: str = "auto", conventions: bool = True) -> str:
     """The same for documents."""
     title, runs = (str(text) for text in heading(shown))
     lines = [f"**{title}**", "", runs, "", *peak_lines(shown), "", *pipe_table(part_columns(shown.memory, units)), ""]
@@ -233,7 +242,8 @@ def memory_markdown(shown: Shown, steps: bool = False, units: str = "auto", lege
     else:
         lines += ["```text", *(str(line).rstrip() for line in timeline(shown.memory)), "```", ""]
         lines += [*pipe_table(tensor_columns(shown, units)), ""]
-    return "\n".join([*lines, *(f"- {line}" for line in (*shown.graph.notes, *(shown.legend if legend else ()))), ""])
+    below = (*shown.graph.notes, *(shown.legend if conventions else ()))
+    return "\n".join([*lines, *(f"- {line}" for line in below), ""])
 
 
 # ---- for programs ---------------------------------------------------------------------------------
@@ -253,7 +263,7 @@ def memory_record(shown: Shown) -> dict[str, Any]:
         "inputs": {name: list(sizes) for name, sizes in graph.inputs.items()},
         "batch": graph.batch,
         "dtype": memory.dtype,
-        "training": None if shown.training is None else dict(shown.training),
+        "training": training_record(shown),
         "notes": list(graph.notes),
         "conventions": list(shown.legend),
         "peak_bytes": memory.peak,
@@ -272,6 +282,14 @@ def memory_record(shown: Shown) -> dict[str, Any]:
             for step in memory.steps
         ],
     }
+
+
+def training_record(shown: Shown) -> dict[str, Any] | None:
+    """The step of training and what is told of it alone; None for inference."""
+    if shown.step is None:
+        return None
+    memory: Any = shown.memory
+    return {**shown.step.record, "kept_bytes": memory.kept_bytes, "peak_bytes": dict(memory.peaks)}
 
 
 def memory_json(shown: Shown) -> str:

@@ -62,7 +62,7 @@ def command(
     graph = wanted.graph(spec)
     with Progress() as watch:
         found = fit(graph, available.free, wanted.memory_at(spec), step=step, watch=watch)
-    shown = Shown(graph, available, found, wanted.dtype)
+    shown = Shown(graph, available, found, wanted.dtype, wanted.step)
     deliver(_text(shown, units or "auto", chosen_format, output, not no_legend), output, force, spec)
     return 0 if found.fits else 1
 

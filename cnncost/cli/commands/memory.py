@@ -52,7 +52,7 @@ def command(
 
     wanted = Asked.of(asked)
     graph = wanted.graph(spec)
-    shown = Shown(graph, wanted.memory(graph))
+    shown = Shown(graph, wanted.memory(graph), wanted.step)
     deliver(_text(shown, steps, units or "auto", chosen_format, output, not no_legend), output, force, spec)
 
 
