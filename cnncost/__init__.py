@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cnncost.analysis.fit import Fit
     from cnncost.analysis.memory import Memory
     from cnncost.analysis.report import LayerReport, Report
+    from cnncost.analysis.roofline import Roof, Roofline
     from cnncost.analysis.training import EvaluationCost, TrainingCost
     from cnncost.api import (
         align,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         fit,
         load,
         load_device,
+        roofline,
         memory,
         trace,
         training_cost,
@@ -61,6 +63,8 @@ _PUBLIC = {
     "Memory": "cnncost.analysis.memory",
     "Node": "cnncost.graph",
     "Report": "cnncost.analysis.report",
+    "Roof": "cnncost.analysis.roofline",
+    "Roofline": "cnncost.analysis.roofline",
     "ShapeError": "cnncost.errors",
     "SpecError": "cnncost.errors",
     "TrainingCost": "cnncost.analysis.training",
@@ -78,6 +82,7 @@ _PUBLIC = {
     "load_device": "cnncost.api",
     "load_onnx": "cnncost.onnx.load",
     "memory": "cnncost.api",
+    "roofline": "cnncost.api",
     "to_yaml": "cnncost.spec.writing",
     "trace": "cnncost.api",
     "training_cost": "cnncost.api",
@@ -100,6 +105,8 @@ __all__ = [
     "Memory",
     "Node",
     "Report",
+    "Roof",
+    "Roofline",
     "ShapeError",
     "SpecError",
     "TrainingCost",
@@ -117,6 +124,7 @@ __all__ = [
     "load_device",
     "load_onnx",
     "memory",
+    "roofline",
     "to_yaml",
     "trace",
     "training_cost",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cnncost.analysis.explain import Explanation
     from cnncost.analysis.fit import Fit
     from cnncost.analysis.memory import Memory
+    from cnncost.analysis.roofline import Roofline
     from cnncost.analysis.runs import Run
     from cnncost.analysis.training import EvaluationCost, TrainingCost
     from cnncost.analysis.training_step import TrainingStep
@@ -432,6 +433,32 @@ def fit(
     return fit_graph(graph, room(memory, device, reserve).free, memory_at, step=step, watch=watch)
 
 
+def roofline(
+    network: Graph | Spec,
+    device: str | Device,
+    *,
+    input: Any = None,
+    batch: Any = None,
+    set: Mapping[str, Any] | None = None,
+    dtype: str = "fp32",
+    passes: str = "forward",
+    fuse: bool = False,
+    accumulate: str | None = None,
+    measured: Mapping[str, float] | None = None,
+) -> Roofline:
+    """The least time of every layer on a device, and whether memory or arithmetic bounds it.
+
+    device: a name ("H100"), the path of a sheet, or load_device()'s. passes: forward, backward or
+    train. fuse: element-wise layers are computed where their input is made. accumulate: dtype of the
+    sums, where the sheet tells peaks apart by it. measured: seconds by layer, to be held against the
+    least times. network, input, batch, set, dtype: as in analyze(). Raises SpecError, ShapeError;
+    UsageError, also where the device's sheet lacks what is needed.
+    """
+    from cnncost.analysis.roofline import roofline as put_under
+
+    return put_under(graph_of(network, input, batch, set), device, dtype, passes, fuse, accumulate, measured)
+
+
 def load_device(name: Spec) -> Device:
     """A device's data sheet by name ("RTX 4090"), or by the path of one's own. Raises SpecError, UsageError."""
     from cnncost.devices import load as load_sheet
@@ -450,6 +477,7 @@ __all__ = [
     "load",
     "load_device",
     "memory",
+    "roofline",
     "trace",
     "training_cost",
     "verify",

@@ -6,14 +6,16 @@ image is the forward pass, the gradients of the weights, and those of what the l
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from cnncost.analysis.runs import PUBLISHED, Run, parse_run, published_runs
 from cnncost.devices import Device, Peak
 from cnncost.devices import load as load_device
-from cnncost.dims import Size, is_array
+from cnncost.dims import Shape, Size, is_array
 from cnncost.errors import UsageError
 from cnncost.graph import Graph, Node
+from cnncost.ops.base import Op
 
 
 class RunCost(NamedTuple):
@@ -148,30 +150,38 @@ def _run_cost(cost: TrainingCost, run: Run) -> RunCost:
     return RunCost(run, run.device.peak(run.dtype), seen * cost.macs, seen * cost.simple_macs)
 
 
-def _macs(node: Node, shapes: dict[str, Any]) -> Size:
-    return node.op.macs(node.shape, *(shapes[i] for i in node.inputs))
-
-
 def _forward_macs(graph: Graph) -> Any:
     shapes = graph.shapes
-    return sum(_macs(node, shapes) for node in graph.nodes)
+    return sum(node.op.macs(node.shape, *(shapes[i] for i in node.inputs)) for node in graph.nodes)
 
 
-def _gradient_macs(graph: Graph) -> tuple[Any, Any]:
-    """MACs of the weights' gradients, and of the gradients of what layers take, for the whole batch.
+def gradients(graph: Graph) -> Iterator[tuple[Node, tuple[Shape, ...], tuple[bool, ...]]]:
+    """Each layer, the shapes that it takes, and whether a gradient goes to them.
+
+    One goes to what depends on anything learned.
+    """
+    shapes = graph.shapes
+    learned: set[str] = set()
+    for node in graph.nodes:
+        x = tuple(shapes[i] for i in node.inputs)
+        wanted = tuple(i in learned for i in node.inputs)
+        op = node.op
+        own = (op.weights(*x), op.biases(*x), op.other_params(*x))
+        if any(wanted) or any(is_array(n) or n for n in own):
+            learned.add(node.name)
+        yield node, x, wanted
+
+
+def gradient_macs(op: Op, y: Shape, x: tuple[Shape, ...], wanted: tuple[bool, ...]) -> tuple[Size, Size]:
+    """MACs of the gradient of a layer's weights, and of those of its inputs, for the whole batch.
 
     Each is a convolution or product of the same three sizes as the forward one, in another order.
     """
-    shapes = graph.shapes
-    weights: Any = 0
-    data: Any = 0
-    learned: dict[str, bool] = {}  # does the layer's output depend on anything learned?
-    for node in graph.nodes:
-        x = tuple(shapes[i] for i in node.inputs)
-        op, macs = node.op, _macs(node, shapes)
-        if op.weights(*x):
-            weights += macs
-        data += macs * sum(learned.get(i, False) for i in node.inputs)
-        own = op.weights(*x) or op.biases(*x) or op.other_params(*x)
-        learned[node.name] = bool(own) or any(learned.get(i, False) for i in node.inputs)
-    return weights, data
+    macs, weights = op.macs(y, *x), op.weights(*x)
+    return macs * (weights != 0), macs * sum(wanted)
+
+
+def _gradient_macs(graph: Graph) -> tuple[Any, Any]:
+    """The same of all layers."""
+    pairs = [gradient_macs(node.op, node.shape, x, wanted) for node, x, wanted in gradients(graph)]
+    return sum(weights for weights, _ in pairs), sum(data for _, data in pairs)

@@ -20,6 +20,7 @@ SCHEMAS = {
     "memory": "cnncost.output.memory:memory_schema",
     "fit": "cnncost.output.fit:fit_schema",
     "check": "cnncost.output.check:check_schema",
+    "roofline": "cnncost.output.roofline:roofline_schema",
     "verify": "cnncost.output.claims:verify_schema",
     "list": "cnncost.output.lists:list_schema",
     "devices": "cnncost.output.devices:devices_schema",
@@ -42,7 +43,7 @@ def command(what: str, output: str | None, force: bool) -> None:
     """JSON Schema of the spec language (spec), of device sheets (device), or of the JSON that a command writes.
 
     WHAT is spec (if left out), device, report, compare, layers (of compare --layers), explain, memory,
-    fit, check, verify, list or devices. With the first two, editors complete and check files; with the others,
+    fit, check, roofline, verify, list or devices. With the first two, editors complete and check files; with the others,
     programs check what they read.
     """
     from cnncost.output.formats import json_text
