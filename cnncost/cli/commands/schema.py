@@ -43,8 +43,8 @@ def command(what: str, output: str | None, force: bool) -> None:
     """JSON Schema of the spec language (spec), of device sheets (device), or of the JSON that a command writes.
 
     WHAT is spec (if left out), device, report, compare, layers (of compare --layers), explain, memory,
-    fit, check, roofline, verify, list or devices. With the first two, editors complete and check files; with the others,
-    programs check what they read.
+    fit, check, roofline, verify, list or devices. With the first two, editors complete and check files; with
+    the others, programs check what they read.
     """
     from cnncost.output.formats import json_text
 
