@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import hashlib
 import json
 import os
 import resource
@@ -36,6 +35,7 @@ from cnncost.analysis.storage import out_of_place
 from cnncost.analysis.training_memory import training_memory
 from cnncost.graph import Graph
 from cnncost.live import vision
+from cnncost.live.beside import beside
 from cnncost.live.build import build
 from cnncost.live.memory import Measured, measure_inference, measure_training
 from cnncost.live.models import find
@@ -102,28 +102,33 @@ def derived(graph: Graph, setting: Setting) -> Memory:
 
 
 def figures(memory: Memory) -> dict[str, Any]:
-    """What a record keeps of either. steps: a digest of the bytes alive in every layer and phase."""
+    """What a record keeps of either."""
     at = memory.at
     kept = getattr(memory, "kept_bytes", None)
-    steps = sorted((step.phase, step.layer, step.alive) for step in memory.steps)
-    digest = hashlib.sha256(json.dumps(steps).encode()).hexdigest()[:12]
-    return {"peak": memory.peak, "kept": kept, "layer": at and at.layer, "phase": at and at.phase, "steps": digest}
+    return {"peak": memory.peak, "kept": kept, "layer": at and at.layer, "phase": at and at.phase}
 
 
 def row(name: str, setting: Setting, before: dict[str, Any] | None) -> dict[str, Any]:
-    """A record. before: an earlier one, of which the measured part is taken."""
+    """A record. before: an earlier one, of which the measured part is taken.
+
+    steps, steps_off: layers and phases that both tell, and those of them in which the bytes alive differ.
+    """
     record: dict[str, Any] = {"model": name, **setting._asdict()}
     try:
         model, graph = network(name, setting)
+        seen = None
         if before is not None and "measured" in before:
             record |= {key: before[key] for key in ("measured", "measure_s")}
         else:
             start = time.perf_counter()
-            record["measured"] = figures(measured(model, graph, setting))
-            record["measure_s"] = round(time.perf_counter() - start, 3)
+            seen = measured(model, graph, setting)
+            record |= {"measured": figures(seen), "measure_s": round(time.perf_counter() - start, 3)}
         start = time.perf_counter()
-        record["derived"] = figures(derived(graph, setting))
-        record["derive_s"] = round(time.perf_counter() - start, 5)
+        known = derived(graph, setting)
+        record |= {"derived": figures(known), "derive_s": round(time.perf_counter() - start, 5)}
+        if seen is not None:
+            rows = [r for r in beside(known, seen, model).rows if r.derived is not None and r.measured is not None]
+            record |= {"steps": len(rows), "steps_off": sum(r.derived != r.measured for r in rows)}
     except Exception as e:
         record["error"] = f"{type(e).__name__}: {(str(e).splitlines() or [''])[0]}"[:300]
     gc.collect()
@@ -197,8 +202,7 @@ def watched(todo: list[tuple[str, Setting]]) -> Iterator[tuple[str, Setting]]:
 def summary(records: Iterable[dict[str, Any]]) -> Table:
     """How far derived figures are off, setting by setting: the worst and the median.
 
-    steps: of how many networks the bytes alive are equal in every single layer and phase; torchvision's
-    are derived operator by operator and measured module by module, so that theirs have no counterpart.
+    steps: of how many networks the bytes alive are equal in every single layer and phase.
     """
     columns = ("source", "mode", "batch", "precision", "in place", "what", "networks", "equal", "steps")
     table = Table(*columns, "median %", "worst %", "of")
@@ -220,8 +224,7 @@ def cells(records: list[dict[str, Any]], what: str) -> tuple[Any, ...]:
     worst = max(errors, key=lambda name: abs(errors[name]))
     median = statistics.median(map(abs, errors.values()))
     equal = sum(r["derived"][what] == r["measured"][what] for r in records)
-    steps: Any = sum(r["derived"]["steps"] == r["measured"]["steps"] for r in records)
-    steps = "" if what != "peak" or worst.startswith(TORCHVISION) else steps
+    steps = sum(r.get("steps_off") == 0 for r in records) if what == "peak" else ""
     of = worst if errors[worst] else ""
     return what, len(records), equal, steps, f"{median:.4f}", f"{errors[worst]:+.4f}", of
 
@@ -242,7 +245,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="bundled networks, or torchvision:NAME; all of both")
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--mode", choices=("inference", "training"), help="only this")
-    parser.add_argument("--derive", action="store_true", help="derive again, measure only what is missing")
+    parser.add_argument(
+        "--derive", action="store_true", help="derive again, measure only what is missing (steps are then not compared)"
+    )
     parser.add_argument("--summary", action="store_true", help="only sum up the file")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()

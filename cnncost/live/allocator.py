@@ -98,7 +98,7 @@ def training(stage: Stage, optimizer: str | Optimizer, autocast: torch.dtype | N
     chosen = stage.optimizer(optimizer)
     while True:
         stage.step(chosen, autocast)
-        chosen.zero_grad()
+        stage.model.zero_grad()
         yield
 
 

@@ -43,16 +43,22 @@ class Measured(Memory):
 
 
 def measure_inference(
-    model: torch.nn.Module, inputs: Any, *, autocast: torch.dtype | None = None, device: str = "cpu"
+    model: torch.nn.Module,
+    inputs: Any,
+    *,
+    dtype: torch.dtype | None = None,
+    autocast: torch.dtype | None = None,
+    device: str = "cpu",
 ) -> Measured:
     """The memory of one forward pass in evaluation mode, without gradients.
 
     inputs: a tensor, or a shape (a tuple of ints, the batch first); a list of these for several; a
     dict of them for inputs by name. It runs on fake tensors: nothing is computed, and no memory
-    taken. autocast: the dtype that torch.autocast works in. device: whose operators run; "cuda" wants
-    a PyTorch that was built for it. The model is not changed. Raises TraceError for what it raises.
+    taken. dtype: of parameters and inputs, in place of their own. autocast: the dtype that
+    torch.autocast works in. device: whose operators run; "cuda" wants a PyTorch that was built for it.
+    The model is not changed. Raises TraceError for what it raises.
     """
-    with staged(model, inputs, train=False, device=device) as stage:
+    with staged(model, inputs, train=False, dtype=dtype, device=device) as stage:
         with followed(stage):
             out = stage.infer(autocast)
             kept = at_end_of_forward(stage, training=False)
@@ -66,22 +72,23 @@ def measure_training(
     inputs: Any,
     *,
     optimizer: str | Optimizer = "sgd-momentum",
+    dtype: torch.dtype | None = None,
     autocast: torch.dtype | None = None,
     accumulate: bool = False,
     device: str = "cpu",
 ) -> Measured:
     """The memory of one step of training: forward, the sum of the outputs as the loss, backward, the optimizer's step.
 
-    inputs, autocast, device: see measure_inference. optimizer: a key of OPTIMIZERS, or a function that
+    inputs, dtype, autocast, device: see measure_inference. optimizer: a key of OPTIMIZERS, or a function that
     makes one for parameters. It is a step as they follow one another: the optimizer's state is there
     from the first on. accumulate: so are the gradients of a step before, to which this one adds; else
     they were set to None.
     """
-    with staged(model, inputs, train=True, device=device) as stage:
+    with staged(model, inputs, train=True, dtype=dtype, device=device) as stage:
         chosen = stage.optimizer(optimizer)
         stage.step(chosen, autocast)
         if not accumulate:
-            chosen.zero_grad()
+            model.zero_grad()
         kept: list[tuple[Held, ...]] = []
 
         def ended(phase: Phase) -> None:
@@ -96,7 +103,7 @@ def measure_training(
             return [p.grad for p in stage.model.parameters() if p.grad is not None]
 
         with followed(stage):
-            hold(stage, tensors(list(chosen.state.values())), "optimizer state")
+            hold(stage, tensors(list(chosen.state.values())) if chosen is not None else [], "optimizer state")
             hold(stage, gradients(), "parameter gradient")
             stage.step(chosen, autocast, ended)
         return result(stage, *kept)

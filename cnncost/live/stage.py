@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,11 +20,12 @@ from cnncost.live.preserve import preserved
 from cnncost.live.storages import Layers, Tracker, unshared
 from cnncost.live.trace import POSITIONAL, arguments, is_shape, parameters_of, run_model, tensors, unlogged
 
-Optimizer = Callable[[list[torch.nn.Parameter]], torch.optim.Optimizer]
+Optimizer = Callable[..., torch.optim.Optimizer]
 """Makes an optimizer for parameters."""
-OPTIMIZERS: dict[str, Optimizer] = {
-    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
-    "sgd-momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+OPTIMIZERS: dict[str, Optimizer | None] = {
+    "none": None,
+    "sgd": partial(torch.optim.SGD, lr=0.1),
+    "sgd-momentum": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
 }
@@ -37,11 +39,12 @@ def _unheard(phase: Phase) -> None:
 class Elsewhere:
     """Makes tensors like others on a device: of the same layout, those that share a storage sharing one again.
 
-    They have the same numbers, where there are any and the device is real.
+    They have the same numbers, where there are any and the device is real. dtype: of those that hold
+    fractions; None for each one's own.
     """
 
-    def __init__(self, device: str) -> None:
-        self.device = device
+    def __init__(self, device: str, dtype: torch.dtype | None = None) -> None:
+        self.device, self.dtype = device, dtype
         self._bases: dict[tuple[int, torch.dtype], torch.Tensor] = {}
         self._made: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
@@ -52,7 +55,8 @@ class Elsewhere:
         key = (storage._cdata, tensor.dtype)
         if key not in self._bases:
             elements = storage.nbytes() // tensor.element_size()
-            self._bases[key] = torch.zeros(elements, dtype=tensor.dtype, device=self.device)
+            dtype = self.dtype if self.dtype is not None and tensor.is_floating_point() else tensor.dtype
+            self._bases[key] = torch.zeros(elements, dtype=dtype, device=self.device)
         with torch.no_grad():
             view = self._bases[key].as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
             if not isinstance(view, FakeTensor) and tensor.device.type != "meta":
@@ -107,12 +111,12 @@ class Stage:
 
     # ---- what runs --------------------------------------------------------------------------------
 
-    def optimizer(self, chosen: str | Optimizer) -> torch.optim.Optimizer:
-        """An optimizer of the parameters that learn. Raises UsageError for an unknown name."""
+    def optimizer(self, chosen: str | Optimizer) -> torch.optim.Optimizer | None:
+        """An optimizer of the parameters that learn, or none. Raises UsageError for an unknown name."""
         if isinstance(chosen, str) and chosen not in OPTIMIZERS:
             raise UsageError(f"no optimizer is called {chosen}", hint=f"one of {', '.join(OPTIMIZERS)}, or a function")
         make = OPTIMIZERS[chosen] if isinstance(chosen, str) else chosen
-        return make([p for p in self.model.parameters() if p.requires_grad])
+        return make([p for p in self.model.parameters() if p.requires_grad]) if make is not None else None
 
     def infer(self, autocast: torch.dtype | None) -> Any:
         """What the model returns, without gradients."""
@@ -121,18 +125,18 @@ class Stage:
 
     def step(
         self,
-        optimizer: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer | None,
         autocast: torch.dtype | None,
-        ended: Callable[[Phase], None] | None = None,
+        ended: Callable[[Phase], None] = _unheard,
     ) -> None:
         """A step of training. ended: called at the end of every phase."""
-        ended = ended or (lambda phase: None)
         with torch.enable_grad():
             loss = self._loss(autocast)
             ended("forward")
             loss.backward()  # type: ignore[no-untyped-call]
             ended("backward")
-        optimizer.step()
+        if optimizer is not None:
+            optimizer.step()
         ended("update")
 
     def _loss(self, autocast: torch.dtype | None) -> torch.Tensor:
@@ -151,13 +155,22 @@ class Stage:
 
 @contextmanager
 def staged(
-    model: torch.nn.Module, inputs: Any, *, train: bool, device: str = "cpu", fake: bool = True
+    model: torch.nn.Module,
+    inputs: Any,
+    *,
+    train: bool,
+    dtype: torch.dtype | None = None,
+    device: str = "cpu",
+    fake: bool = True,
 ) -> Iterator[Stage]:
-    """A model on other tensors than its own, which it has back in the end. fake: on such as hold nothing."""
+    """A model on other tensors than its own, which it has back in the end.
+
+    dtype: of its parameters, buffers and inputs, in place of their own. fake: tensors that hold nothing.
+    """
     unshared()
     mode = FakeTensorMode(allow_non_fake_inputs=True) if fake else nullcontext()
     with preserved(model, train), unlogged(), mode, uncollected():
-        elsewhere = Elsewhere(device)
+        elsewhere = Elsewhere(device, dtype)
         elsewhere.put(model)
         stage = Stage(model, inputs, elsewhere)
         with stage.places.followed():
