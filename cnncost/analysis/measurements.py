@@ -109,6 +109,8 @@ class Lines:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise UsageError(f"{path} is no regular file", hint="give the name of a file to append to")
         try:
             self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as e:
@@ -202,6 +204,8 @@ def _check(record: Mapping[str, Any]) -> None:
 
 def read(path: str) -> list[Measurement]:
     """The measurements of a file, in the order in which they were first taken. Raises UsageError."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise UsageError(f"{path} is no regular file", hint="give a file that cnncost bench wrote")
     try:
         with open(path, "rb") as f:
             data = f.read()

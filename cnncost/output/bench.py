@@ -282,3 +282,59 @@ def regression_table(found: Regression, tolerance: float, paper: Paper | None = 
     )
     end = Text(f"{plural(len(rows), 'measurement')}: {told}.", style="bold red" if found.slower else "bold green")
     return paper.print(*_tables(drawn, paper), *lines, Text(explained, style="dim"), end)
+
+
+def bench_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of what `cnncost bench --format json` writes."""
+    from cnncost.output.schema import COUNT, NAMES, SHAPE, document, object_
+
+    text, number = {"type": "string"}, {"type": "number"}
+    some_text, some_number = {"type": ["string", "null"]}, {"type": ["number", "null"]}
+    timing = {
+        "median_seconds": {**number, "description": "of one run"},
+        "low_seconds": {**number, "description": "lowest first quartile of the repetitions"},
+        "high_seconds": {**number, "description": "highest third quartile of the repetitions"},
+        "samples": {**COUNT, "description": "of all repetitions together"},
+        "doubts": {"type": "array", "items": {"enum": list(DOUBTS)}},
+    }
+    some_timing = {"anyOf": [object_(timing), {"type": "null"}]}
+    layer = {
+        "names": {**NAMES, "description": "all layers that are this one"},
+        "kind": text,
+        "input_shapes": {"type": "array", "items": SHAPE},
+        "output_shape": SHAPE,
+        "macs": {**COUNT, "description": "of one of them, in this pass"},
+        "bytes_moved": {"type": ["integer", "null"], "description": "input, parameters, output once; forward only"},
+        "timing": some_timing,
+        "failure": {**some_text, "description": "why there is no timing"},
+        "attainable_seconds": {**some_number, "description": "the least by a device's sheet"},
+        "efficiency": {**some_number, "description": "attainable_seconds over the median"},
+    }
+    setting = {
+        "device": text,
+        "dtype": text,
+        "layout": text,
+        "pass": text,
+        "cache": text,
+        "compile": {"type": "boolean"},
+        "algorithms": text,
+        "threads": {"type": ["integer", "null"]},
+    }
+    table = {
+        "name": text,
+        "setting": object_(setting),
+        "batch": {"type": ["integer", "null"], "description": "null where rows have their own"},
+        "whole": {**some_timing, "description": "of the network in one"},
+        "failure": some_text,
+        "sum_seconds": {**some_number, "description": "of all layers; null where one is missing"},
+        "free": {**COUNT, "description": "layers that do nothing"},
+        "untimed": {**NAMES, "description": "operators that run only within the model"},
+        "layers": {"type": "array", "items": object_(layer)},
+    }
+    keys: dict[str, Any] = {
+        "schema": {"const": SCHEMA_VERSION},
+        "cnncost": text,
+        "doubts": {"type": "object", "description": "what the doubts mean"},
+        "tables": {"type": "array", "items": object_(table)},
+    }
+    return document("cnncost bench", keys)
