@@ -9,12 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pytest
 import yaml
 
 import cnncost
 from cnncost.graph import Graph
 from cnncost.spec.schema import schema
 
+TINY = """\
+name: tiny
+input: 3x7x9
+parameters: {out: 5}
+blocks:
+  unit:
+    parameters: [out]
+    layers:
+      conv: {conv: out, kernel: 3, stride: 3}
+      relu: relu
+layers:
+  first: {unit: out}
+  pool: {global_avg_pool, keep: false}
+  fc: {linear: 2}
+"""
+"""A small network with a block and a parameter."""
 FOLDER = Path(tempfile.mkdtemp())
 
 
@@ -44,3 +61,15 @@ def net(text: str, name: str = "net", **given: Any) -> Graph:
 def wires(graph: Graph) -> list[str]:
     """A graph in a line a layer: name: op(inputs)."""
     return [f"{node.name}: {node.op.key}({', '.join(node.inputs)})" for node in graph]
+
+
+def layer(graph: Graph, name: str) -> Any:
+    """The op of a layer."""
+    return next(node.op for node in graph if node.name == name)
+
+
+def failure(text: str, **given: Any) -> str:
+    """The message with which a spec is refused that the JSON Schema takes."""
+    with pytest.raises(cnncost.CnncostError) as caught:
+        net(text, **given)
+    return caught.value.message
