@@ -21,6 +21,7 @@ SCHEMAS = {
     "fit": "cnncost.output.fit:fit_schema",
     "check": "cnncost.output.check:check_schema",
     "roofline": "cnncost.output.roofline:roofline_schema",
+    "bench": "cnncost.output.bench:bench_schema",
     "verify": "cnncost.output.claims:verify_schema",
     "list": "cnncost.output.lists:list_schema",
     "devices": "cnncost.output.devices:devices_schema",
