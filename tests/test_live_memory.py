@@ -218,6 +218,40 @@ def test_statistics_of_the_batch_are_kept() -> None:
     assert measured.parts["buffers"] == 2 * 3 * FP32 + INT64
 
 
+class Low(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.bfloat16()
+
+
+@pytest.mark.parametrize(
+    "norm",
+    [
+        nn.BatchNorm2d(4),
+        nn.BatchNorm2d(4, affine=False),
+        nn.BatchNorm2d(4, affine=False, track_running_stats=False),
+        nn.GroupNorm(2, 4),
+        nn.GroupNorm(2, 4, affine=False),
+        nn.LayerNorm(8),
+        nn.LayerNorm(8, elementwise_affine=False),
+    ],
+    ids=str,
+)
+def test_statistics_have_the_dtype_that_the_cpu_gives_them(norm: nn.Module) -> None:
+    """Parameters in fp32, inputs in bf16, as under autocast."""
+    x, saved = torch.rand(3, 4, 6, 8).bfloat16().requires_grad_(), {}
+
+    def pack(t: torch.Tensor) -> torch.Tensor:
+        saved[t.untyped_storage()._cdata] = t.untyped_storage().nbytes()
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        norm(x)
+    own = {t.untyped_storage()._cdata for t in (*norm.parameters(), *norm.buffers())}
+    kept = measure_training(nn.Sequential(Scale(3, 4, 6, 8), Low(), norm), (3, 4, 6, 8)).kept
+    found = sum(size for key, size in saved.items() if key not in own)
+    assert sum(held.bytes for held in kept if held.what == "saved" and held.name != "loss") == found
+
+
 # ---- the CPU allocator's own books ----------------------------------------------------------------
 
 

@@ -22,6 +22,8 @@ from cnncost.ops.tape import OF_PARAMETERS, PARAMETERS, Call, Gives, Saved
 
 LOW, FULL = 2, 4
 """Bytes of an element that autocast has cast."""
+PART = 1000
+"""Added to a call's number for the second of the parameters that it casts."""
 
 
 class Value:
@@ -53,18 +55,25 @@ class Layer(NamedTuple):
 class Record:
     """A call in autograd's graph. number: of its output in the layer. takes: the values that get gradients, or None.
 
-    learns: elements of the parameters' gradients. cast: the record of these parameters' cast. kept:
+    learns: elements of the parameters' gradients. casts: the records of these parameters' casts. kept:
     what it keeps. gradient: of its output, so far.
     """
 
-    __slots__ = ("call", "cast", "gradient", "itemsize", "kept", "layer", "learns", "number", "takes")
+    __slots__ = ("call", "casts", "gradient", "itemsize", "kept", "layer", "learns", "number", "takes")
 
     def __init__(self, layer: Layer, number: int, call: Call, takes: Sequence[Value | None], itemsize: int) -> None:
         self.layer, self.number, self.call, self.takes, self.itemsize = layer, number, call, takes, itemsize
         self.learns: Size = 0
-        self.cast: Record | None = None
+        self.casts: tuple[Record, ...] = ()
         self.kept: list[tuple[Store, Size]] = []
         self.gradient: Gradient | None = None
+
+
+class Cast(NamedTuple):
+    """Parameters in the low dtype. record: what gets their gradient, None where they do not learn."""
+
+    store: Store
+    record: Record | None
 
 
 class Autograd:
@@ -80,7 +89,7 @@ class Autograd:
         self.keeping = True
         self._again: Iterator[Record] | None = None
         self._learned: set[tuple[str, int]] = set()
-        self._casts: dict[tuple[str, int], tuple[Store, Store, Record]] = {}
+        self._casts: dict[tuple[str, int], tuple[Cast, ...]] = {}
 
     # ---- forward ----------------------------------------------------------------------------------
 
@@ -108,9 +117,8 @@ class Autograd:
 
     def forward_ends(self) -> None:
         """Casts of parameters go, but for those that calls keep."""
-        for factors, rest, _ in self._casts.values():
-            self.books.drop(factors)
-            self.books.drop(rest)
+        for cast in (cast for casts in self._casts.values() for cast in casts):
+            self.books.drop(cast.store)
         self._casts.clear()
 
     def _forward(self, layer: Layer, number: int, call: Call, values: list[Value]) -> None:
@@ -121,11 +129,11 @@ class Autograd:
         idle: list[Store] = []
         casts: list[Value] = []
         seen = values
-        cast: tuple[Store, Store, Record | None] | None = None
+        parameters: tuple[Cast, ...] = ()
         if self.autocast and call.cast in ("low", "full"):
             size = LOW if call.cast == "low" else FULL
             if call.cast == "low" and _any(call.learns):
-                cast = self._cast_parameters(layer, number, call, any_learned)
+                parameters = self._cast_parameters(layer, number, call, any_learned)
             seen = list(values)
             for i in dict.fromkeys(call.takes):
                 if values[i].itemsize != size:
@@ -147,15 +155,15 @@ class Autograd:
         record = None
         if any_learned or any(wanted):
             record = out.record = self._record(layer, number, call, wanted, itemsize, learned)
-            record.cast = cast[2] if cast else None
+            record.casts = tuple(cast.record for cast in parameters if cast.record is not None)
         for kept in call.keeps:
             self._keep(record, kept, seen, itemsize, layer, any_learned, idle)
-        if cast is not None:
-            if record is not None and any(wanted) and self.keeping:
-                books.keep(cast[0], 1)
-                record.kept.append((cast[0], 1))
-            if not any_learned:
-                idle += cast[:2]
+        together = any(kept.to is None for kept in call.keeps)  # gradients of inputs and parameters
+        if parameters and record is not None and self.keeping and (together or any(wanted)):
+            books.keep(parameters[-1].store, 1)
+            record.kept.append((parameters[-1].store, 1))
+        if not any_learned:
+            idle += [cast.store for cast in parameters]
         books.look()
         for own in idle:
             books.drop(own)
@@ -217,23 +225,22 @@ class Autograd:
             made.record = self._record(layer, -1, call, [value], value.itemsize, 0)
         return made
 
-    def _cast_parameters(
-        self, layer: Layer, number: int, call: Call, learns: bool
-    ) -> tuple[Store, Store, Record | None]:
-        """The parameters of a call in the low dtype: those that gradients of inputs need, and the rest.
-
-        Casts of parameters that learn are made once.
-        """
+    def _cast_parameters(self, layer: Layer, number: int, call: Call, learns: bool) -> tuple[Cast, ...]:
+        """The parameters of a call in the low dtype: biases, and factors. Casts of those that learn are made once."""
         key = (layer.owner, number)
         if key in self._casts:
             return self._casts[key]
-        factors = self.books.new(layer.owner, "cast weights", call.factors * LOW)
-        rest = self.books.new(layer.owner, "cast weights", (call.learns - call.factors) * LOW)
-        if not learns:
-            return factors, rest, None
-        record = self._record(layer, number, Call((), call.learns, ()), [], self.itemsize, call.learns)
-        self._casts[key] = factors, rest, record
-        return self._casts[key]
+        casts = []
+        for part, elements in enumerate((call.learns - call.factors, call.factors)):
+            if _any(elements):
+                store, record = self.books.new(layer.owner, "cast weights", elements * LOW), None
+                if learns:
+                    made = Call((), elements, ())
+                    record = self._record(layer, number + PART * part, made, [], self.itemsize, elements)
+                casts.append(Cast(store, record))
+        if learns:
+            self._casts[key] = tuple(casts)
+        return tuple(casts)
 
     # ---- backward ---------------------------------------------------------------------------------
 
@@ -252,16 +259,16 @@ class Autograd:
         if gradient is None:
             return
         made = [self._made(record, gradient, give, value) for give, value in zip(call.gives, record.takes)]
-        learned = self._learn(record)
         temporary: Size = 0
         for elements, itemsize in call.work:
             temporary = temporary + elements * (itemsize or record.itemsize)
-        books.look(temporary)
         for i, (value, new) in enumerate(zip(record.takes, made)):
             if value is not None and new is not None and new.itemsize != value.itemsize:
                 made[i] = self._gradient(record.layer, value)
-                books.look()
+                books.look(temporary)
                 self._release(new)
+        learned = self._learn(record)
+        books.look(temporary)
         record.gradient = None
         self._release(gradient)
         for store, kept in reversed(record.kept):
@@ -289,18 +296,24 @@ class Autograd:
         """Make the gradients of a call's parameters; returns what is to be let go once they are added to others."""
         if not _any(record.learns):
             return None
-        if record.cast is not None:  # their casts' gradients, which these turn into the parameters'
-            store = self.books.new(record.layer.owner, "gradient", record.learns * LOW)
-            if record.cast.gradient is None:
-                record.cast.gradient = Gradient(store, LOW)
-                return None
-            return store
+        if record.casts:
+            return self._learn_casts(record)
         place = (record.layer.owner, record.number)
         first = place not in self._learned and not self.accumulates
         self._learned.add(place)
         what = "parameter gradient" if first else "gradient"
         store = self.books.new(record.layer.owner, what, record.learns * self.itemsize)
         return None if first else store
+
+    def _learn_casts(self, record: Record) -> None:
+        """Make the gradients of the parameters' casts, which these turn into those of the parameters."""
+        for cast in record.casts:
+            store = self.books.new(record.layer.owner, "gradient", cast.learns * LOW)
+            if cast.gradient is None:
+                cast.gradient = Gradient(store, LOW)
+            else:
+                self.books.look()
+                self.books.drop(store)
 
     def _gradient(self, layer: Layer, value: Value) -> Gradient:
         """A new gradient of a value."""

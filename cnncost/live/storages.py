@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_iter
 from cnncost.analysis.memory import Phase, What
 
 aten = torch.ops.aten
+NORMS = (aten.native_batch_norm.default, aten.native_layer_norm.default, aten.native_group_norm.default)
 OUTSIDE: dict[Phase, str] = {"forward": "loss", "backward": "loss", "update": "optimizer"}
 """The layer of what runs outside of all modules."""
 MADE: dict[Phase, What] = {"forward": "activation", "backward": "gradient", "update": "temporary"}
@@ -127,6 +128,8 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.phase == "backward" and func is aten.add.Tensor and not kwargs and len(args) == 2:
             func, args = accumulation(args)
         out = func(*args, **(kwargs or {}))
+        if func in NORMS:
+            out = (out[0], *(statistic(t, args) for t in out[1:]))
         what = MADE[self.phase]
         if func is aten._to_copy.default and (source := self.find(args[0])) and source.what == "parameters":
             what = "cast weights"
@@ -135,6 +138,12 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.add(tensor, what)
         self.look()
         return out
+
+
+def statistic(tensor: torch.Tensor, args: tuple[Any, ...]) -> torch.Tensor:
+    """What a norm keeps of its own: in fp32 where its parameters or running statistics are; fakes have it otherwise."""
+    wide = any(isinstance(other, torch.Tensor) and other.dtype is torch.float32 for other in args[1:])
+    return tensor.float() if wide and tensor.numel() else tensor
 
 
 def accumulation(args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:

@@ -101,6 +101,8 @@ class Op(ABC):
     """True where an input that is stretched over the output is a gate, and no part of the network's depth."""
     view: ClassVar[bool] = False
     """True where the output is the input's own storage, seen differently: nothing moves."""
+    together: ClassVar[bool] = False
+    """True where one operator computes the gradients of inputs and of weights, and keeps what either needs."""
     cast: ClassVar[Cast | None] = None
     """What autocast does with it; see tape.Call."""
     axes_named: ClassVar[tuple[tuple[int, str], ...]] = ()
@@ -226,11 +228,11 @@ class Op(ABC):
         """The operators of its module in training, as autograd records them, under the same terms as `keeps`.
 
         By default a single one that keeps what the layer keeps, and makes a gradient for each input.
-        An input of a weighted sum is kept for the gradient of the weights alone; what works in place
-        keeps a copy of its input only where that needs a gradient.
+        An input of a weighted sum is kept for the gradient of the weights alone, unless both gradients
+        are computed together; what works in place keeps a copy of its input where that needs a gradient.
         """
         into = 0 if self.shares_in_training else None
-        to = PARAMETERS if self.weighted else into
+        to = PARAMETERS if self.weighted and not self.together else into
         factors = self.weights(*x) if self.weighted else 0
         place = {"input": 0, "output": len(x)}
         keeps = tuple(

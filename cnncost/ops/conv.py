@@ -24,6 +24,7 @@ class Convolving(Windowed):
     """Shared by the convolutions whose kernel slides over the input."""
 
     weighted = True
+    together = True
     cast = "low"
     ceil_mode = False
     padding_mode: Any = "zeros"

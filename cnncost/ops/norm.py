@@ -27,8 +27,10 @@ class Norm(Elementwise):
         return 0
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
-        """What it keeps of its own, statistics, has the dtype of its parameters."""
+        """Its statistics have the dtype of its parameters and running statistics, if there are any."""
         (call,) = super().tape(y, x)
+        if not (getattr(self, "affine", False) or getattr(self, "track_running_stats", False)):
+            return (call,)
         own = (kept if kept.value is not None else kept._replace(itemsize=OF_PARAMETERS) for kept in call.keeps)
         return (call._replace(keeps=tuple(own)),)
 

@@ -46,7 +46,7 @@ def lrn(op: LRN, x: Shape) -> tuple[Call, ...]:
     """x * x, padded by channels, averaged, scaled, + k, to the power of beta; x divided by that."""
     n, squares = numel(x), op.squares(x)
     tape = Tape(1).add((0, 0), n, (n, n), keeps=(Saved(0, n),)).add((1,), squares, (n,))
-    tape.add((2,), n, (squares,), keeps=(Saved(2, squares),)).add((3,), n, (n,)).add((4,), n, ("same",))
+    tape.add((2,), n, (squares,), keeps=(Saved(2, squares),), cast="full").add((3,), n, (n,)).add((4,), n, ("same",))
     return quotient(power(tape, 5, n), 0, 6, n).done
 
 
@@ -135,7 +135,7 @@ def partial_conv(op: PartialConv, y: Shape, x: Shape) -> tuple[Call, ...]:
         index = (Saved(None, len(row), INDICES),)
         taken = tape.add((source,), chosen, (numel(whole),), keeps=index, work=numel(whole)).last
         factors = len(row) * op.taps(x)
-        keeps = (Saved(taken, chosen, to=PARAMETERS),)
+        keeps = (Saved(taken, chosen),)
         learns = factors + op.bias
         tape.add((taken,), one, (chosen,), keeps=keeps, learns=learns, cast="low", factors=factors)
         outs.append(tape.last)
