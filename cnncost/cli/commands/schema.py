@@ -27,7 +27,9 @@ SCHEMAS = {
     "devices": "cnncost.output.devices:devices_schema",
 }
 """Where the schema of each public format is."""
-EXAMPLES = """\b
+EXAMPLES = f"""WHAT is {", ".join(SCHEMAS)}; spec if left out.
+
+\b
 Examples:
   cnncost schema -o cnncost.schema.json
   cnncost schema report
@@ -43,9 +45,8 @@ In an editor with the YAML language server, put this line on top of a spec:
 def command(what: str, output: str | None, force: bool) -> None:
     """JSON Schema of the spec language (spec), of device sheets (device), or of the JSON that a command writes.
 
-    WHAT is spec (if left out), device, report, compare, layers (of compare --layers), explain, memory,
-    fit, check, roofline, verify, list or devices. With the first two, editors complete and check files; with
-    the others, programs check what they read.
+    With the first two, editors complete and check files; with the others, programs check what they
+    read. layers is what compare --layers writes.
     """
     from cnncost.output.formats import json_text
 
