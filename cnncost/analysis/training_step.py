@@ -70,26 +70,33 @@ class TrainingStep:
 
     def memory(self, graph: Graph, dtype: str = "fp32") -> TrainingMemory:
         """The memory of this step. Raises UsageError."""
-        from cnncost.analysis.training_memory import AUTOCAST as AUTOCAST_TO
         from cnncost.analysis.training_memory import training_memory
 
+        more: dict[str, Any] = {"checkpoint": self.checkpoint} if self.checkpoint else {}
+        return training_memory(graph, **self._options(dtype), master_copies=self.master_copies, **more)
+
+    def measurable(self, dtype: str = "fp32") -> dict[str, Any]:
+        """The same for a measurement. Raises UsageError for what is not measured."""
+        for name, given in (("checkpoint", self.checkpoint), ("master-copies", self.master_copies)):
+            if given:
+                raise UsageError(f"--{name} is not measured", hint="leave --measure out")
+        return self._options(dtype)
+
+    def _options(self, dtype: str) -> dict[str, Any]:
+        """What derivation and measurement have in common. Raises UsageError."""
         dtype = dtype_name(dtype)
         if dtype not in TRAINABLE:
             raise UsageError(f"{dtype} is no dtype to train in", hint=f"those are {', '.join(TRAINABLE)}")
         if self.autocast is not None and dtype not in ("fp32", "tf32"):
             hint = "leave the dtype out, or autocast"
             raise UsageError(f"autocast keeps parameters in fp32, and the dtype is {dtype}", hint=hint)
-        more: dict[str, Any] = {"checkpoint": self.checkpoint} if self.checkpoint else {}
-        return training_memory(
-            graph,
-            self.optimizer,
-            precision=dtype if self.autocast is None else AUTOCAST_TO + self.autocast,
-            master_copies=self.master_copies,
-            accumulate=self.accumulate,
-            frozen=self.freeze,
-            foreach=self.foreach,
-            **more,
-        )
+        return {
+            "optimizer": self.optimizer,
+            "precision": dtype if self.autocast is None else f"autocast-{self.autocast}",
+            "accumulate": self.accumulate,
+            "frozen": self.freeze,
+            "foreach": self.foreach,
+        }
 
     @property
     def words(self) -> str:

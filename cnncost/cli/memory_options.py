@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cnncost.analysis.fit import MemoryAt
     from cnncost.analysis.memory import Memory
     from cnncost.graph import Graph
+    from cnncost.live.beside import Beside
 
 F = TypeVar("F", bound=Callable[..., Any])
 OPTIONS = (
@@ -30,8 +31,8 @@ OPTIONS = (
     click.option("--optimizer", metavar="NAME", help="none, sgd, sgd-momentum, adam or adamw.  [sgd-momentum]"),
     click.option("--autocast", type=click.Choice(AUTOCAST), help="Mixed precision: parameters stay in fp32."),
     click.option("--master-copies", is_flag=True, help="fp32 copies of parameters of another --dtype."),
-    click.option("--accumulate", type=click.IntRange(1), metavar="N", help="Batches whose gradients are added up before "
-                 "an update.  [1]"),
+    click.option("--accumulate", type=click.IntRange(1), metavar="N", help="Batches whose gradients are added up for "
+                 "one update.  [1]"),
     click.option("--checkpoint", multiple=True, metavar="BLOCKS", help="Blocks that run again for their backward pass, "
                  "comma-separated."),
     click.option("--freeze", multiple=True, metavar="LAYERS", help="Layers, blocks or globs that do not learn, "
@@ -92,3 +93,13 @@ class Asked:
     def memory_at(self, spec: str) -> MemoryAt:
         """The same at other batches and inputs."""
         return lambda batch, shape: self.memory(self.graph(spec, batch, shape))
+
+    def beside(self, spec: str, graph: Graph, derived: Memory, device: str) -> Beside:
+        """The same measured, with the derived beside it. Raises UsageError for what cannot be measured."""
+        from cnncost.live.beside import measure_beside
+        from cnncost.live.models import find
+
+        model = find(spec, getattr(spec, "arguments", {})).module if is_model(spec) else None
+        if self.step is None:
+            return measure_beside(graph, derived, model, precision=self.dtype, device=device)
+        return measure_beside(graph, derived, model, train=True, device=device, **self.step.measurable(self.dtype))

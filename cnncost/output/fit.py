@@ -10,13 +10,14 @@ from rich.text import Text
 from cnncost.analysis.fit import Fit, Found, Point, Room
 from cnncost.analysis.training_step import TrainingStep
 from cnncost.graph import Graph
+from cnncost.output.drawn import bytes_column, column, tables
 from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn
-from cnncost.output.memory import bytes_column, column, runs_line, tables, title
 from cnncost.output.memory import legend as conventions
+from cnncost.output.memory import runs_line, title
 from cnncost.output.records import pipe_table
 from cnncost.output.tables import Paper
-from cnncost.output.units import percent, plural, readable_bytes, shape, unit_for
+from cnncost.output.units import Unit, percent, plural, readable_bytes, shape, unit_for
 
 SCHEMA_VERSION = 1
 """Of the JSON of fit; grows when a key changes its meaning or goes."""
@@ -45,7 +46,7 @@ def fit_table(shown: Shown, units: str = "auto", paper: Paper | None = None) -> 
     body: list[Any] = [Text(verdict(shown), style="bold green" if fit.fits else "bold red"), ""]
     rows = largest(fit)
     if rows:
-        body += tables(row_columns(rows, units), paper)
+        body += tables(row_columns(rows, fit.memory, units), paper)
     body += [Text(line) for line in reasons(fit)]
     if fit.frontier:
         name = Text("the largest input at each batch", style="bold")
@@ -90,23 +91,23 @@ def reasons(fit: Fit) -> list[str]:
     return lines
 
 
-def row_columns(rows: Sequence[tuple[str, Found]], units: str) -> list[Drawn]:
+def row_columns(rows: Sequence[tuple[str, Found]], memory: int, units: str) -> list[Drawn]:
     """The largest batch and input, each with the next larger."""
     found = [found for _, found in rows]
-    return [column("name", "", "text", [name for name, _ in rows]), *_found_columns(found, units)]
+    unit = unit_for([memory], True, units)
+    return [column("name", "", "text", [name for name, _ in rows]), *_found_columns(found, unit)]
 
 
 def frontier_columns(fit: Fit, units: str) -> list[Drawn]:
     """A row a batch."""
-    return _found_columns(fit.frontier, units)
+    return _found_columns(fit.frontier, unit_for([fit.memory], True, units))
 
 
-def _found_columns(found: Sequence[Found], units: str) -> list[Drawn]:
+def _found_columns(found: Sequence[Found], unit: Unit) -> list[Drawn]:
     fits = [each.fits for each in found]
     more = [each.more for each in found]
     peaks = [int(point.peak or 0) for point in fits]
     beyond = [int(point.peak or 0) if point else None for point in more]
-    unit = unit_for([*peaks, *beyond], True, units)
     return [
         column("batch", "batch", "count", [f"{point.batch:,}" for point in fits]),
         column("input", "input", "count", [shape(point.input) for point in fits]),
@@ -139,7 +140,7 @@ def fit_markdown(shown: Shown, units: str = "auto", legend: bool = True) -> str:
     runs = runs_line(shown.graph, shown.dtype, shown.step)
     lines = [f"**{title(shown.graph)}**", "", runs, "", room_line(shown.room), "", verdict(shown), ""]
     if largest(fit):
-        lines += [*pipe_table(row_columns(largest(fit), units)), ""]
+        lines += [*pipe_table(row_columns(largest(fit), fit.memory, units)), ""]
     lines += [line for reason in reasons(fit) for line in (reason, "")]
     if fit.frontier:
         lines += [*pipe_table(frontier_columns(fit, units)), ""]

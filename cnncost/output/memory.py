@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
-from cnncost.analysis.columns import Column
 from cnncost.analysis.dtypes import DTYPES
-from cnncost.analysis.memory import LASTING, Held, Memory, What
+from cnncost.analysis.memory import LASTING, Held, Memory
 from cnncost.analysis.training_step import TrainingStep
 from cnncost.dims import Shape, numel
 from cnncost.graph import Graph, Node
+from cnncost.output.beside import (
+    PARTS,
+    beside_columns,
+    beside_step_columns,
+    measured_lines,
+    measured_record,
+    measured_schema,
+    place,
+)
+from cnncost.output.drawn import bytes_column, column, tables
 from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn
 from cnncost.output.records import pipe_table
-from cnncost.output.tables import BAR_AT_MOST, GAP, NAME_AT_MOST, Paper, fit_names, fitting_groups, one_table
-from cnncost.output.tables import room_beside as room
+from cnncost.output.tables import BAR_AT_MOST, GAP, NAME_AT_MOST, Paper, room_beside
 from cnncost.output.timeline import timeline
-from cnncost.output.units import Unit, bar, percent, printable, readable_bytes, shape, unit_for
+from cnncost.output.units import bar, percent, printable, readable_bytes, shape, unit_for
+
+if TYPE_CHECKING:
+    from cnncost.live.beside import Beside
 
 SCHEMA_VERSION = 1
 """Of the JSON of memory; grows when a key changes its meaning or goes."""
 LARGEST = 10
 """Tensors that are named."""
-PARTS: dict[What, tuple[str, str]] = {
-    "parameters": ("parameters", "what layers learn"),
-    "buffers": ("buffers", "running statistics of norms"),
-    "parameter gradient": ("gradients of parameters", "those computed so far"),
-    "optimizer state": ("optimizer state", "kept from step to step"),
-    "cast weights": ("cast weights", "copies in the dtype of autocast"),
-    "input": ("input", "held by the caller"),
-    "saved": ("saved activations", "held for the backward pass"),
-    "activation": ("activations", "outputs that are still needed"),
-    "gradient": ("gradients of activations", "on their way back"),
-    "temporary": ("temporaries", "of the layer that runs"),
-    "workspace": ("workspace", "of kernels"),
-}
-"""Parts of the bytes alive, in the order of tables: label, and what is meant."""
 LEGEND = (
     "Eager PyTorch: an output exists before its inputs go, views and in-place layers share storage, the caller holds "
     "the input.",
@@ -52,11 +49,12 @@ TRAINING = (
 
 
 class Shown(NamedTuple):
-    """What one command shows. step: the step of training; None for inference."""
+    """What one command shows. step: the step of training; None for inference. beside: what was measured."""
 
     graph: Graph
     memory: Memory
     step: TrainingStep | None = None
+    beside: Beside | None = None
 
     @property
     def legend(self) -> tuple[str, ...]:
@@ -76,7 +74,8 @@ def memory_table(shown: Shown, steps: bool = False, units: str = "auto", paper: 
     """The peak and its parts, and the timeline and largest tensors; with `steps` a row a step in place of both."""
     paper = paper or Paper()
     memory = shown.memory
-    body: list[Any] = [*tables(part_columns(memory, units), paper)]
+    measured = [Text(line) for line in (*measured_lines(shown.beside), "")] if shown.beside else []
+    body: list[Any] = [*tables(_parts(shown, units), paper), *measured]
     if steps:
         body += tables(step_columns(shown, units, paper), paper)
     else:
@@ -118,10 +117,9 @@ def peak_lines(shown: Shown) -> list[str]:
     """The peak, where it is, and that of the activations alone."""
     memory, at = shown.memory, shown.memory.at
     assert at is not None  # of one design point
-    where = f"{'update' if at.phase == 'update' else f'{at.phase} pass'} of {printable(at.layer, NAME_AT_MOST)}"
     activations = readable_bytes(int(memory.activation_peak))
     lines = [
-        f"peak {readable_bytes(int(memory.peak))} ({int(memory.peak):,} bytes), {where}",
+        f"peak {readable_bytes(int(memory.peak))} ({int(memory.peak):,} bytes), {place(at)}",
         f"without {_lasting(memory)} at most {activations}",
     ]
     return lines if shown.step is None else [*lines, _phases(memory)]
@@ -144,22 +142,9 @@ def notes(shown: Shown) -> list[str]:
     return [*shown.graph.notes, ""] if shown.graph.notes else []
 
 
-def tables(drawn: list[Drawn], paper: Paper) -> list[Any]:
-    """Columns as a table, or as several under each other."""
-    if room(drawn, paper) < 0:
-        fit_names(drawn, paper)
-    return [part for group in fitting_groups(drawn, paper) for part in (one_table(group, paper), "")]
-
-
-def column(name: str, header: str, kind: str, lines: Sequence[str], foot: str = "") -> Drawn:
-    """A column of texts."""
-    return Drawn(Column(name, header, kind, "", lambda row: None), header, list(lines), foot)
-
-
-def bytes_column(header: str, values: Sequence[int | None], unit: Unit, foot: str = "") -> Drawn:
-    """A column of bytes in one unit; a dash where there is no figure."""
-    lines = ["-" if value is None else unit.show(value) for value in values]
-    return column(header, f"{header} ({unit.name})", "bytes", lines, foot)
+def _parts(shown: Shown, units: str) -> list[Drawn]:
+    """The parts at the peak, and what was measured."""
+    return part_columns(shown.memory, units) if shown.beside is None else beside_columns(shown.beside, units)
 
 
 def part_columns(memory: Memory, units: str) -> list[Drawn]:
@@ -212,6 +197,8 @@ def _shape_of(held: Held, nodes: Mapping[str, Node], shapes: Mapping[str, Shape]
 
 def step_columns(shown: Shown, units: str, paper: Paper) -> list[Drawn]:
     """A row a step, in the order in which they run."""
+    if shown.beside is not None:
+        return beside_step_columns(shown.beside, units)
     steps, peak, shapes = shown.memory.steps, int(shown.memory.peak), shown.graph.shapes
     alive, left = [int(step.alive) for step in steps], [int(step.left) for step in steps]
     own = [int(step.temporary) for step in steps]
@@ -225,7 +212,7 @@ def step_columns(shown: Shown, units: str, paper: Paper) -> list[Drawn]:
     ]
     if shown.step is not None:
         drawn.insert(1, column("phase", "phase", "text", [step.phase for step in steps]))
-    free = min(room(drawn, paper) - GAP, BAR_AT_MOST)
+    free = min(room_beside(drawn, paper) - GAP, BAR_AT_MOST)
     if free > 3:
         block = "█" if paper.unicode else "#"
         drawn.append(column("bar", "alive", "text", [bar(value, peak, free, block) for value in alive]))
@@ -235,7 +222,7 @@ def step_columns(shown: Shown, units: str, paper: Paper) -> list[Drawn]:
 def memory_markdown(shown: Shown, steps: bool = False, units: str = "auto", conventions: bool = True) -> str:
     """The same for documents."""
     title, runs = (str(text) for text in heading(shown))
-    lines = [f"**{title}**", "", runs, "", *peak_lines(shown), "", *pipe_table(part_columns(shown.memory, units)), ""]
+    lines = [f"**{title}**", "", runs, "", *peak_lines(shown), "", *pipe_table(_parts(shown, units)), ""]
     if steps:
         drawn = [column for column in step_columns(shown, units, Paper()) if column.about.name != "bar"]
         lines += [*pipe_table(drawn), ""]
@@ -270,6 +257,7 @@ def memory_record(shown: Shown) -> dict[str, Any]:
         "activation_peak_bytes": memory.activation_peak,
         "at": {"layer": at.layer, "phase": at.phase} if at else None,
         "parts": dict(memory.parts),
+        "measured": None if shown.beside is None else measured_record(shown.beside),
         "held": [held._asdict() for held in memory.held],
         "steps": [
             {
@@ -318,6 +306,9 @@ def memory_schema() -> dict[str, Any]:
         "temporary_bytes": {**COUNT, "description": "of alive_bytes, what the layer takes for itself"},
     }
     held = {"name": {**text, "description": "the layer or input"}, "what": what, "bytes": COUNT}
+    at = object_({"layer": text, "phase": phase})
+    parts = {"type": "object", "additionalProperties": COUNT}
+    measured = measured_schema(at, parts)
     return document(
         "cnncost memory",
         {
@@ -333,8 +324,9 @@ def memory_schema() -> dict[str, Any]:
             "conventions": {**NAMES, "description": "what is counted, and what is not"},
             "peak_bytes": {**COUNT, "description": "the most bytes alive at once"},
             "activation_peak_bytes": {**COUNT, "description": "the same without what stays between runs"},
-            "at": {**object_({"layer": text, "phase": phase}), "description": "the step of the peak"},
-            "parts": {"type": "object", "additionalProperties": COUNT, "description": "peak_bytes by what they are"},
+            "at": {**at, "description": "the step of the peak"},
+            "parts": {**parts, "description": "peak_bytes by what they are"},
+            "measured": {"anyOf": [measured, {"type": "null"}], "description": "by --measure"},
             "held": {"type": "array", "items": object_(held), "description": "what is alive at the peak"},
             "steps": {"type": "array", "items": object_(step), "description": "in the order in which they run"},
         },

@@ -19,7 +19,8 @@ Examples:
   cnncost memory resnet50
   cnncost memory resnet50 --batch 32 --dtype fp16 --steps
   cnncost memory my_net.yaml --input 3x512x512 --format json
-  cnncost memory torchvision:convnext_tiny --batch 8
+  cnncost memory resnet50 --train --optimizer adam --batch 32 --autocast bf16
+  cnncost memory torchvision:convnext_tiny --batch 8 --measure
 """
 
 
@@ -27,11 +28,15 @@ Examples:
 @click.argument("spec", type=SpecParam())
 @memory_options
 @click.option("--steps", "--layers", "steps", is_flag=True, help="A row a layer as it runs, in place of the chart.")
+@click.option("--measure", is_flag=True, help="Run it in PyTorch, and show what was measured beside what is derived.")
+@click.option("--device", metavar="NAME", help="With --measure: cpu or cuda.  [cpu]")
 @LEGEND
 @output_options(units="auto")
 def command(
     spec: str,
     steps: bool,
+    measure: bool,
+    device: str | None,
     no_legend: bool,
     units: str | None,
     format_: str | None,
@@ -48,11 +53,15 @@ def command(
     no_effect(None, units, chosen_format, output, force, no_legend)
     if steps and chosen_format in ("json", "csv"):
         raise UsageError(f"--steps has no effect on {chosen_format}", hint="all steps are in it")
+    if device is not None and not measure:
+        raise UsageError("--device has no effect here", hint="it goes with --measure")
     from cnncost.output.memory import Shown
 
     wanted = Asked.of(asked)
     graph = wanted.graph(spec)
-    shown = Shown(graph, wanted.memory(graph), wanted.step)
+    memory = wanted.memory(graph)
+    beside = wanted.beside(spec, graph, memory, device or "cpu") if measure else None
+    shown = Shown(graph, memory, wanted.step, beside)
     deliver(_text(shown, steps, units or "auto", chosen_format, output, not no_legend), output, force, spec)
 
 

@@ -1,0 +1,29 @@
+"""Columns of texts and of bytes, and tables of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cnncost.analysis.columns import Column
+from cnncost.output.grid import Drawn
+from cnncost.output.tables import Paper, fit_names, fitting_groups, one_table, room_beside
+from cnncost.output.units import Unit
+
+
+def tables(drawn: list[Drawn], paper: Paper) -> list[Any]:
+    """Columns as a table, or as several under each other."""
+    if room_beside(drawn, paper) < 0:
+        fit_names(drawn, paper)
+    return [part for group in fitting_groups(drawn, paper) for part in (one_table(group, paper), "")]
+
+
+def column(name: str, header: str, kind: str, lines: Sequence[str], foot: str = "") -> Drawn:
+    """A column of texts."""
+    return Drawn(Column(name, header, kind, "", lambda row: None), header, list(lines), foot)
+
+
+def bytes_column(header: str, values: Sequence[int | None], unit: Unit, foot: str = "") -> Drawn:
+    """A column of bytes in one unit; a dash where there is no figure."""
+    lines = ["-" if value is None else unit.show(value) for value in values]
+    return column(header, f"{header} ({unit.name})", "bytes", lines, foot)
