@@ -51,7 +51,9 @@ def command(what: str, output: str | None, force: bool) -> None:
     from cnncost.output.formats import json_text
 
     if what not in SCHEMAS:
-        raise UsageError(f"no schema {spelled(what) or repr('')}", hint=did_you_mean(what, SCHEMAS))
+        near = did_you_mean(what, SCHEMAS)
+        hint = near if near.startswith("did") else f"known here: {', '.join(SCHEMAS)}"
+        raise UsageError(f"no schema {spelled(what) or repr('')}", hint=hint)
     module, name = SCHEMAS[what].split(":")
     schema = getattr(import_module(module), name)()
     deliver(json_text(schema), output, force)
