@@ -135,6 +135,13 @@ def test_what_a_layer_takes_for_itself_is_told_apart() -> None:
     assert measured.steps == (Step("", "forward", 2 * X + indices, 2 * X, indices),)
 
 
+def test_a_storage_that_grows_is_another() -> None:
+    model = Calls(lambda self, x: self.b(self.a(x).resize_(4, 3, 5, 7)), a=nn.ReLU(), b=nn.Tanh())
+    measured = measure_inference(model, (2, 3, 5, 7))
+    assert [step.alive for step in measured.steps] == [X + X, X + 2 * X, X + 2 * X + 2 * X]
+    assert measured.steps[-1].left == X + 2 * X
+
+
 def test_parameters_that_layers_share_count_once() -> None:
     first, second = nn.Linear(5, 5, bias=False), nn.Linear(5, 5, bias=False)
     second.weight = first.weight

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
 from torch._prims_common import is_non_overlapping_and_dense_or_false
-from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_iter
@@ -30,7 +30,7 @@ MADE: dict[Phase, What] = {"forward": "activation", "backward": "gradient", "upd
 class Tracked:
     """One storage. layer: where it was made. born, died: the first moments at which it is there, and no more."""
 
-    ref: StorageWeakRef
+    ref: weakref.ref[torch.UntypedStorage] | None
     bytes: int
     layer: str
     what: What
@@ -50,9 +50,9 @@ class Moment:
 class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs operators as they are and keeps the books of storages.
 
-    A storage is known by a weak reference of its own, not by Python objects: autograd holds tensors
-    that Python never sees. Deaths are looked up before and after every operator, so that the bytes
-    of a moment are exact: an operator's outputs exist before its inputs go.
+    Autograd holds tensors that Python never sees; but PyTorch keeps the Python object of a storage for
+    as long as the storage is there, and its finalizer tells when that ends. The bytes of a moment are
+    exact: an operator's outputs exist before its inputs go.
     """
 
     def __init__(self, layers: Layers) -> None:
@@ -62,7 +62,7 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.bytes = 0
         self.storages: list[Tracked] = []
         self.moments: list[Moment] = []
-        self._alive: dict[int, Tracked] = {}
+        self._alive: dict[int, Tracked] = {}  # by address
         layers.entered = self.entered
 
     # ---- books ------------------------------------------------------------------------------------
@@ -75,8 +75,9 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             if known.bytes == storage.nbytes():
                 return known
             self._bury(storage._cdata)  # it was resized: what it was is gone
+            known.ref = None
         layer = self.layers.now(self.phase) if layer is None else layer
-        ref = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+        ref = weakref.ref(storage, partial(self._bury, storage._cdata))
         made = Tracked(ref, storage.nbytes(), layer, what, len(self.moments))
         self._alive[storage._cdata] = made
         self.storages.append(made)
@@ -89,29 +90,21 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def alive(self) -> list[Tracked]:
         """The storages that are alive now."""
-        self.bury()
         return list(self._alive.values())
 
-    def bury(self) -> None:
-        """Strike out the storages that are gone."""
-        expired = torch.UntypedStorage._expired
-        for key in [key for key, tracked in self._alive.items() if expired(tracked.ref.cdata)]:
-            self._bury(key)
-
-    def _bury(self, key: int) -> None:
+    def _bury(self, key: int, ref: Any = None) -> None:
+        """Strike out a storage that is gone."""
         tracked = self._alive.pop(key)
         tracked.died = len(self.moments)
         self.bytes -= tracked.bytes
 
     def settle(self) -> None:
-        """Strike out what is gone, which the moment before has let go."""
-        self.bury()
+        """What is gone by now was let go in the moment before."""
         if self.moments:
             self.moments[-1].left = self.bytes
 
     def look(self) -> None:
         """Note what is alive now."""
-        self.bury()
         self.moments.append(Moment(self.layers.now(self.phase), self.phase, self.bytes))
 
     def entered(self) -> None:
