@@ -235,6 +235,17 @@ def of_model(tool: str, model: torch.nn.Module, shape: tuple[int, ...]) -> int:
     return counters.of_module(tool, model, [torch.zeros(shape)])
 
 
+def test_what_ran_each_layer() -> None:
+    parts = (torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), OwnNorm(6), Calls(lambda x, own: x.mean((2, 3))))
+    graph = trace(torch.nn.Sequential(*parts), (1, 3, 8, 8))
+    assert [graph.called[node.name] for node in graph] == [
+        ("conv2d", "torch.nn.Conv2d"),
+        ("relu", "torch.nn.ReLU"),
+        ("layer_norm", "module"),
+        ("mean", "model"),
+    ]
+
+
 def test_functions_and_modules_by_the_tool_and_by_its_rules(tool: str) -> None:
     found, ruled = {}, {}
     for name, model in MODELS.items():
@@ -261,6 +272,7 @@ def test_tools_count_the_whole_batch(tool: str) -> None:
 
 def test_ptflops_divides_by_the_batch_what_modules_do() -> None:
     """Called as its users call it. A pool is seen as a module, divided by the batch, and as a function, not divided."""
+    counters.installed("ptflops")  # with torchvision, which it imports
     import ptflops
 
     x = torch.zeros(4, 3, 8, 8)
