@@ -111,6 +111,30 @@ def test_times() -> None:
     assert [times(729, 1), times(3, 2), times(85, 2), times(1, 0)] == ["729 x", "~1.5 x", "~42 x", "-"]
 
 
+def test_axes_keep_their_names_where_permute_puts_them(folder) -> None:
+    Path("net.yaml").write_text(
+        "input: 3x9x7\nlayers: {conv: {conv: 4}, last: {permute: [0, 2, 3, 1]}, norm: layer_norm, "
+        "first: {permute: [0, 3, 1, 2]}, act: relu, flat: flatten}\n"
+    )
+    outputs = {e.layer.name: lines_of(e)["outputs"].symbols for e in cnncost.explain("net.yaml", "[lfna]*")}
+    assert outputs == {
+        "last": "height x width x channels",
+        "norm": "height x width x channels",
+        "first": "channels x height x width",
+        "act": "channels x height x width",
+        "flat": "features'",
+    }
+
+
+def test_additions_of_biases_say_so(folder) -> None:
+    def note(**options: Any) -> str:
+        return lines_of(cnncost.explain("conv", 4, input="3x9x7", **options)["conv"])["additions"].note
+
+    assert note() == "a bias to each"
+    assert "additions" not in lines_of(cnncost.explain("conv", 4, input="3x9x7", bias=False)["conv"])
+    assert lines_of(cnncost.explain("add", input=["3x9x7"] * 2)["add"])["additions"].note == ""
+
+
 # ---- whole outputs ----------------------------------------------------------------------------
 
 NET = """\

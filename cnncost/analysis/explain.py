@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from cnncost.analysis.receptive import ReceptiveField
 from cnncost.analysis.report import LayerReport, Report, figures
 from cnncost.analysis.trace import Expr, Name, Number, Traced, exactly, flat, named, names_in, text, told, using
-from cnncost.analysis.traced_op import TracedOp, trace
+from cnncost.analysis.traced_op import TracedOp, axis_names, trace
 from cnncost.cost import Cost, Operations
 from cnncost.dims import AXES, LARGEST, Shape, numel
 from cnncost.errors import UsageError, counted
@@ -138,7 +138,8 @@ def explain(graph: Graph, report: Report, layers: Sequence[LayerReport]) -> Expl
     nodes, shapes = {node.name: node for node in graph.nodes}, graph.shapes
     fields: dict[str, ReceptiveField | None] = {name: _of_input(shape) for name, shape in graph.inputs.items()}
     fields.update((layer.name, layer.receptive_field) for layer in report.layers)
-    explained = tuple(_explained(nodes[layer.name], layer, shapes, fields) for layer in layers)
+    names = axis_names(graph)
+    explained = tuple(_explained(nodes[layer.name], layer, shapes, fields, names) for layer in layers)
     return Explanation(report, explained)
 
 
@@ -170,10 +171,14 @@ class _Lines:
 
 
 def _explained(
-    node: Node, layer: LayerReport, shapes: Mapping[str, Shape], fields: Mapping[str, ReceptiveField | None]
+    node: Node,
+    layer: LayerReport,
+    shapes: Mapping[str, Shape],
+    fields: Mapping[str, ReceptiveField | None],
+    axes: Mapping[str, tuple[str, ...]],
 ) -> LayerExplanation:
     x = tuple(shapes[i] for i in node.inputs)
-    traced = trace(node.op, x)
+    traced = trace(node.op, x, (tuple(axes[i] for i in node.inputs), axes[node.name]))
     lines = _Lines()
     for name, size in traced.padding.items():
         lines.add(name, size, known=Name(name, int(size)))
@@ -223,7 +228,8 @@ def _counts(traced: TracedOp, lines: _Lines) -> None:
     lines.known.append((Name("inputs", int(inputs)), told(inputs)))
     for field in ("macs", *OPERATIONS):
         if values[field]:
-            lines.add(COUNTED[field], values[field])
+            biases = field == "additions" and values["biases"] and int(values[field]) == int(size)
+            lines.add(COUNTED[field], values[field], note="a bias to each" if biases else "")
     operations = sum(bool(values[field]) for field in OPERATIONS)
     if values["macs"] or operations > 1:
         lines.add("FLOPs", Cost(**names).flops)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 from cnncost.analysis.trace import Name, Number, Traced, named, names_in, text, told
 from cnncost.cost import Cost
 from cnncost.dims import AXES, Shape, Size, Window
+from cnncost.graph import Graph
 from cnncost.ops import Op
 from cnncost.ops.base import Sight
 
@@ -20,6 +21,9 @@ ALWAYS = ("kernel", "stride")
 """Options that are shown in formulas at a value of 1, too."""
 UNKNOWN = {"channels": "out", "connections": "connections"}
 """Methods of ops that may count what has no formula, as the entries of a list, and what that is then called."""
+
+Axes = tuple[tuple[Optional[tuple[str, ...]], ...], Optional[tuple[str, ...]]]
+"""Names of the axes of inputs and output."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,15 @@ class TracedOp:
     sight: Sight
 
 
-def trace(op: Op, x: tuple[Shape, ...]) -> TracedOp:
-    """Run the op's methods on names for its options and for the sizes of its inputs."""
+def trace(op: Op, x: tuple[Shape, ...], axes: Axes | None = None) -> TracedOp:
+    """Run the op's methods on names for its options and for the sizes of its inputs.
+
+    axes: names of the axes of each input and of the output, where they are not as usual.
+    """
+    of_inputs, of_output = axes or ((None,) * len(x), None)
     inputs = tuple(
-        _input(op, shape, f"_{i}" if len(x) > 1 else "", shape[:1] == x[0][:1]) for i, shape in enumerate(x, 1)
+        _input(op, shape, f"_{i}" if len(x) > 1 else "", shape[:1] == x[0][:1], names)
+        for i, (shape, names) in enumerate(zip(x, of_inputs), 1)
     )
     taken = {name for shape in inputs for size in shape for name in names_in(told(size))}
     copy = _copy(op, taken)
@@ -54,30 +63,50 @@ def trace(op: Op, x: tuple[Shape, ...]) -> TracedOp:
         if callable(getattr(type(op), method, None)):
             copy.__dict__[method] = _naming(getattr(type(op), method), copy, name)
     computed = copy.shape(*inputs)
-    primed = [f"{name}'" for name in _axes(op, len(computed))]
+    primed = [f"{name}'" for name in _axes(op, len(computed), of_output)]
     sizes = {name: size for name, size in zip(primed, computed) if not isinstance(told(size), (Name, Number))}
     shape = tuple(named(name, size) if name in sizes else size for name, size in zip(primed, computed))
     windows = copy.windows(*inputs)
     return TracedOp(op, inputs, shape, sizes, padding, windows, copy.cost(shape, *inputs), copy.sight(shape, *inputs))
 
 
-def _axes(op: Op, rank: int) -> tuple[str, ...]:
+def usual_axes(rank: int) -> tuple[str, ...]:
     """Names of the axes of a tensor, the batch first."""
     spatial = AXES.get(rank - 2)
-    names = ["batch", *(("channels", *spatial) if spatial else (f"size_{i}" for i in range(1, rank)))]
     if rank == 2:
-        names[1] = "features"
+        return ("batch", "features")
+    return ("batch", *(("channels", *spatial) if spatial else (f"size_{i}" for i in range(1, rank))))
+
+
+def axis_names(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Names of the axes of every input and layer: of those that permute has moved, where they were."""
+    shapes = graph.shapes
+    names = {name: usual_axes(len(shape)) for name, shape in graph.inputs.items()}
+    for node in graph.nodes:
+        rank = len(node.shape)
+        before = names[node.inputs[0]] if node.inputs else ()
+        if len(before) != rank:
+            names[node.name] = usual_axes(rank)
+            continue
+        sight = node.op.sight(node.shape, *(shapes[i] for i in node.inputs))
+        names[node.name] = ("batch", *(before[axis if s is None else s.axis] for axis, s in enumerate(sight, 1)))
+    return names
+
+
+def _axes(op: Op, rank: int, known: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Names of the axes of a tensor; an op may have its own."""
+    names = list(known or usual_axes(rank))
     for axis, name in op.axes_named:
         if -rank < axis < rank:
             names[axis] = name
     return tuple(names)
 
 
-def _input(op: Op, shape: Shape, suffix: str, same_batch: Any) -> Shape:
+def _input(op: Op, shape: Shape, suffix: str, same_batch: Any, known: tuple[str, ...] | None) -> Shape:
     """An input's shape in names; all of one batch but where they are joined to one of a single image."""
     if not shape:
         return ()
-    batch, *sizes = zip(_axes(op, len(shape)), shape)
+    batch, *sizes = zip(_axes(op, len(shape), known), shape)
     return (
         named("batch" if same_batch else f"batch{suffix}", batch[1], quiet=True),
         *(named(name + suffix, n) for name, n in sizes),
