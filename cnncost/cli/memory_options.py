@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from cnncost.analysis.fit import MemoryAt
     from cnncost.analysis.memory import Memory
     from cnncost.graph import Graph
-    from cnncost.live.beside import Beside
 
 F = TypeVar("F", bound=Callable[..., Any])
 OPTIONS = (
@@ -94,12 +93,8 @@ class Asked:
         """The same at other batches and inputs."""
         return lambda batch, shape: self.memory(self.graph(spec, batch, shape))
 
-    def beside(self, spec: str, graph: Graph, derived: Memory, device: str) -> Beside:
-        """The same measured, with the derived beside it. Raises UsageError for what cannot be measured."""
-        from cnncost.live.beside import measure_beside
-        from cnncost.live.models import find
-
-        model = find(spec, getattr(spec, "arguments", {})).module if is_model(spec) else None
-        if self.step is None:
-            return measure_beside(graph, derived, model, precision=self.dtype, device=device)
-        return measure_beside(graph, derived, model, train=True, device=device, **self.step.measurable(self.dtype))
+    def on(self, device: str) -> Asked:
+        """The same as it runs on a device: on GPUs the optimizer updates all parameters at once."""
+        if self.step is None or device == "cpu":
+            return self
+        return replace(self, step=replace(self.step, foreach=True))

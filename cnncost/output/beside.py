@@ -8,9 +8,10 @@ from cnncost.analysis.memory import Step, What
 from cnncost.output.drawn import bytes_column, column
 from cnncost.output.grid import Drawn
 from cnncost.output.tables import NAME_AT_MOST
-from cnncost.output.units import printable, unit_for
+from cnncost.output.units import printable, readable_bytes, unit_for
 
 if TYPE_CHECKING:
+    from cnncost.live.allocator import Allocated
     from cnncost.live.beside import Beside
 
 MEASURED = "on fake tensors, operator by operator"
@@ -58,11 +59,23 @@ def _off(here: int, there: int) -> str:
     return "" if percent in ("+0.00%", "-0.00%") else percent
 
 
-def measured_lines(beside: Beside) -> list[str]:
-    """Where the measured peak is."""
+def measured_lines(beside: Beside, allocated: Allocated | None) -> list[str]:
+    """Where the measured peak is, and what the allocator of a GPU says."""
     at = beside.measured.at
     assert at is not None  # something ran
-    return [f"measured peak: {place(at)}; {MEASURED}"]
+    lines = [f"measured peak: {place(at)}; {MEASURED}"]
+    if allocated is None:
+        return lines
+    asked, given, kept = (readable_bytes(n) for n in (allocated.requested, allocated.peak, allocated.reserved))
+    tensors, rounding, own = (
+        readable_bytes(n) for n in (int(allocated.storages.peak), allocated.rounding, allocated.workspace)
+    )
+    off = f"{100 * (int(beside.derived.peak) - allocated.peak) / allocated.peak:+.2f}%"
+    return [
+        *lines,
+        f"on {allocated.name}: max_memory_allocated {given}, derived {off}; max_memory_reserved {kept}",
+        f"asked of the allocator {asked}: tensors {tensors}, workspace of kernels {own}; rounding adds {rounding}",
+    ]
 
 
 def place(at: Step) -> str:
@@ -87,9 +100,18 @@ def beside_step_columns(beside: Beside, units: str) -> list[Drawn]:
     return drawn if len({row.phase for row in rows}) > 1 else [drawn[0], *drawn[2:]]
 
 
-def measured_record(beside: Beside) -> dict[str, Any]:
+def measured_record(beside: Beside, allocated: Allocated | None) -> dict[str, Any]:
     """What was measured."""
     measured = beside.measured
+    gpu = None
+    if allocated is not None:
+        gpu = {
+            "name": allocated.name,
+            "requested_bytes": allocated.requested,
+            "allocated_bytes": allocated.peak,
+            "reserved_bytes": allocated.reserved,
+            "workspace_bytes": allocated.workspace,
+        }
     at = measured.at
     return {
         "peak_bytes": measured.peak,
@@ -99,6 +121,7 @@ def measured_record(beside: Beside) -> dict[str, Any]:
         "at": {"layer": at.layer, "phase": at.phase} if at else None,
         "parts": dict(measured.parts),
         "steps": [row._asdict() for row in beside.rows],
+        "gpu": gpu,
     }
 
 
@@ -107,6 +130,15 @@ def measured_schema(at: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]
     from cnncost.output.schema import COUNT, object_
 
     text, some = {"type": "string"}, {"type": ["integer", "null"]}
+    gpu = object_(
+        {
+            "name": text,
+            "requested_bytes": {**COUNT, "description": "asked of the allocator"},
+            "allocated_bytes": {**COUNT, "description": "torch.cuda.max_memory_allocated"},
+            "reserved_bytes": {**COUNT, "description": "torch.cuda.max_memory_reserved"},
+            "workspace_bytes": {"type": "integer", "description": "of requested_bytes what no tensor takes"},
+        }
+    )
     row = {"layer": text, "phase": text, "derived": some, "measured": some}
     return object_(
         {
@@ -124,5 +156,6 @@ def measured_schema(at: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]
                 "items": object_(row),
                 "description": "bytes alive; null where one side has none",
             },
+            "gpu": {"anyOf": [gpu, {"type": "null"}], "description": "its allocator's peaks, by --device cuda"},
         }
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.text import Text
 
 from cnncost.analysis.dtypes import DTYPES
-from cnncost.analysis.memory import LASTING, Held, Memory
+from cnncost.analysis.memory import Held, Memory
 from cnncost.analysis.training_step import TrainingStep
 from cnncost.dims import Shape, numel
 from cnncost.graph import Graph, Node
@@ -30,6 +30,7 @@ from cnncost.output.timeline import timeline
 from cnncost.output.units import bar, percent, printable, readable_bytes, shape, unit_for
 
 if TYPE_CHECKING:
+    from cnncost.live.allocator import Allocated
     from cnncost.live.beside import Beside
 
 SCHEMA_VERSION = 1
@@ -43,18 +44,21 @@ LEGEND = (
     "unused, workspace of cuDNN and other kernels, the CUDA context.",
 )
 TRAINING = (
-    "A step of training among others: the optimizer's state is there, gradients are None before it; the loss is the "
-    "sum of the outputs.",
+    "A step of training among others: the optimizer's state is there, and {}. The loss is the sum of the outputs."
 )
 
 
 class Shown(NamedTuple):
-    """What one command shows. step: the step of training; None for inference. beside: what was measured."""
+    """What one command shows. step: the step of training; None for inference. beside: what was
+
+    measured; allocated: by the allocator of a GPU.
+    """
 
     graph: Graph
     memory: Memory
     step: TrainingStep | None = None
     beside: Beside | None = None
+    allocated: Allocated | None = None
 
     @property
     def legend(self) -> tuple[str, ...]:
@@ -64,7 +68,10 @@ class Shown(NamedTuple):
 
 def legend(step: TrainingStep | None) -> tuple[str, ...]:
     """The conventions of inference, or of training too."""
-    return LEGEND if step is None else (*LEGEND, *TRAINING)
+    if step is None:
+        return LEGEND
+    before = "gradients are None before it" if step.accumulate == 1 else "so are the gradients of the batches before"
+    return (*LEGEND, TRAINING.format(before))
 
 
 # ---- for people -----------------------------------------------------------------------------------
@@ -74,7 +81,7 @@ def memory_table(shown: Shown, steps: bool = False, units: str = "auto", paper: 
     """The peak and its parts, and the timeline and largest tensors; with `steps` a row a step in place of both."""
     paper = paper or Paper()
     memory = shown.memory
-    measured = [Text(line) for line in (*measured_lines(shown.beside), "")] if shown.beside else []
+    measured = [Text(line) for line in (*measured_lines(shown.beside, shown.allocated), "")] if shown.beside else []
     body: list[Any] = [*tables(_parts(shown, units), paper), *measured]
     if steps:
         body += tables(step_columns(shown, units, paper), paper)
@@ -117,24 +124,23 @@ def peak_lines(shown: Shown) -> list[str]:
     """The peak, where it is, and that of the activations alone."""
     memory, at = shown.memory, shown.memory.at
     assert at is not None  # of one design point
-    activations = readable_bytes(int(memory.activation_peak))
-    lines = [
-        f"peak {readable_bytes(int(memory.peak))} ({int(memory.peak):,} bytes), {place(at)}",
-        f"without {_lasting(memory)} at most {activations}",
-    ]
-    return lines if shown.step is None else [*lines, _phases(memory)]
+    lines = [f"peak {readable_bytes(int(memory.peak))} ({int(memory.peak):,} bytes), {place(at)}"]
+    if shown.step is not None:
+        lines += _phases(memory)
+    return [*lines, f"without {_lasting(shown)} at most {readable_bytes(int(memory.activation_peak))}"]
 
 
-def _phases(memory: Any) -> str:
+def _phases(memory: Any) -> list[str]:
     """The peaks of the phases of a TrainingMemory, and what is kept between the first two."""
     peaks = ", ".join(f"{phase} {readable_bytes(int(peak))}" for phase, peak in memory.peaks.items())
-    return f"by phase: {peaks}; kept for the backward pass {readable_bytes(int(memory.kept_bytes))}"
+    return [peaks, f"kept for the backward pass {readable_bytes(int(memory.kept_bytes))}"]
 
 
-def _lasting(memory: Memory) -> str:
+def _lasting(shown: Shown) -> str:
     """What stays between runs, in words."""
-    there = [PARTS[what][0] for what in PARTS if what in LASTING and (memory.parts.get(what) or what == "parameters")]
-    return " and ".join([*([", ".join(there[:-1])] if there[1:] else []), there[-1]])
+    if shown.step is not None:
+        return "parameters, their gradients and optimizer state"
+    return "parameters and buffers" if shown.memory.parts.get("buffers") else "parameters"
 
 
 def notes(shown: Shown) -> list[str]:
@@ -257,7 +263,7 @@ def memory_record(shown: Shown) -> dict[str, Any]:
         "activation_peak_bytes": memory.activation_peak,
         "at": {"layer": at.layer, "phase": at.phase} if at else None,
         "parts": dict(memory.parts),
-        "measured": None if shown.beside is None else measured_record(shown.beside),
+        "measured": None if shown.beside is None else measured_record(shown.beside, shown.allocated),
         "held": [held._asdict() for held in memory.held],
         "steps": [
             {

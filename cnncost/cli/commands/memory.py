@@ -57,11 +57,14 @@ def command(
         raise UsageError("--device has no effect here", hint="it goes with --measure")
     from cnncost.output.memory import Shown
 
-    wanted = Asked.of(asked)
+    wanted = Asked.of(asked).on(device or "cpu")
     graph = wanted.graph(spec)
-    memory = wanted.memory(graph)
-    beside = wanted.beside(spec, graph, memory, device or "cpu") if measure else None
-    shown = Shown(graph, memory, wanted.step, beside)
+    shown = Shown(graph, wanted.memory(graph), wanted.step)
+    if measure:
+        from cnncost.live.measure import measure as run
+
+        beside, allocated = run(spec, graph, shown.memory, wanted.step, wanted.dtype, device or "cpu")
+        shown = shown._replace(beside=beside, allocated=allocated)
     deliver(_text(shown, steps, units or "auto", chosen_format, output, not no_legend), output, force, spec)
 
 
