@@ -6,11 +6,15 @@ writes the table of docs/conventions.md anew.
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 import textwrap
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import numpy as np
 import pytest
 from cases import IMAGE, SIGNAL, Case, case
@@ -21,6 +25,7 @@ from cnncost.analysis.tool_rules import Rule
 from cnncost.errors import UsageError
 from cnncost.graph import Graph, GraphBuilder
 from cnncost.live import vision
+from cnncost.output import schema
 
 FILE = Path(__file__).parent.parent / "docs" / "conventions.md"
 TABLE = re.compile(r"(<!-- tools: .*? -->\n).*?(<!-- end of tools -->)", re.DOTALL)
@@ -172,6 +177,72 @@ def test_sizes_that_are_arrays() -> None:
     builder.add("relu", case("relu", IMAGE).op(), ("x",))
     with pytest.raises(UsageError, match="a convention needs one design point"):
         counted(Graph("sweep", builder.inputs, tuple(builder.nodes)), "thop")
+
+
+# ---- report --convention --------------------------------------------------------------------------
+
+
+def block_of(text: str) -> list[str]:
+    """The lines under a report that tell how a tool comes to its number."""
+    lines = text.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("as "))
+    return lines[start : lines.index("", start)]
+
+
+def test_a_report_says_how_a_tool_comes_to_its_number(run: Any) -> None:
+    """LeNet-5 by torchinfo: a bias an output of C1, C3, C5 and F6; scales and biases of two pools once."""
+    outputs = 6 * 28 * 28 + 16 * 10 * 10 + 120 * 1 * 1 + 84
+    total = 325_680 + outputs + 2 * (6 + 16)
+    result = run("report", "lenet5", "--convention", "torchinfo")
+    assert (result.code, result.err) == (0, "")
+    assert [line.split() for line in block_of(result.out)[2:6]] == [
+        ["MACs", "325,680"],
+        ["bias", f"+{outputs:,}", f"{outputs / 325_680:.2%}"],
+        ["slopes", "and", "scales", f"+{2 * (6 + 16)}", "0.01%"],
+        ["torchinfo", f"{total:,}", f"{total / 325_680:.2%}"],
+    ]
+    column = next(line for line in result.out.splitlines() if line.startswith("total "))
+    assert column.split()[-1] == f"{total:,}"
+
+
+@pytest.mark.parametrize("tool", CONVENTIONS)
+def test_json_has_the_count_of_every_layer_and_keeps_its_schema(run: Any, tool: str) -> None:
+    record = json.loads(run("report", "densenet121", "--convention", tool, "--format", "json").out)
+    jsonschema.validate(record, schema.schema())
+    said, counts = record["convention"], counted(cnncost.load("densenet121"), tool)
+    assert said["layers"] == counts.layers
+    assert said["total"] == said["macs"] + sum(said["added"].values()) == sum(said["layers"].values())
+    assert set(said["rules"]) == set(said["added"])
+
+
+@pytest.mark.parametrize("by", ["layer", "block", "op"])
+def test_the_column_adds_up(run: Any, by: str) -> None:
+    text = run("report", "resnet18", "--convention", "ptflops", "--by", by, "--format", "csv").out
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert sum(int(row["counted"]) for row in rows) == counted(cnncost.load("resnet18"), "ptflops").total
+    assert list(rows[0]).index("counted") == list(rows[0]).index("macs") + 1
+
+
+def test_markdown(run: Any) -> None:
+    text = run("report", "lenet5", "--convention", "fvcore", "--format", "markdown").out
+    assert "**as fvcore counts (0.1.5.post20221221; it says flops)**" in text
+    assert "| fvcore | 325,680 | 100.00% |" in text
+
+
+def test_traced_operators_without_a_rule_are_named(run: Any, folder: Path) -> None:
+    """What a tool makes of them is not known: they count their MACs."""
+    (folder / "net.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.conv = torch.nn.Conv2d(3, 4, 3)\n"
+        "    def forward(self, x):\n"
+        "        return self.conv(x).exp().sum((2, 3)) + self.conv(x).mean((2, 3))\n"
+    )
+    result = run("report", "net.py:Net", "--input", "3x8x8", "--convention", "thop")
+    assert result.code == 0
+    assert block_of(result.out)[-1] == "No rule for traced exp, sum: by their MACs here."
 
 
 # ---- what is said of it ---------------------------------------------------------------------------
