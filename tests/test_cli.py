@@ -225,6 +225,24 @@ def test_interrupting_is_quiet() -> None:
     assert (process.returncode, err) == (130, "\ninterrupted\n")  # the first line ends what the terminal echoed: ^C
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("columns", [20, 40, 200])
+def test_long_messages_break_at_blanks_on_a_terminal(run, monkeypatch, columns) -> None:
+    whole = run("report", "no/such-network.yaml", "--input", "3x224x224").err
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert run("report", "no/such-network.yaml", "--input", "3x224x224").code == 2
+    shown = terminal.getvalue()
+    assert shown.split() == whole.split()
+    assert all(len(line) <= columns or " " not in line for line in shown.splitlines())
+    assert (shown == whole) is (columns == 200)
+
+
 # ---- the rest ----------------------------------------------------------------------------------
 
 

@@ -140,4 +140,15 @@ def _complain(error: Exception, command: str) -> int:
 
 
 def _say(message: str) -> None:
-    click.echo(message, err=True)
+    click.echo(_fitted(message), err=True)
+
+
+def _fitted(message: str) -> str:
+    """A message for a terminal, whose lines are broken at blanks; paths and names stay whole."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        return message
+    from shutil import get_terminal_size
+    from textwrap import TextWrapper
+
+    wrapper = TextWrapper(get_terminal_size().columns, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrapper.fill(line) if len(line) > wrapper.width else line for line in message.split("\n"))
