@@ -17,12 +17,13 @@ import torch
 from cases import CASES
 
 import cnncost
+from cnncost.analysis.bench import distinct_layers, is_free, network_subject, tables
 from cnncost.analysis.measurements import LAYER, NETWORK, Measurement, Setting, key_of, layer_subject, read
 from cnncost.analysis.storage import out_of_place
 from cnncost.errors import UsageError
 from cnncost.live import bench as live
 from cnncost.live import machine, subjects
-from cnncost.live.bench import OUT_OF_MEMORY, Bench, configured, distinct_layers, is_out_of_memory, tables, tasks
+from cnncost.live.bench import OUT_OF_MEMORY, Bench, configured, is_out_of_memory, tasks
 from cnncost.live.subjects import CHAIN, COLD, LAYOUTS, PASSES, WARM, Point, subject
 from cnncost.live.timing import Method
 from cnncost.output.bench import bench_schema
@@ -109,7 +110,7 @@ def test_every_layer_is_timed_free_or_part_of_the_model() -> None:
         timed = {name for layer in layers for name in layer.names}
         free = [node for node in graph if node.name not in timed and node.name not in untimed]
         assert len(timed) + len(untimed) + len(free) == len(graph)
-        assert all(live.is_free(n.op, n.shape, [graph.shapes[i] for i in n.inputs]) for n in free)
+        assert all(is_free(n.op, n.shape, [graph.shapes[i] for i in n.inputs]) for n in free)
         assert sum(node.op.macs(node.shape, *(graph.shapes[i] for i in node.inputs)) for node in free) == 0
 
 
@@ -122,10 +123,10 @@ def test_tasks_come_in_turns(net: str) -> None:
 
 
 def test_a_changed_network_is_another_one(net: str) -> None:
-    first = live.network_subject(cnncost.load(net))
-    assert first == live.network_subject(cnncost.load(net))
+    first = network_subject(cnncost.load(net))
+    assert first == network_subject(cnncost.load(net))
     Path(net).write_text(NET.replace("conv3: {conv: 4, kernel: 3, padding: 1}", "conv3: {conv: 4, kernel: 1}"))
-    assert first != live.network_subject(cnncost.load(net))
+    assert first != network_subject(cnncost.load(net))
 
 
 # ---- on which data ------------------------------------------------------------------------------------
@@ -246,7 +247,21 @@ def test_gradients_are_as_many_macs_again(net: str, direction: str, times: int) 
     (table,) = tables([cnncost.load(net, batch=2)], [setting], measured(net, setting, 1))
     conv = next(row for row in table.rows if row.names[0] == "conv2")
     assert conv.macs == times * 2 * 4 * 13 * 9 * 4 * 9
-    assert (conv.bytes_moved is None) == (direction != "forward")
+    weights, biases, data = 4 * 4 * 9, 4, prod((2, 4, 13, 9))
+    forward = 2 * data + weights + biases
+    backward = (data + data + weights) + (data + weights + biases)  # gradient, input, weights; and three gradients
+    assert conv.bytes_moved == 4 * {"forward": forward, "backward": backward, "train": forward + backward}[direction]
+
+
+def test_what_is_attainable_is_the_roofline(net: str) -> None:
+    setting, device = Setting("x", threads=1), cnncost.load_device("rtx-4090")
+    (table,) = tables([cnncost.load(net, batch=2)], [setting], measured(net, setting, 1), device)
+    conv = next(row for row in table.rows if row.names[0] == "conv2")
+    assert conv.timing is not None
+    assert conv.attainable == conv.bytes_moved / 1008e9, "memory bounds it"
+    assert conv.efficiency == conv.attainable / conv.timing.median
+    with pytest.raises(UsageError, match="no peak rate for bf16"):
+        tables([cnncost.load(net)], [Setting("x", dtype="bf16")], {}, cnncost.load_device("gtx-580"))
 
 
 def test_without_all_layers_there_is_no_sum(net: str) -> None:
@@ -304,6 +319,7 @@ def test_a_record_says_where_it_was_taken(net: str) -> None:
         ("bench.txt", "bench small.yaml --threads 1 --repetitions 2"),
         ("bench-several.txt", "bench small.yaml --threads 1 --repetitions 1 --batch 1,2 --pass forward,train"),
         ("bench-op.txt", "bench conv 4:12:4 --kernel 3 --groups 1,4 --input 4x9x7 --threads 1 --repetitions 1"),
+        ("bench-roofline.txt", "bench small.yaml --threads 1 --repetitions 1 --roofline rtx-4090"),
         ("bench.md", "bench small.yaml --threads 1 --repetitions 1 --format markdown"),
         ("bench.csv", "bench small.yaml --threads 1 --repetitions 1 --format csv"),
     ],
@@ -390,6 +406,8 @@ def test_two_runs_are_compared(net: str, wound: None, run: Any, golden: Any) -> 
         ("small.yaml --tolerance 0.1", "--tolerance has no effect here"),
         ("small.yaml --results .", ". is no regular file"),
         ("small.yaml --results none/r.jsonl", "none/r.jsonl: No such file or directory"),
+        ("small.yaml --roofline gtx-581", "unknown device gtx-581\nhint: did you mean gtx-580"),
+        ("small.yaml --roofline gtx-580 --dtype bf16", "GeForce GTX 580 has no peak rate for bf16"),
         ("small.yaml fast", "unknown argument fast"),
         ("conv 8 --kernel 3", "conv alone needs --input"),
         ("conv 8:4 --input 3x9x9", "conv 8:4: it ends before it begins"),

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from cnncost.analysis.dtypes import DTYPES
-from cnncost.analysis.measurements import LAYER, Measurement, Setting
+from cnncost.analysis.measurements import LAYER, NETWORK, Measurement, Setting, key_of, layer_subject
+from cnncost.analysis.roofline import Ceilings, ceilings, least_seconds
 from cnncost.analysis.samples import SLOWER, Change, Timing, change
+from cnncost.analysis.traffic import alone
+from cnncost.devices import Device
+from cnncost.graph import Graph
 from cnncost.ops.base import Op
+from cnncost.ops.seen import Fed, Seen
 
-GRADIENTS = {"forward": 1, "backward": 2, "train": 3}
-"""MACs of a pass over those of forward, where all gradients are taken: data and weights, as much as forward each."""
+
+class Layer(NamedTuple):
+    """A distinct layer: an op on inputs of some shapes, and the names of all layers that are that."""
+
+    op: Op
+    inputs: tuple[tuple[int, ...], ...]
+    names: tuple[str, ...]
 
 
 class BenchRow(NamedTuple):
     """A distinct layer that was timed.
 
     names: of all layers that it stands for. macs: of one of them, in the pass that was timed.
-    bytes_moved: input, parameters and output, each once; forward only, None otherwise. timing: of one
-    of them, None where it failed, and why. attainable: seconds at the least by a device's sheet.
+    bytes_moved: of the same, each tensor once. timing: of one of them, None where it failed, and why.
+    attainable: seconds at the least by a device's sheet.
     """
 
     names: tuple[str, ...]
@@ -27,7 +38,7 @@ class BenchRow(NamedTuple):
     inputs: tuple[tuple[int, ...], ...]
     output: tuple[int, ...]
     macs: int
-    bytes_moved: int | None
+    bytes_moved: int
     timing: Timing | None
     failure: str | None
     attainable: float | None = None
@@ -80,23 +91,97 @@ class BenchTable(NamedTuple):
         return sum(row.seconds for row in self.rows)
 
 
-def row(
-    names: Sequence[str], op: Op, inputs: tuple[tuple[int, ...], ...], output: Any, measured: Measurement
-) -> BenchRow:
+def distinct_layers(graph: Graph) -> tuple[list[Layer], list[str]]:
+    """The layers that take time, each once, and the names of those that are taken for free or cannot be run alone.
+
+    Views and dropout at inference do nothing. Operators of a traced model that have no module of
+    their own run only within it.
+    """
+    shapes: dict[str, Any] = graph.shapes
+    found: dict[Any, list[str]] = {}
+    left = []
+    for node in graph:
+        x = tuple(shapes[name] for name in node.inputs)
+        if isinstance(node.op, (Seen, Fed)):
+            left.append(node.name)
+        elif not is_free(node.op, node.shape, x):
+            found.setdefault((node.op, x), []).append(node.name)
+    return [Layer(op, x, tuple(names)) for (op, x), names in found.items()], left
+
+
+def is_free(op: Op, y: Any, x: Sequence[Any]) -> bool:
+    """Whether a layer does nothing at inference: no arithmetic, and no storage of its own."""
+    return op.shares_storage and not op.macs(y, *x) and not any(op.operations(y, *x))
+
+
+def network_subject(graph: Graph) -> dict[str, Any]:
+    """A network: its name, inputs, and a digest of its layers, so that a changed one is not taken for it."""
+    text = repr([(node.op, node.inputs, node.shape) for node in graph])
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    inputs = {name: [int(n) for n in shape] for name, shape in graph.inputs.items()}
+    return {"network": graph.name, "inputs": inputs, "digest": digest}
+
+
+def tables(
+    graphs: Sequence[Graph],
+    settings: Sequence[Setting],
+    found: Mapping[str, Measurement],
+    device: Device | None = None,
+    single: bool = False,
+) -> list[BenchTable]:
+    """What measurements by key say: a table a network and setting.
+
+    device: whose sheet says what is attainable. single: each graph is one layer, and a row. Raises
+    UsageError for a device whose sheet lacks a dtype.
+    """
+    tables = []
+    for setting in settings:
+        roofs = None if device is None else ceilings(device, setting.dtype)
+        if single:
+            own = tuple(row for graph in graphs for row in rows(graph, setting, found, roofs))
+            tables.append(BenchTable(graphs[0].nodes[0].op.key, setting, None, own, None, None, 0, ()))
+        else:
+            tables += [_table(graph, setting, found, roofs) for graph in graphs]
+    return tables
+
+
+def rows(
+    graph: Graph, setting: Setting, found: Mapping[str, Measurement], roofs: Ceilings | None = None
+) -> list[BenchRow]:
+    """The rows of a network's distinct layers that have been measured."""
+    shapes = {node.name: node.shape for node in graph}
+    made = []
+    for layer in distinct_layers(graph)[0]:
+        measured = found.get(key_of(LAYER, layer_subject(layer.op, layer.inputs), setting))
+        if measured is not None:
+            made.append(_row(layer, shapes[layer.names[0]], measured, roofs))
+    return made
+
+
+def _table(graph: Graph, setting: Setting, found: Mapping[str, Measurement], roofs: Ceilings | None) -> BenchTable:
+    layers, untimed = distinct_layers(graph)
+    whole = found.get(key_of(NETWORK, network_subject(graph), setting))
+    free = len(graph) - len(untimed) - sum(len(layer.names) for layer in layers)
+    timing, failure = (whole.timing, whole.failure) if whole else (None, None)
+    own = tuple(rows(graph, setting, found, roofs))
+    complete = len(own) == len(layers)
+    return BenchTable(graph.name, setting, int(graph.batch), own, timing, failure, free, tuple(untimed), complete)
+
+
+def _row(layer: Layer, output: Any, measured: Measurement, roofs: Ceilings | None) -> BenchRow:
     """The row of a layer that was measured."""
-    setting = measured.setting
-    size = DTYPES["fp32" if setting.dtype == "tf32" else setting.dtype]
-    macs: Any = op.macs(output, *inputs) * GRADIENTS[setting.direction]
-    moved: Any = (op.read(output, *inputs) + op.written(output, *inputs)) * size
+    itemsize = DTYPES[measured.setting.dtype]
+    works: Any = alone(layer.op, output, layer.inputs, itemsize, measured.setting.direction)
     return BenchRow(
-        tuple(names),
-        op.describe(*inputs),
-        inputs,
+        layer.names,
+        layer.op.describe(*layer.inputs),
+        layer.inputs,
         tuple(output),
-        macs,
-        moved if setting.direction == "forward" else None,
+        sum(work.macs for work in works),
+        sum(work.bytes for work in works),
         measured.timing,
         measured.failure,
+        None if roofs is None else sum(least_seconds(work, roofs) for work in works),
     )
 
 

@@ -85,18 +85,17 @@ class Roof(NamedTuple):
     @property
     def intensity(self) -> Any:
         """FLOPs a byte; None where nothing moves or nothing is computed."""
-        return self.flops / self.bytes if is_array(self.flops) or (self.bytes and self.flops) else None
+        return _per(self.flops, self.bytes)
 
     @property
     def rate(self) -> Any:
         """FLOP/s in the least time: what is attainable; None where nothing is computed."""
-        return self.flops / self.seconds if is_array(self.flops) or (self.seconds and self.flops) else None
+        return _per(self.flops, self.seconds)
 
     @property
     def measured_rate(self) -> Any:
         """FLOP/s in the time that was measured; None where no time was, or nothing is computed."""
-        flops: Any = self.flops
-        return flops / self.measured if self.measured and flops else None
+        return None if self.measured is None else _per(self.flops, self.measured)
 
     @property
     def attained(self) -> Any:
@@ -105,13 +104,21 @@ class Roof(NamedTuple):
 
     @property
     def bound(self) -> str | None:
-        """memory, arithmetic, or the share of the time in which memory bounds; None where there is no time."""
+        """memory, arithmetic, or the share of the time in which memory bounds; None where there is no time.
+
+        For one design point: arrays of sizes have `memory_bound`.
+        """
         if not self.seconds:
             return None
         share = self.memory_bound / self.seconds
         if share in (0, 1):
             return MEMORY if share else ARITHMETIC
         return f"{min(99, max(1, round(100 * share)))}% {MEMORY}"
+
+
+def _per(amount: Any, of: Any) -> Any:
+    """A ratio; None where one of the two is nothing. Arrays count as something."""
+    return amount / of if all(is_array(n) or n for n in (amount, of)) else None
 
 
 @dataclass(frozen=True, repr=False)
@@ -195,6 +202,10 @@ def roofline(
     dtype = dtype_name(dtype)
     roofs = ceilings(device if isinstance(device, Device) else load_device(device), dtype, accumulate)
     times = _times(measured or {}, graph)
+    if any(is_array(n) for shape in graph.shapes.values() for n in shape):
+        from cnncost.analysis.report import countable
+
+        countable(graph)
     layers = tuple(_roof(task, roofs, times) for task in tasks(graph, DTYPES[dtype], passes, fuse))
     return Roofline(
         graph.name,
@@ -231,7 +242,7 @@ def ceilings(device: Device, dtype: str, accumulate: str | None = None) -> Ceili
 
 def _times(measured: Mapping[str, float], graph: Graph) -> Mapping[str, float]:
     """The measured seconds, checked. Raises UsageError."""
-    known = {node.name for node in graph.nodes}
+    known = [node.name for node in graph.nodes]
     for name, seconds in measured.items():
         if name not in known:
             raise UsageError(f"measured: {graph.name} has no layer {name}", hint=did_you_mean(str(name), known))
@@ -262,6 +273,11 @@ def _roof(task: Task, roofs: Ceilings, times: Mapping[str, float]) -> Roof:
         sum(taken) if task.layers[0] in times else None,
         seconds if task.layers[0] in times else 0.0,
     )
+
+
+def least_seconds(work: Work, roofs: Ceilings) -> Any:
+    """The least time of one pass of a layer."""
+    return _bounds(work, roofs)[2]
 
 
 def _bounds(work: Work, roofs: Ceilings) -> tuple[Any, Any, Any, Any]:
@@ -341,12 +357,14 @@ ROOFLINE_COLUMNS = {
         Column("intensity", "FLOP/B", "number", "arithmetic intensity: FLOPs per byte moved", _field("intensity")),
         Column("bound", "bound by", "text", "memory or arithmetic; the share of memory's", _field("bound")),
         Column("rate", "", "rate", "attainable rate: FLOPs over the least time", _field("rate")),
-        Column("arithmetic_seconds", "arithmetic", "time", "FLOPs over the peak rate", _field("arithmetic_seconds")),
-        Column("memory_seconds", "memory", "time", "bytes over the bandwidth", _field("memory_seconds")),
+        Column("arithmetic", "arithmetic", "time", "seconds: FLOPs over the peak rate", _field("arithmetic_seconds")),
+        Column("memory", "memory", "time", "seconds: bytes over the bandwidth", _field("memory_seconds")),
         Column("seconds", "time", "time", "least time: the larger of the two", _field("seconds")),
         Column("share", "of time", "share", "share of the network's least time", _field("seconds")),
-        Column("measured", "measured", "time", "time that was measured", _field("measured")),
+        Column("measured", "measured", "time", "seconds that were measured", _field("measured")),
         Column("attained", "attained", "percent", "least time over the measured one", _field("attained")),
     )
 }
 ROOFLINE_DEFAULT = ("name", "kind", "flops", "moved", "intensity", "bound", "rate", "seconds", "share")
+ROOFLINE_SYNONYMS = {"time": "seconds", "bytes": "moved"}
+"""What columns may be called: for hints only."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cnncost.analysis.training import gradient_macs, gradients
-from cnncost.dims import Shape, Size, is_array, numel
+from cnncost.dims import Shape, Size, is_array, numel, smaller
 from cnncost.graph import Graph, Node
 from cnncost.ops.base import Op, unmoved
 from cnncost.ops.join import Join
-from cnncost.ops.tape import PARAMETERS, Saved, stretched
+from cnncost.ops.tape import PARAMETERS, stretched
 
 PASSES = ("forward", "backward", "train")
 """Inference; the gradients; both, the forward pass as in training."""
@@ -65,6 +65,12 @@ def tasks(graph: Graph, itemsize: int, passes: str = "forward", fuse: bool = Fal
     return fused(graph, done, itemsize) if fuse else done
 
 
+def alone(op: Op, y: Shape, x: tuple[Shape, ...], itemsize: int, passes: str = "forward") -> tuple[Work, ...]:
+    """The passes of a layer by itself: gradients go to all of its inputs."""
+    wanted = (True,) * len(x)
+    return tuple(_work(part, op, y, x, wanted, itemsize) for part in _parts(passes))
+
+
 def _parts(passes: str) -> tuple[str, ...]:
     return ("forward in training", "backward") if passes == "train" else (passes,)
 
@@ -85,15 +91,17 @@ def _work(part: str, op: Op, y: Shape, x: tuple[Shape, ...], wanted: tuple[bool,
 class _Kept:
     """What autograd does with a layer, by its tape; wanted: whether a gradient goes to each input.
 
-    saved: what is kept for gradients that are wanted, each value once. learns: elements of the
-    gradients of parameters. computes: whether any gradient is more than that of the output, seen
-    anew. passed: inputs that get the gradient of the output itself.
+    saved: (elements, bytes of one) of what is kept for gradients that are wanted, by storage. there:
+    the storages of inputs and output. learns: elements of the gradients of parameters. computes:
+    whether any gradient is more than that of the output, seen anew. passed: inputs that get the
+    gradient of the output itself.
     """
 
     def __init__(self, op: Op, y: Shape, x: tuple[Shape, ...], wanted: tuple[bool, ...]) -> None:
         calls = op.tape(y, *x)
-        self.inputs, self.output = len(x), len(x) + len(calls) - 1
-        self.saved: dict[Any, Saved] = {}
+        last, sizes = len(x) + len(calls) - 1, list(map(numel, x))
+        stores = list(range(len(x)))  # of each value, by the first one that is in it
+        self.saved: dict[Any, tuple[Size, int | None]] = {}
         self.learns: Size = 0
         self.computes = False
         self.passed: set[int] = set()
@@ -102,20 +110,27 @@ class _Kept:
             learned = _some(call.learns)
             to = [live[value] for value in call.takes]
             live.append(learned or any(to))
+            stores.append(number if call.into is None else stores[call.into])
+            sizes.append(call.out)
             self.learns += call.learns
             self.computes |= learned or any(goes and not isinstance(g, str) for goes, g in zip(to, call.gives))
-            if number == self.output:
+            if number == last:
                 self.passed = {value for value, give in zip(call.takes, call.gives) if isinstance(give, str)}
             for saved in call.keeps:
                 needed = live[-1] if saved.to is None else learned if saved.to == PARAMETERS else to[saved.to]
-                if needed:
-                    self.saved[(number, len(self.saved)) if saved.value is None else saved.value] = saved
+                if not needed:
+                    continue
+                if saved.value is None:
+                    self.saved[number, len(self.saved)] = saved.elements, saved.itemsize
+                else:
+                    store = stores[saved.value]
+                    self.saved[store] = smaller(saved.elements, sizes[store]), saved.itemsize
+        self.there = {*range(len(x)), stores[last]}
 
     def bytes(self, itemsize: int, new: bool = False) -> Size:
         """Bytes of what is kept; new: of what is neither an input nor the output."""
-        there = (*range(self.inputs), self.output)
-        kept = (saved for value, saved in self.saved.items() if not new or value not in there)
-        return sum(saved.elements * (saved.itemsize or itemsize) for saved in kept)
+        kept = (saved for store, saved in self.saved.items() if not new or store not in self.there)
+        return sum(elements * (own or itemsize) for elements, own in kept)
 
 
 def _some(size: Size) -> bool:

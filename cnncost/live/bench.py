@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 import torch
 
-from cnncost.analysis.bench import BenchRow, BenchTable, row
+from cnncost.analysis.bench import Layer, distinct_layers, network_subject
 from cnncost.analysis.dtypes import DTYPES
 from cnncost.analysis.measurements import (
     LAYER,
     NETWORK,
     SCHEMA_VERSION,
-    Measurement,
     Setting,
     key_of,
     layer_subject,
@@ -30,21 +28,11 @@ from cnncost.live.clocks import CpuClock, CpuLoad, CudaClock, CudaLoad
 from cnncost.live.machine import free_bytes, last_cache, machine, name_of
 from cnncost.live.subjects import FORWARD, Point, check, subject
 from cnncost.live.timing import Clock, Load, Method, repetition
-from cnncost.ops.base import Op
-from cnncost.ops.seen import Fed, Seen
 
 OUT_OF_MEMORY = "out of memory"
 REPETITIONS = 3
 HEADROOM = 0.9
 """Part of the free memory that a subject may ask for on a CPU, where asking for more ends the process."""
-
-
-class Layer(NamedTuple):
-    """A distinct layer: an op on inputs of some shapes, and the names of all layers that are that."""
-
-    op: Op
-    inputs: tuple[tuple[int, ...], ...]
-    names: tuple[str, ...]
 
 
 class Task(NamedTuple):
@@ -65,37 +53,6 @@ class Task(NamedTuple):
         return key_of(self.what, self.subject, self.setting)
 
 
-def distinct_layers(graph: Graph) -> tuple[list[Layer], list[str]]:
-    """The layers that take time, each once, and the names of those that are taken for free or cannot be run alone.
-
-    Views and dropout at inference do nothing. Operators of a traced model that have no module of
-    their own run only within it.
-    """
-    shapes: dict[str, Any] = graph.shapes
-    found: dict[Any, list[str]] = {}
-    left = []
-    for node in graph:
-        x = tuple(shapes[name] for name in node.inputs)
-        if isinstance(node.op, (Seen, Fed)):
-            left.append(node.name)
-        elif not is_free(node.op, node.shape, x):
-            found.setdefault((node.op, x), []).append(node.name)
-    return [Layer(op, x, tuple(names)) for (op, x), names in found.items()], left
-
-
-def is_free(op: Op, y: Any, x: Sequence[Any]) -> bool:
-    """Whether a layer does nothing at inference: no arithmetic, and no storage of its own."""
-    return op.shares_storage and not op.macs(y, *x) and not any(op.operations(y, *x))
-
-
-def network_subject(graph: Graph) -> dict[str, Any]:
-    """A network: its name, inputs, and a digest of its layers, so that a changed one is not taken for it."""
-    text = repr([(node.op, node.inputs, node.shape) for node in graph])
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-    inputs = {name: [int(n) for n in shape] for name, shape in graph.inputs.items()}
-    return {"network": graph.name, "inputs": inputs, "digest": digest}
-
-
 def tasks(graph: Graph, settings: Sequence[Setting], repetitions: int = REPETITIONS, whole: bool = True) -> list[Task]:
     """All that is to time, repetition by repetition, so that each comes again at another time.
 
@@ -113,38 +70,6 @@ def tasks(graph: Graph, settings: Sequence[Setting], repetitions: int = REPETITI
         for setting in settings
         for layer, subject in subjects
     ]
-
-
-def tables(
-    graphs: Sequence[Graph], settings: Sequence[Setting], found: Mapping[str, Measurement], alone: bool = False
-) -> list[BenchTable]:
-    """What measurements by key say: a table a network and setting; alone: a row a graph, which is one layer."""
-    if alone:
-        key = graphs[0].nodes[0].op.key
-        every = [tuple(each for graph in graphs for each in rows(graph, setting, found)) for setting in settings]
-        return [BenchTable(key, setting, None, own, None, None, 0, ()) for setting, own in zip(settings, every)]
-    return [_table(graph, setting, found) for graph in graphs for setting in settings]
-
-
-def rows(graph: Graph, setting: Setting, found: Mapping[str, Measurement]) -> list[BenchRow]:
-    """The rows of a network's distinct layers that have been measured."""
-    shapes = {node.name: node.shape for node in graph}
-    made = []
-    for layer in distinct_layers(graph)[0]:
-        measured = found.get(key_of(LAYER, layer_subject(layer.op, layer.inputs), setting))
-        if measured is not None:
-            made.append(row(layer.names, layer.op, layer.inputs, shapes[layer.names[0]], measured))
-    return made
-
-
-def _table(graph: Graph, setting: Setting, found: Mapping[str, Measurement]) -> BenchTable:
-    layers, untimed = distinct_layers(graph)
-    whole = found.get(key_of(NETWORK, network_subject(graph), setting))
-    free = len(graph) - len(untimed) - sum(len(layer.names) for layer in layers)
-    timing, failure = (whole.timing, whole.failure) if whole else (None, None)
-    own = tuple(rows(graph, setting, found))
-    complete = len(own) == len(layers)
-    return BenchTable(graph.name, setting, int(graph.batch), own, timing, failure, free, tuple(untimed), complete)
 
 
 class Bench:

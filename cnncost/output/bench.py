@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 """Of the JSON of bench; grows when a key changes its meaning or goes."""
 CONVENTIONS = (
     "time: median of one run of one layer. spread: from the repetitions' lowest first to their highest third quartile.",
-    "FLOP/s: 2 x MACs over time, other operations not counted. B/s: input, parameters, output, each once, over time.",
+    "FLOP/s: 2 x MACs over time, other operations not counted. B/s: what has to move, each tensor once, over time.",
 )
 CACHE_TEXTS = {
     "chain": "weights are not in the caches, the input may be, as in a network",
@@ -227,6 +227,7 @@ def bench_csv(tables: Sequence[BenchTable]) -> str:
     lines: list[Sequence[Any]] = [
         (*head, "median_seconds", "low_seconds", "high_seconds", "samples", "doubts", "failure")
     ]
+    about: tuple[Any, ...]
     for table in tables:
         start = (*table.setting, table.batch)
         for row in table.rows:
@@ -304,7 +305,7 @@ def bench_schema() -> dict[str, Any]:
         "input_shapes": {"type": "array", "items": SHAPE},
         "output_shape": SHAPE,
         "macs": {**COUNT, "description": "of one of them, in this pass"},
-        "bytes_moved": {"type": ["integer", "null"], "description": "input, parameters, output once; forward only"},
+        "bytes_moved": {**COUNT, "description": "of one of them, in this pass, each tensor once"},
         "timing": some_timing,
         "failure": {**some_text, "description": "why there is no timing"},
         "attainable_seconds": {**some_number, "description": "the least by a device's sheet"},

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncost.analysis.samples import SAME_WITHIN
-from cnncost.cli.common import SpecOrOpParam, deliver, paper, parse_inputs, parse_settings
+from cnncost.cli.common import DeviceParam, SpecOrOpParam, deliver, paper, parse_inputs, parse_settings
 from cnncost.cli.options import INPUT, SET, format_of, no_effect, output_options
 from cnncost.errors import UsageError
 
 if TYPE_CHECKING:
     from cnncost.analysis.bench import BenchTable
     from cnncost.analysis.measurements import Setting
+    from cnncost.devices import Device
     from cnncost.graph import Graph
 
 CHOICES = {
@@ -85,6 +86,8 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
 @click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")
 @click.option("--repetitions", type=click.IntRange(1), default=3, help="How often each is timed anew.  [3]")
 @click.option("--results", metavar="FILE", help="Append each measurement to this file (JSON lines), and go on from it.")
+@click.option("--roofline", type=DeviceParam(), metavar="DEVICE", help="Beside times, the part of what is attainable "
+              "by this device's sheet: a name (cnncost devices), or a file of cnncost machine.")  # fmt: skip
 @click.option(
     "--compare", "comparing", is_flag=True, help="Compare two files of results; exit code 1 if any is slower."
 )
@@ -107,6 +110,7 @@ def command(
     compiled: bool,
     repetitions: int,
     results: str | None,
+    roofline: str | None,
     comparing: bool,
     tolerance: float | None,
     format_: str | None,
@@ -125,14 +129,20 @@ def command(
         return _compare(spec, words, SAME_WITHIN if tolerance is None else tolerance, output, force)
     if tolerance is not None:
         raise UsageError("--tolerance has no effect here", hint="it goes with --compare")
+    from cnncost.analysis.roofline import ceilings
+    from cnncost.devices import load as load_device
     from cnncost.live import machine
     from cnncost.spec.single import is_op
 
     where = machine.device(device)
     name = machine.name_of(where)
+    sheet = None if roofline is None else load_device(roofline)
+    if sheet is not None:
+        for dtype in dtypes:
+            ceilings(sheet, dtype)  # an error now, and not after all has been measured
     every = _settings(name, where.type, dtypes, layouts, passes, caches, algorithms, threads, compiled)
     graphs = _graphs(spec, words, inputs, settings, batches)
-    tables, interrupted = _measured(graphs, every, where, repetitions, results, is_op(spec))
+    tables, interrupted = _measured(graphs, every, where, repetitions, results, is_op(spec), sheet)
     deliver(_text(tables, chosen_format, output), output, force, spec)
     if interrupted:
         raise KeyboardInterrupt
@@ -183,17 +193,24 @@ def _graphs(
 
 
 def _measured(
-    graphs: list[Graph], settings: list[Setting], where: Any, repetitions: int, results: str | None, alone: bool
+    graphs: list[Graph],
+    settings: list[Setting],
+    where: Any,
+    repetitions: int,
+    results: str | None,
+    single: bool,
+    sheet: Device | None,
 ) -> tuple[list[BenchTable], bool]:
     """Take what is not on file yet, and read all: the tables, and whether it was interrupted.
 
-    alone: each graph is one layer, and there is no whole to time.
+    single: each graph is one layer, and there is no whole to time.
     """
     from contextlib import nullcontext
 
+    from cnncost.analysis.bench import tables
     from cnncost.analysis.measurements import Lines, together
     from cnncost.cli.progress import Progress
-    from cnncost.live.bench import Bench, tables, tasks
+    from cnncost.live.bench import Bench, tasks
 
     interrupted = False
     with Lines(results) if results else nullcontext() as lines:
@@ -202,7 +219,7 @@ def _measured(
         todo = [
             t
             for graph in graphs
-            for t in tasks(graph, settings, repetitions, whole=not alone)
+            for t in tasks(graph, settings, repetitions, whole=not single)
             if (t.key, t.repetition) not in done
         ]
         todo.sort(key=lambda task: task.repetition)
@@ -220,7 +237,7 @@ def _measured(
                     raise
                 interrupted = True
     found = together(records)
-    return tables(graphs, settings, found, alone), interrupted
+    return tables(graphs, settings, found, sheet, single), interrupted
 
 
 def _text(tables: list[BenchTable], format_: str, output: str | None) -> str:
