@@ -446,7 +446,7 @@ def roofline(
     accumulate: str | None = None,
     measured: Mapping[str, float] | None = None,
 ) -> Roofline:
-    """The least time of every layer on a device, and whether memory or arithmetic bounds it.
+    """What bounds each layer on a device, memory or arithmetic, and its least time.
 
     device: a name ("H100"), the path of a sheet, or load_device()'s. passes: forward, backward or
     train. fuse: element-wise layers are computed where their input is made. accumulate: dtype of the

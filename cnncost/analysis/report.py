@@ -219,7 +219,7 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: boo
     swept = any(is_array(n) for shape in shapes.values() for n in shape)
     seen = receptive_fields(graph) if fields and not swept else {}
     if swept:
-        _countable(graph)
+        countable(graph)
     memory = inference_memory(graph, dtype)
     known: dict[Any, tuple[Any, ...]] = {}  # equal layers are priced once; arrays have no hash
     layers = []
@@ -327,7 +327,7 @@ def _fits(node: Node, x: tuple[Shape, ...], axis: str) -> None:
         raise
 
 
-def _countable(graph: Graph) -> None:
+def countable(graph: Graph) -> None:
     """Raise UsageError where a count passes 2^63 at some design point: int64 would wrap without a word.
 
     The counts are taken once more in floating point, where they only lose digits.

@@ -25,7 +25,7 @@ COMMANDS = {
     "fit": "The largest batch and the largest input that fit into a memory, and those in between.",
     "check": "Every layer against PyTorch, its flop counter, fvcore and other tools.",
     "bench": "What layers and networks take on this machine, by the clock.",
-    "roofline": "The least time of every layer on a device, and whether memory or arithmetic bounds it.",
+    "roofline": "What bounds each layer on a device, memory or arithmetic, and its least time.",
     "verify": "Published figures, re-derived.",
     "import": "A model as a spec: of PyTorch, an ONNX file, another spec at other sizes.",
     "list": "The bundled architectures.",

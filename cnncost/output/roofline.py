@@ -61,7 +61,7 @@ def roofline_table(
     legend = [Text(line, style="dim") for line in explained(roofline)] if paper.legend else []
     if legend and paper.width is not None:
         legend.append(Text("--no-legend leaves these lines out.", style="dim"))
-    return paper.print(
+    text = paper.print(
         Text(title, style="bold"),
         Text(below, style="dim"),
         "",
@@ -75,6 +75,7 @@ def roofline_table(
         *(Text(printable(note), style="yellow") for note in roofline.notes),
         *legend,
     )
+    return text if paper.unicode else text.replace("µs", "us")
 
 
 def heading(roofline: Roofline) -> tuple[str, str]:

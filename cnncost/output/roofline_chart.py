@@ -113,7 +113,7 @@ def chart(roofline: Roofline, width: int | None, unicode: bool = True) -> list[T
     if not points or (width is not None and width < WIDTH_AT_LEAST):
         return []
     across = min(width or WIDTH, WIDTH_AT_MOST) - MARGIN - 1
-    drawing = Drawing(roofline, rows, unicode, *_scales(roofline, points, across))
+    drawing = Drawing(roofline, rows, unicode, *_scales(roofline, across))
     canvas = Canvas(across, HEIGHT)
     letters = _letters(drawing)
     _roofs(canvas, drawing)
@@ -122,16 +122,16 @@ def chart(roofline: Roofline, width: int | None, unicode: bool = True) -> list[T
     return [*_framed(canvas, drawing), *_axis(drawing), _strip(drawing), Text(), *_legend(drawing, letters, width)]
 
 
-def _scales(roofline: Roofline, points: Sequence[Roof], width: int) -> tuple[Scale, Scale]:
-    """The axes: all points, the ridge, and room above for what is written there."""
+def _scales(roofline: Roofline, width: int) -> tuple[Scale, Scale]:
+    """The axes: all layers, the ridge, and room above for what is written there."""
     roofs = roofline.ceilings
-    intensities = [p.intensity for p in points]
-    low, high = log10(min(*intensities, roofs.ridge / 10)), log10(max(*intensities, roofs.ridge * 4))
-    least = roofs.attainable(10 ** (low - 0.1))
-    rates = [p.measured_rate for p in points if p.measured_rate]
-    bottom, top = log10(min([least, *rates])), log10(max([roofs.macs.rate, *rates]))
-    room = (top - bottom) / (HEIGHT - 2)
-    return Scale(low - 0.1, high + 0.1, width), Scale(bottom, top + 1.5 * room, HEIGHT)
+    intensities = [row.intensity for row in roofline.layers if row.intensity]
+    low, high = log10(min(*intensities, roofs.ridge / 10)) - 0.1, log10(max(*intensities, roofs.ridge * 4)) + 0.1
+    rates = [row.measured_rate for row in roofline.layers if row.measured_rate]
+    bottom = log10(min([roofs.attainable(10**low), *rates]))
+    top = log10(max([roofs.macs.rate, *rates]))
+    room = 1.5 * (top - bottom) / (HEIGHT - 2)
+    return Scale(low, high, width), Scale(bottom, top + room, HEIGHT)
 
 
 def _roofs(canvas: Canvas, drawing: Drawing) -> None:
@@ -251,12 +251,14 @@ def _legend(drawing: Drawing, letters: dict[str, tuple[str, float]], width: int 
         marks.append(f"{OTHERS} others {percent(sum(rest), whole)}")
     if hidden:
         marks.append(f"no FLOPs, not drawn {percent(sum(hidden), whole)}")
-    lines = [""]
-    for mark in marks:
-        joined = f"{lines[-1]}   {mark}" if lines[-1] else mark
-        fits = len(joined) <= (width or WIDTH)
-        lines = [*lines[:-1], joined] if fits else [*lines, mark]
-    return [
-        *map(Text, lines),
-        Text(f"Capitals: {percent(LARGE, 1, 0)} of the time or more in one place. Bars: where it goes."),
-    ]
+    notes = [f"Capitals: {percent(LARGE, 1, 0)} of the time or more in one place.", "Bars: where the time goes."]
+    return [*_wrapped(marks, "   ", width or WIDTH), *_wrapped(notes, " ", width or WIDTH)]
+
+
+def _wrapped(parts: Sequence[str], between: str, width: int) -> list[Text]:
+    """Parts beside each other, as many in a line as fit."""
+    lines = list(parts[:1])
+    for part in parts[1:]:
+        joined = f"{lines[-1]}{between}{part}"
+        lines = [*lines[:-1], joined] if len(joined) <= width else [*lines, part]
+    return [Text(line) for line in lines]

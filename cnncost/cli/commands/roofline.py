@@ -9,7 +9,15 @@ import click
 from cnncost.analysis.columns import Column, chosen
 from cnncost.analysis.dtypes import DTYPES
 from cnncost.analysis.fold import BY, ranked
-from cnncost.analysis.roofline import ROOFLINE_COLUMNS, ROOFLINE_DEFAULT, Roof, Roofline, fold, roofline
+from cnncost.analysis.roofline import (
+    ROOFLINE_COLUMNS,
+    ROOFLINE_DEFAULT,
+    ROOFLINE_SYNONYMS,
+    Roof,
+    Roofline,
+    fold,
+    roofline,
+)
 from cnncost.analysis.roofline import top as first
 from cnncost.analysis.traffic import PASSES
 from cnncost.cli.common import ColumnParam, DeviceParam, SpecParam, deliver, load_graph, paper
@@ -24,7 +32,7 @@ Examples:
   cnncost roofline alexnet --device gtx-580
   cnncost roofline resnet50 --device h100 --dtype bf16 --batch 32 --by block
   cnncost roofline resnet50 --device h100 --dtype bf16 --batch 32 --fuse --sort seconds --top 10
-  cnncost roofline vgg16 --device a100 --dtype tf32 --batch 64 --pass train
+  cnncost roofline vgg16 --device a100-40gb --dtype tf32 --batch 64 --pass train
   cnncost roofline my_net.yaml --device my_gpu.yaml --format json
 """
 
@@ -82,7 +90,7 @@ def command(
     output: str | None,
     force: bool,
 ) -> None:
-    """The least time of every layer on a device, and whether memory or arithmetic bounds it.
+    """What bounds each layer on a device, memory or arithmetic, and its least time.
 
     A layer takes at least its FLOPs over the device's peak, and at least the bytes that it moves over
     the bandwidth. Nothing is measured. SPEC is a network as `cnncost report` takes it.
@@ -96,9 +104,9 @@ def command(
     if fuse and passes != "forward":
         hint = "training keeps what fusing leaves out; it goes with --pass forward"
         raise UsageError(f"--fuse has no effect on --pass {passes}", hint=hint)
-    shown = None if columns is None else chosen(columns, ROOFLINE_COLUMNS, ROOFLINE_DEFAULT)
+    shown = None if columns is None else chosen(columns, ROOFLINE_COLUMNS, ROOFLINE_DEFAULT, ROOFLINE_SYNONYMS)
     if sort is not None and sort not in ROOFLINE_COLUMNS:
-        raise UsageError(f"--sort: unknown column {sort}", hint=did_you_mean(sort, ROOFLINE_COLUMNS))
+        raise UsageError(f"--sort: unknown column {sort}", hint=did_you_mean(sort, ROOFLINE_COLUMNS, ROOFLINE_SYNONYMS))
     graph = load_graph(spec, inputs, batch, settings)
     priced = roofline(graph, device, dtype, passes, fuse, accumulate)
     rows = fold(priced, by, depth or 1)
