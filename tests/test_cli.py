@@ -284,6 +284,12 @@ def test_completion_scripts_call_us(run, shell) -> None:
         ("explain alexnet fc", {"fc6", "fc7", "fc8"}),
         ("explain googlenet 3b", {"3b", "3b.concat"}),
         ("explain no_such_network c", set()),
+        ("explain conv --k", {"--kernel"}),
+        ("explain conv 10 --input 3x9x9 --", {"--kernel", "--padding-mode", "--no-bias", "--batch"}),
+        ("explain alexnet --", {"--batch"}),
+        ("compare vgg16 family:rc", {"family:rcnn"}),
+        ("verify fam", {"family:vgg", "family:rcnn"}),
+        ("compare vgg16 family : rc", {"rcnn"}),  # bash ends words at colons
         ("report ./no_such", set()),
     ],
 )

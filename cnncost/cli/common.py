@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from cnncost.output.tables import Paper
 
 
+FAMILY = "family:"
+"""What stands before a family's name among specs, as in spec/catalogue.py, which start-up does not need."""
 MODEL_OPTIONS = "cnncost.model"
 """Where a command's context keeps the options that only PyTorch models have."""
 
@@ -47,9 +49,22 @@ class SpecParam(click.ParamType):  # type: ignore[type-arg]  # generic only in t
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
         from click.shell_completion import CompletionItem
 
-        names = [CompletionItem(name) for name in self.known() if name.startswith(incomplete)]
+        several = isinstance(param, click.Argument) and param.nargs == -1
+        families = _families(ctx.params.get(param.name or "") or (), incomplete) if several else []
+        names = [CompletionItem(name) for name in [*self.known(), *families] if name.startswith(incomplete)]
         # Files first: bash's script forgets what comes before them. It takes them where no name fits.
         return [CompletionItem(incomplete, type="file"), *names]
+
+
+def _families(before: Iterable[str], incomplete: str) -> list[str]:
+    """family:NAME for every family, where that is being written; NAME alone in bash, for which a colon ends a word."""
+    split = (*before,)[-2:] == (FAMILY[:-1], ":")
+    if not split and not (incomplete and FAMILY.startswith(incomplete[: len(FAMILY)])):
+        return []
+    from cnncost.spec.catalogue import by_family, catalogue
+
+    names = [name for name in by_family(catalogue()) if " " not in name]  # shells would take two words
+    return [name if split else FAMILY + name for name in names]
 
 
 class SpecOrOpParam(SpecParam):

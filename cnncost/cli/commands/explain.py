@@ -36,7 +36,25 @@ def _layers_of(ctx: click.Context, param: click.Parameter, incomplete: str) -> l
     return [path for path in paths if path.startswith(incomplete)]
 
 
-@click.command("explain", epilog=EXAMPLES, context_settings={"ignore_unknown_options": True})
+class Explain(click.Command):
+    """Completes the options of an op beside its own."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        from click.shell_completion import CompletionItem
+
+        from cnncost.ops import find
+        from cnncost.spec.single import is_op
+
+        items = super().shell_complete(ctx, incomplete)
+        spec = ctx.params.get("spec")
+        if spec is None or not is_op(spec):
+            return items
+        options = find(spec).options.items()
+        words = [f"--{'no-' * (field.default is True)}{name.replace('_', '-')}" for name, field in options]
+        return [*items, *(CompletionItem(word) for word in words if word.startswith(incomplete))]
+
+
+@click.command("explain", cls=Explain, epilog=EXAMPLES, context_settings={"ignore_unknown_options": True})
 @click.argument("spec", type=SpecOrOpParam())
 @click.argument("layer", nargs=-1, type=click.UNPROCESSED, metavar="[LAYER]", shell_complete=_layers_of)
 @size_options
