@@ -134,3 +134,13 @@ def test_a_module_whose_error_is_caught_is_left() -> None:
                 return self.other(x).relu()
 
     assert [node.name for node in trace(Tries(), (1, 3))] == ["other", "relu"]
+
+
+def test_lazy_modules_run_once_before() -> None:
+    model = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.LazyLinear(5))
+    assert message(model, (1, 3, 8, 8)) == (
+        "0 (LazyConv2d) has parameters without sizes",
+        "call the model once, where it is built, on tensors of the right shapes",
+    )
+    model(torch.zeros(1, 3, 8, 8))
+    assert analyze(model, (1, 3, 8, 8)).total.macs == 4 * 27 * 6 * 6 + 4 * 6 * 6 * 5

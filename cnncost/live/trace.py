@@ -14,6 +14,7 @@ from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
     FakeTensorMode,
 )
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_flatten, tree_map
 
 from cnncost.dims import shown
@@ -48,6 +49,7 @@ def trace(
         raise UsageError(f"a model is a torch.nn.Module, got {type(model).__name__}", hint="give an instance of it")
     if type(model).__name__ == "OptimizedModule":  # naming the class would import the compiler
         model = model._orig_mod  # type: ignore[assignment]
+    complete(model)
     args, kwargs = arguments(model, inputs)
     places = Places(model)
     recorder = Recorder(model, places.here, allow_unknown=allow_unknown)
@@ -62,6 +64,14 @@ def trace(
     if not results:
         raise TraceError("the model returns no tensor")
     return assemble(model, recorder.records, results, name or type(model).__name__, source)
+
+
+def complete(model: torch.nn.Module) -> None:
+    """Raise UsageError where parameters have no sizes yet: lazy modules get theirs when they first run."""
+    for name, module in model.named_modules():
+        if any(map(is_lazy, (*module.parameters(False), *module.buffers(False)))):
+            message = f"{name or 'the model'} ({type(module).__name__}) has parameters without sizes"
+            raise UsageError(message, hint="call the model once, where it is built, on tensors of the right shapes")
 
 
 @contextmanager
