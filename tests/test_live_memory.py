@@ -211,6 +211,21 @@ def test_frozen_parameters_have_no_gradient() -> None:
     assert at(measured, "2", "backward").alive == CONV1 + 3 * CONV2 + X + Y + 2 * LOSS
 
 
+def test_what_nobody_learns_from_has_no_gradient() -> None:
+    norm, channels = nn.BatchNorm2d(3), 3 * FP32
+    measured = measure_training(norm, (2, 3, 5, 7), optimizer="none")
+    always = held_by(norm) + X + 2 * channels + LOSS
+    assert measured.peaks["backward"] == always + LOSS + 2 * channels
+
+
+def test_parameters_without_gradient_have_no_state() -> None:
+    model = Calls(lambda self, x: self.a(x), a=Scale(2, 3), unused=Scale(100))
+    measured = measure_training(model, (2, 3), optimizer="adam")
+    scale = 2 * 3 * FP32
+    assert measured.parts["parameters"] == scale + 100 * FP32
+    assert measured.parts["optimizer state"] == 2 * scale + FP32
+
+
 def test_autocast_keeps_casts_of_weights() -> None:
     measured = measure_training(two_convs(nn.ReLU()), (2, 3, 5, 7), autocast=torch.bfloat16)
     half = BF16 / FP32
@@ -497,7 +512,7 @@ def test_one_pass_goes_before_the_one_that_is_measured(train: bool, monkeypatch:
     storages = (measure_training if train else measure_inference)(model, (2, 3))
     gpu.calls.clear()
     found = allocator.measure_allocator(model, (2, 3), train=train, device="cpu")
-    assert gpu.calls == ["pass"] * (2 if train else 1) + ["clear", "pass", "reset", "pass"]
+    assert gpu.calls == ["pass", "clear", "pass", "reset", "pass"]
     assert (found.name, found.storages) == ("a GPU", storages)
     assert (found.peak, found.rounding, found.reserved) == (6144, 6144 - 5000, 2**21)
     assert found.workspace == 5000 - storages.peak

@@ -52,6 +52,7 @@ def measure_allocator(
     *,
     train: bool = False,
     optimizer: str | Optimizer = "sgd-momentum",
+    dtype: torch.dtype | None = None,
     autocast: torch.dtype | None = None,
     device: str = "cuda",
 ) -> Allocated:
@@ -63,11 +64,12 @@ def measure_allocator(
     """
     require_gpu()
     if train:
-        storages = measure_training(model, inputs, optimizer=optimizer, autocast=autocast, device=device)
+        storages = measure_training(model, inputs, optimizer=optimizer, dtype=dtype, autocast=autocast, device=device)
     else:
-        storages = measure_inference(model, inputs, autocast=autocast, device=device)
+        storages = measure_inference(model, inputs, dtype=dtype, autocast=autocast, device=device)
     before = settled(device)
-    with random_state(device), staged(model, inputs, train=train, device=device, fake=False) as stage:
+    elsewhere = staged(model, inputs, train=train, dtype=dtype, device=device, fake=False)
+    with random_state(device), elsewhere as stage:
         run = training(stage, optimizer, autocast) if train else inference(stage, autocast)
         next(run)
         torch.cuda.empty_cache()

@@ -84,29 +84,40 @@ def measure_training(
     from the first on. accumulate: so are the gradients of a step before, to which this one adds; else
     they were set to None.
     """
-    with staged(model, inputs, train=True, dtype=dtype, device=device) as stage:
-        chosen = stage.optimizer(optimizer)
-        stage.step(chosen, autocast)
-        if not accumulate:
-            model.zero_grad()
-        kept: list[tuple[Held, ...]] = []
+    without: frozenset[str] = frozenset()
+    while True:
+        with staged(model, inputs, train=True, dtype=dtype, device=device) as stage:
+            chosen = stage.optimizer(optimizer)
+            stage.learn(chosen, without)
+            if not accumulate:
+                model.zero_grad()
+            measured = _step(stage, chosen, autocast)
+            found = frozenset(n for n, p in model.named_parameters() if p.requires_grad and p.grad is None)
+        if found <= without:
+            return measured
+        without = found  # the loss does not depend on these, and the optimizer knows nothing of them
 
-        def ended(phase: Phase) -> None:
-            if phase == "forward":
-                kept.append(at_end_of_forward(stage, training=True))
-                stage.tracker.phase = "backward"
-            elif phase == "backward":
-                hold(stage, gradients(), "parameter gradient")
-                stage.tracker.phase = "update"
 
-        def gradients() -> list[torch.Tensor]:
-            return [p.grad for p in stage.model.parameters() if p.grad is not None]
+def _step(stage: Stage, optimizer: torch.optim.Optimizer | None, autocast: torch.dtype | None) -> Measured:
+    """One step of training, measured."""
+    kept: list[tuple[Held, ...]] = []
 
-        with followed(stage):
-            hold(stage, tensors(list(chosen.state.values())) if chosen is not None else [], "optimizer state")
+    def ended(phase: Phase) -> None:
+        if phase == "forward":
+            kept.append(at_end_of_forward(stage, training=True))
+            stage.tracker.phase = "backward"
+        elif phase == "backward":
             hold(stage, gradients(), "parameter gradient")
-            stage.step(chosen, autocast, ended)
-        return result(stage, *kept)
+            stage.tracker.phase = "update"
+
+    def gradients() -> list[torch.Tensor]:
+        return [p.grad for p in stage.model.parameters() if p.grad is not None]
+
+    with followed(stage):
+        hold(stage, tensors(list(optimizer.state.values())) if optimizer is not None else [], "optimizer state")
+        hold(stage, gradients(), "parameter gradient")
+        stage.step(optimizer, autocast, ended)
+    return result(stage, *kept)
 
 
 # ---- the books ------------------------------------------------------------------------------------

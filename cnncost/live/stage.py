@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -117,6 +117,14 @@ class Stage:
             raise UsageError(f"no optimizer is called {chosen}", hint=f"one of {', '.join(OPTIMIZERS)}, or a function")
         make = OPTIMIZERS[chosen] if isinstance(chosen, str) else chosen
         return make([p for p in self.model.parameters() if p.requires_grad]) if make is not None else None
+
+    def learn(self, optimizer: torch.optim.Optimizer | None, without: Collection[str]) -> None:
+        """Let the optimizer make its state, from gradients of nothing. without: names of parameters that get none."""
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad and name not in without:
+                parameter.grad = torch.zeros_like(parameter)
+        if optimizer is not None:
+            optimizer.step()
 
     def infer(self, autocast: torch.dtype | None) -> Any:
         """What the model returns, without gradients."""

@@ -120,9 +120,7 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.settle()
         if self.phase == "backward" and func is aten.add.Tensor and not kwargs and len(args) == 2:
             func, args = accumulation(args)
-        out = func(*args, **(kwargs or {}))
-        if func in NORMS:
-            out = (out[0], *(statistic(t, args) for t in out[1:]))
+        out = as_kernels_give(func, args, func(*args, **(kwargs or {})))
         what = MADE[self.phase]
         if func is aten._to_copy.default and (source := self.find(args[0])) and source.what == "parameters":
             what = "cast weights"
@@ -131,6 +129,15 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.add(tensor, what)
         self.look()
         return out
+
+
+def as_kernels_give(func: Any, args: tuple[Any, ...], out: Any) -> Any:
+    """An operator's outputs, where PyTorch's fakes of them are not as its kernels give them."""
+    if func in NORMS:
+        return (out[0], *(statistic(t, args) for t in out[1:]))
+    if func is aten.native_batch_norm_backward.default:  # the last argument says which gradients are wanted
+        return tuple(t if wanted else None for t, wanted in zip(out, args[-1]))
+    return out
 
 
 def statistic(tensor: torch.Tensor, args: tuple[Any, ...]) -> torch.Tensor:
