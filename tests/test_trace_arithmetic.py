@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import torch
-from applied import arithmetic
+from applied import Applied, arithmetic
+
+from cnncost.live.trace import trace
 
 f = torch.nn.functional
 X, ROWS, Z = (3, 4), (3, 5, 4), (3, 8, 2)
@@ -151,6 +153,8 @@ SAME: dict[str, tuple[Any, Any, list[tuple[int, ...]]]] = {
     "trace": (torch.trace, lambda x: x.diagonal().sum(), [(5, 4)]),
     "logaddexp2": (torch.logaddexp2, torch.logaddexp, [X, X]),
     "xlogy": (torch.xlogy, lambda a, b: a * b.log(), [X, X]),
+    "random leaky relu": (f.rrelu, f.leaky_relu, [X]),
+    "random leaky relu in training": (lambda x: f.rrelu(x, training=True), f.leaky_relu, [X]),
     "degrees": (torch.rad2deg, lambda x: x * 57.3, [X]),
     "fake quantisation": (
         lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 255),
@@ -246,3 +250,10 @@ def test_a_transform_along_several_axes() -> None:
 def test_lengths_between_powers_of_2_take_the_stages_of_the_next_one() -> None:
     by_length = {n: arithmetic(torch.fft.rfft, [(1, n)])[2] for n in (1, 2, 5, 8, 9)}
     assert by_length == {1: 0, 2: 2 * 1, 5: 5 * 3, 8: 8 * 3, 9: 9 * 4}
+
+
+@pytest.mark.parametrize("inplace", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+def test_noise_that_is_drawn_on_the_way_does_not_put_a_layer_in_place(inplace: bool, training: bool) -> None:
+    graph = trace(Applied(lambda x: f.rrelu(x.clone(), training=training, inplace=inplace)), [X])
+    assert [node.op.shares_storage for node in graph if node.op.key == "rrelu"] == [inplace]

@@ -113,7 +113,9 @@ class Call:
 
     @property
     def inplace(self) -> bool:
-        return bool(self.mutated)
+        """Whether the first output is an argument that was written to: others may be noise, or statistics."""
+        outs = self.outs
+        return bool(outs) and any(outs[0] is t for t in self.mutated)
 
     @property
     def decomposes(self) -> bool:

@@ -127,6 +127,13 @@ def prelu(call: Call) -> Layer:
     return Layer(or_seen(op, call, (weight,)), (x,), (weight,))
 
 
+@rule("rrelu_with_noise")
+def random_leaky_relu(call: Call) -> Layer:
+    """A leaky ReLU whose slopes are drawn in training."""
+    done = Operations(comparisons=call.n, multiplications=call.n)
+    return Layer(Seen("rrelu", call.y, done=done, inplace=call.inplace, same=True), (call["self"],))
+
+
 @rule("glu")
 def glu(call: Call) -> Layer:
     return Layer(or_seen(GLU(call["dim"]), call), (call["self"],))
