@@ -131,7 +131,6 @@ def row(name: str, setting: Setting, before: dict[str, Any] | None) -> dict[str,
             record |= {"steps": len(rows), "steps_off": sum(r.derived != r.measured for r in rows)}
     except Exception as e:
         record["error"] = f"{type(e).__name__}: {(str(e).splitlines() or [''])[0]}"[:300]
-    gc.collect()
     return record
 
 
@@ -258,6 +257,7 @@ def main() -> None:
         memory_cuda.run(options.output, options.names)
         return
     torch.set_num_threads(1)
+    gc.freeze()  # what is imported needs no collecting
     settings = [s for s in SETTINGS if options.mode in (None, s.mode)]
     if not options.summary:
         wanted = [(n, s) for n in options.names or names() for s in settings if s.inplace or ":" not in n]
