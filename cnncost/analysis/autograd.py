@@ -14,6 +14,7 @@ No branch here is on a size, so that one walk serves one network and arrays of d
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from cnncost.analysis.books import Books, Store
@@ -69,6 +70,10 @@ class Record:
         self.gradient: Gradient | None = None
 
 
+class StopHereError(Exception):
+    """What runs again has made all that is kept."""
+
+
 class Cast(NamedTuple):
     """Parameters in the low dtype. record: what gets their gradient, None where they do not learn."""
 
@@ -88,10 +93,26 @@ class Autograd:
         self.records: list[Record] = []
         self.keeping = True
         self._again: Iterator[Record] | None = None
+        self._stop: Record | None = None
         self._learned: set[tuple[str, int]] = set()
         self._casts: dict[tuple[str, int], tuple[Cast, ...]] = {}
 
     # ---- forward ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def without_keeping(self) -> Iterator[None]:
+        """What runs here keeps nothing."""
+        self.keeping = False
+        yield
+        self.keeping = True
+
+    @contextmanager
+    def again(self, records: Sequence[Record], stop: Record) -> Iterator[None]:
+        """What runs here has run before, without keeping, and left these records. It ends with the call of `stop`."""
+        self._again, self._stop = iter(records), stop
+        with suppress(StopHereError):
+            yield
+        self._again = self._stop = None
 
     def run(self, layer: Layer, calls: Sequence[Call], inputs: Sequence[Value]) -> Value:
         """Run the calls of a layer on its inputs; returns its output, which the caller holds."""
@@ -101,6 +122,12 @@ class Autograd:
             self._forward(layer, number, call, values)
             for done in last.get(number, ()):
                 self.release(values[done])
+            if self._stop is not None and self._stop is values[-1].record:
+                gone = {value for n, done in last.items() if n <= number for value in done}
+                for value in range(len(inputs), len(values)):
+                    if value not in gone:
+                        self.release(values[value])
+                raise StopHereError
         if not calls:
             self.hold(values[0])
         return values[-1] if calls else values[0]
@@ -123,46 +150,37 @@ class Autograd:
 
     def _forward(self, layer: Layer, number: int, call: Call, values: list[Value]) -> None:
         """Run one call and append its output to `values`."""
-        books = self.books
-        learned: Size = call.learns if layer.learns else 0
-        any_learned = _any(learned)
-        idle: list[Store] = []
-        casts: list[Value] = []
-        seen = values
+        books, idle = self.books, list[Store]()
+        learns = layer.learns and _any(call.learns)
         parameters: tuple[Cast, ...] = ()
-        if self.autocast and call.cast in ("low", "full"):
-            size = LOW if call.cast == "low" else FULL
-            if call.cast == "low" and _any(call.learns):
-                parameters = self._cast_parameters(layer, number, call, any_learned)
-            seen = list(values)
-            for i in dict.fromkeys(call.takes):
-                if values[i].itemsize != size:
-                    seen[i] = self._convert(layer, values[i], size)
-                    casts.append(seen[i])
+        if self.autocast and call.cast == "low" and _any(call.learns):
+            parameters = self._cast_parameters(layer, number, call, learns)
+        seen, casts = self._cast_inputs(layer, call, values)
         wanted = [seen[i] if seen[i].record is not None else None for i in call.takes]
         itemsize = max([seen[i].itemsize for i in call.takes], default=self.itemsize)
         if call.cast == "mixed":
             itemsize = max(itemsize, self.itemsize)
         store = seen[call.into].store if call.into is not None else None
-        if store is None:
-            store = books.new(layer.name, "activation", call.out * itemsize)
+        if store is None or call.into is None:
+            unmade = self._stop is not None and self._stops_before(layer, number, call)
+            store = books.new(layer.name, "activation", 0 if unmade else call.out * itemsize)
         else:
-            itemsize = seen[call.into or 0].itemsize
+            itemsize = seen[call.into].itemsize
             store.holders += 1
         out = Value(store, call.out, itemsize)
         values.append(out)
-        seen = seen if seen is values else [*seen, out]
+        seen = values if casts == [] else [*seen, out]
         record = None
-        if any_learned or any(wanted):
-            record = out.record = self._record(layer, number, call, wanted, itemsize, learned)
+        if learns or any(wanted):
+            record = out.record = self._record(layer, number, call, wanted, itemsize, call.learns if learns else 0)
             record.casts = tuple(cast.record for cast in parameters if cast.record is not None)
         for kept in call.keeps:
-            self._keep(record, kept, seen, itemsize, layer, any_learned, idle)
+            self._keep(record, kept, seen, itemsize, layer, learns, idle)
         together = any(kept.to is None for kept in call.keeps)  # gradients of inputs and parameters
         if parameters and record is not None and self.keeping and (together or any(wanted)):
             books.keep(parameters[-1].store, 1)
             record.kept.append((parameters[-1].store, 1))
-        if not any_learned:
+        if not learns:
             idle += [cast.store for cast in parameters]
         books.look()
         for own in idle:
@@ -170,12 +188,32 @@ class Autograd:
         for value in casts:
             self.release(value)
 
+    def _cast_inputs(self, layer: Layer, call: Call, values: list[Value]) -> tuple[list[Value], list[Value]]:
+        """Values as a call sees them, and those of them that are cast, the last first."""
+        if not self.autocast or call.cast not in ("low", "full"):
+            return values, []
+        size, seen, casts = LOW if call.cast == "low" else FULL, list(values), list[Value]()
+        for i in dict.fromkeys(reversed(call.takes)):
+            if values[i].itemsize != size:
+                seen[i] = self._convert(layer, values[i], size)
+                casts.append(seen[i])
+        return seen, casts
+
+    def _stops_before(self, layer: Layer, number: int, call: Call) -> bool:
+        """Whether a call is the last to run again, and need not run itself: all that it keeps it takes."""
+        stop = self._stop
+        if stop is None or (stop.layer.name, stop.number) != (layer.name, number):
+            return False
+        return all(kept.value is not None and kept.value != number for kept in call.keeps)
+
     def _record(
         self, layer: Layer, number: int, call: Call, wanted: Sequence[Value | None], itemsize: int, learned: Size
     ) -> Record:
         """The record of a call: a new one, or that of the first time where the call runs again."""
         if self._again is not None:
-            return next(self._again)
+            again = next(self._again)
+            again.takes = wanted
+            return again
         record = Record(layer, number, call, wanted, itemsize)
         record.learns = learned
         self.records.append(record)

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnncost.analysis.autograd import FULL, Autograd, Layer, Value
+from cnncost.analysis.autograd import FULL, Autograd, Layer, Record, StopHereError, Value
 from cnncost.analysis.books import Books
+from cnncost.analysis.checkpoint import Again, Block, segments, taken
 from cnncost.analysis.dtypes import DTYPES, dtype_name
 from cnncost.analysis.memory import LASTING, Held, Memory, Phase, held_by_layers, highest, summary
 from cnncost.analysis.optimizers import optimizer as find_optimizer
@@ -53,6 +54,7 @@ def training_memory(
     precision: str = "fp32",
     master_copies: bool = False,
     accumulate: int = 1,
+    checkpoint: Sequence[str] = (),
     frozen: Sequence[str] = (),
     foreach: bool = False,
 ) -> TrainingMemory:
@@ -62,11 +64,12 @@ def training_memory(
     autocast-bf16 and autocast-fp16, where parameters are fp32 and torch.autocast chooses the dtype of
     each operator. master_copies: the optimizer has fp32 copies of parameters of another dtype, and
     its state is fp32, too. accumulate: batches whose gradients are added up before an update; above 1
-    the step is one of the later ones. frozen: layers, blocks or globs that do not learn. foreach: the
-    optimizer updates all parameters at once, PyTorch's default on GPUs; else one by one, as on the CPU.
-    Raises UsageError for names that are unknown.
+    the step is one of the later ones. checkpoint: blocks, by name or glob, that keep only their
+    inputs, and run again before their gradients are computed. frozen: layers, blocks or globs that do
+    not learn. foreach: the optimizer updates all parameters at once, PyTorch's default on GPUs; else
+    one by one, as on the CPU. Raises UsageError for what there is not.
     """
-    return _Step(graph, optimizer, precision, master_copies, accumulate, frozen, foreach).run()
+    return _Step(graph, optimizer, precision, master_copies, accumulate, checkpoint, frozen, foreach).run()
 
 
 class _Step:
@@ -79,6 +82,7 @@ class _Step:
         precision: str,
         master_copies: bool,
         accumulate: int,
+        checkpoint: Sequence[str],
         frozen: Sequence[str],
         foreach: bool,
     ) -> None:
@@ -97,7 +101,10 @@ class _Step:
             for node in graph.nodes
             if node.shares is None and node.name not in self.frozen
         }
-        self.accumulate = accumulate
+        self.accumulate, self.checkpoint = accumulate, checkpoint
+        self.tapes: dict[Any, tuple[Call, ...]] = {}
+        self.again_at: dict[int, Again] = {}
+        self.done_at: dict[int, Again] = {}
 
     def run(self) -> TrainingMemory:
         books = self.books
@@ -141,17 +148,23 @@ class _Step:
         """Run all layers and the loss; a tensor goes when the last layer that takes it has run."""
         graph, books, engine = self.graph, self.books, self.engine
         values = {name: self._input(name, shape) for name, shape in graph.inputs.items()}
-        last = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+        parts = segments(graph, self.checkpoint) if self.checkpoint else graph.nodes
+        last = {name: i for i, part in enumerate(parts) for name in taken(part)}
         held = {*graph.inputs, *graph.outputs}
-        known: dict[Any, tuple[Call, ...]] = {}
-        for i, node in enumerate(graph.nodes):
-            values[node.name] = self._node(node, [values[name] for name in node.inputs], known)
-            for name in dict.fromkeys(node.inputs):
+        for i, part in enumerate(parts):
+            if isinstance(part, Node):
+                values[part.name] = self._node(part, values)
+                books.step(part.name, "forward")
+            else:
+                values.update(self._block(part, {name: values[name] for name in part.takes}))
+            for name in taken(part):
                 if last[name] == i and name not in held:
                     engine.release(values[name])
-            books.step(node.name, "forward")
         loss = self._loss([values[name] for name in graph.outputs])
         engine.forward_ends()
+        for store in books.stores:
+            if store.what == "activation" and store.died is None:
+                store.what = "saved"
         books.look()
         books.step(LOSS, "forward")
         return loss
@@ -160,22 +173,61 @@ class _Step:
         store = self.books.new(name, "input", numel(shape) * self.itemsize)
         return Value(store, numel(shape), self.itemsize)
 
-    def _node(self, node: Node, inputs: list[Value], known: dict[Any, tuple[Call, ...]]) -> Value:
-        """Run one layer. known: the tapes of equal layers; arrays have no hash."""
+    def _node(self, node: Node, values: dict[str, Value]) -> Value:
+        """Run one layer. Equal layers have one tape; arrays have no hash."""
         x = tuple(self.shapes[name] for name in node.inputs)
         key: Any = (id(node.op), x)
         calls = None
         try:
-            calls = known.get(key)
+            calls = self.tapes.get(key)
         except TypeError:
             key = None
         if calls is None:
             calls = node.op.tape(node.shape, *x)
             if key is not None:
-                known[key] = calls
+                self.tapes[key] = calls
         owner = node.shares or node.name
         self.books.look()
-        return self.engine.run(Layer(node.name, owner, owner not in self.frozen), calls, inputs)
+        layer = Layer(node.name, owner, owner not in self.frozen)
+        return self.engine.run(layer, calls, [values[name] for name in node.inputs])
+
+    def _block(self, block: Block, inputs: dict[str, Value]) -> dict[str, Value]:
+        """Run a block that is checkpointed; returns its outputs."""
+        engine, start = self.engine, len(self.engine.records)
+        with engine.without_keeping():
+            outputs = self._layers(block, inputs, "forward")
+        again = Again(block, inputs, engine.records[start:])
+        if again.first is not None and again.last is not None:
+            self.again_at[id(again.first)] = again
+            self.done_at[id(again.last)] = again
+            for value in inputs.values():
+                engine.hold(value)
+        return outputs
+
+    def _layers(self, block: Block, inputs: dict[str, Value], phase: Phase) -> dict[str, Value]:
+        """Run the layers of a block; returns its outputs, which the caller holds."""
+        values, own = dict(inputs), set[str]()
+        last = {name: i for i, node in enumerate(block.nodes) for name in node.inputs}
+        try:
+            for i, node in enumerate(block.nodes):
+                values[node.name] = self._node(node, values)
+                own.add(node.name)
+                for name in [name for name in own if last.get(name) == i and name not in block.gives]:
+                    self.engine.release(values[name])
+                    own.remove(name)
+                self.books.step(node.name, phase)
+        except StopHereError:
+            for name in own:
+                self.engine.release(values[name])
+            raise
+        return {name: values[name] for name in block.gives}
+
+    def _run_again(self, again: Again, stop: Record) -> None:
+        """Run a block again, which now keeps what its gradients need."""
+        with self.engine.again(again.records, stop):
+            for value in self._layers(again.block, again.values, "backward").values():
+                self.engine.release(value)
+        self.engine.forward_ends()
 
     def _loss(self, outputs: list[Value]) -> Value | None:
         """Sums of the outputs, and the sum of these."""
@@ -204,7 +256,12 @@ class _Step:
             if record.layer.name != layer:
                 books.step(layer, "backward")
                 layer = record.layer.name
+            if id(record) in self.again_at:
+                self._run_again(self.again_at[id(record)], record)
             engine.backward(record)
+            if id(record) in self.done_at:
+                for value in self.done_at[id(record)].values.values():
+                    engine.release(value)
         books.drop(seed)
         books.step(layer, "backward")
 

@@ -125,7 +125,8 @@ class MatMul(Unlearned):
         for i, (x, copy) in enumerate(zip((a, b), self.copied(y, a, b))):
             if len(a) > 3 and stretched(x[:-2], y[:-2]):
                 whole = numel(y[:-2]) * numel(x[-2:])
-                tape.add((i,), whole, (sizes[i],), into=i if type(copy) is int and not copy else None)
+                into = i if type(copy) is int and not copy else None
+                tape.add((i,), whole, (sizes[i],), into=into, cast=self.cast)
                 values[i], sizes[i] = tape.last, whole
         keeps = tuple(Saved(value, size, to=1 - i) for i, (value, size) in enumerate(zip(values, sizes)))
         return tape.add(tuple(values), numel(y), tuple(sizes), keeps=keeps, cast=self.cast).done

@@ -89,8 +89,9 @@ class Tape:
 
 def stretched(x: Shape, y: Shape) -> bool:
     """Whether a tensor of shape `x` is repeated along an axis to be joined to `y`: where it is 1 by its structure."""
-    return any(_one(m) and not _one(n) for m, n in zip(x, y))
+    return any(one(m) and not one(n) for m, n in zip(x, y))
 
 
-def _one(size: Size) -> bool:
+def one(size: Size) -> bool:
+    """Whether a size is 1 by its structure: an array of ones is not."""
     return type(size) is int and size == 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnncost.dims import Shape, Size, numel
 from cnncost.ops.keeping import INDICES
-from cnncost.ops.tape import PARAMETERS, Call, Gives, Saved, Tape
+from cnncost.ops.tape import PARAMETERS, Call, Gives, Saved, Tape, one
 
 if TYPE_CHECKING:
     from cnncost.ops.conv import LocalConv, PartialConv
@@ -85,7 +85,7 @@ def roi_pool(op: RoIPool, y: Shape, x: Shape) -> tuple[Call, ...]:
     if type(op.rois) is not int:
         return super(type(op), op).tape(y, x)
     tape, region, pools = Tape(1), op.regions(x)[2:], []
-    one = (*x[:2], *y[2:])
+    pooled = numel((*x[:2], *y[2:]))
     for _ in range(op.rois):
         shape, value = x, 0
         for axis, (whole, part) in enumerate(zip(x[2:], region), 2):
@@ -93,8 +93,8 @@ def roi_pool(op: RoIPool, y: Shape, x: Shape) -> tuple[Call, ...]:
             if part is not whole:
                 value = tape.add((value,), numel(smaller), (numel(shape),), into=value).last
             shape = smaller
-        keeps = Saved(value, numel(shape)), Saved(None, numel(one), INDICES)
-        pools.append(tape.add((value,), numel(one), (numel(shape),), keeps=keeps).last)
+        keeps = Saved(value, numel(shape)), Saved(None, pooled, INDICES)
+        pools.append(tape.add((value,), pooled, (numel(shape),), keeps=keeps).last)
     return joined(tape, pools, numel(y)).done
 
 
@@ -108,7 +108,7 @@ def local_conv(op: LocalConv, y: Shape, x: Shape) -> tuple[Call, ...]:
             if after is not None:
                 tape.add((tape.last,), numel(after), (numel(shape),), into=tape.last)
                 shape = after
-            elif type(w.dilation) is not int or w.dilation != 1:
+            elif not one(w.dilation):
                 thinned = (*shape[:-1], w.kernel)
                 tape.add((tape.last,), numel(thinned), (numel(shape),), into=tape.last)
                 shape = thinned
@@ -116,7 +116,7 @@ def local_conv(op: LocalConv, y: Shape, x: Shape) -> tuple[Call, ...]:
     tape.add((tape.last,), windows, ("same",))
     keeps = (Saved(tape.last, windows, to=PARAMETERS),)
     tape.add((tape.last,), m, (windows,), keeps=keeps, learns=op.weights(x), cast="low", factors=op.weights(x))
-    if type(op.groups) is not int or op.groups != 1:
+    if not (one(op.groups) or one(x[0])):  # put side by side by a copy
         tape.add((tape.last,), m, (m,))
     return tape.add((tape.last,), m, ("same",), learns=op.biases(x), cast="mixed").done if op.bias else tape.done
 
@@ -129,7 +129,7 @@ def partial_conv(op: PartialConv, y: Shape, x: Shape) -> tuple[Call, ...]:
         tape.done = (op.pad_call(x),)
         tape.last = 1
     source = tape.last
-    one = numel(y) // y[1]
+    plane = numel(y) // y[1]
     for row in op.maps:
         chosen = numel(whole) // whole[1] * len(row)
         index = (Saved(None, len(row), INDICES),)
@@ -137,6 +137,6 @@ def partial_conv(op: PartialConv, y: Shape, x: Shape) -> tuple[Call, ...]:
         factors = len(row) * op.taps(x)
         keeps = (Saved(taken, chosen),)
         learns = factors + op.bias
-        tape.add((taken,), one, (chosen,), keeps=keeps, learns=learns, cast="low", factors=factors)
+        tape.add((taken,), plane, (chosen,), keeps=keeps, learns=learns, cast="low", factors=factors)
         outs.append(tape.last)
     return joined(tape, outs, numel(y)).done
