@@ -126,6 +126,20 @@ def test_axes_keep_their_names_where_permute_puts_them(folder) -> None:
     }
 
 
+def test_a_field_that_grows_between_places_says_how() -> None:
+    def note(op: str, **options: Any) -> str:
+        return lines_of(cnncost.explain(op, input="3x9x7", **options)[op])["receptive field"].note
+
+    assert note("transposed_conv", out=4, kernel=4, stride=2) == "1 + 3/2 x 1, rounded down"
+    assert note("transposed_conv", out=4, kernel=5, stride=2) == "1 + 2 x 1"
+    assert note("upsample", factor=2, mode="bilinear") == "1 + 3/2 x 1, rounded down"
+    assert note("transposed_conv", out=4, kernel=[4, 3], stride=2) == ""
+    text = str(cnncost.explain("fcn8s", "upscore2.conv"))
+    before, after = (cnncost.analyze("fcn8s")[name].receptive_field for name in ("score_fr", "upscore2.conv"))
+    assert f"{after.size[0]}  {before.size[0]} + 3/2 x 32\n" in text
+    assert after.size[0] == before.size[0] + 48
+
+
 def test_additions_of_biases_say_so(folder) -> None:
     def note(**options: Any) -> str:
         return lines_of(cnncost.explain("conv", 4, input="3x9x7", **options)["conv"])["additions"].note

@@ -274,7 +274,7 @@ def _field(traced: TracedOp, node: Node, fields: Mapping[str, ReceptiveField | N
     grown = [_grown(traced, before, axis) for axis in range(len(axes))]
     sizes = {axis: new if new == size else size for axis, size, (new, _) in zip(axes, own.size, grown)}
     for names, size in _alike(sizes):
-        note = "" if isinstance(size, Traced) else _why(node, own, before)
+        note = "" if isinstance(size, Traced) else _why(node, own, before) or _between(traced, own, before)
         lines.add("receptive field" if len(names) == len(axes) else f"field {', '.join(names)}", size, note=note)
     jumps = {axis: jump for axis, step, (_, jump) in zip(axes, own.stride, grown) if jump and jump == step}
     for names, jump in _alike({axis: jump for axis, jump in jumps.items() if len(flat(told(jump))) > 1}):
@@ -288,6 +288,20 @@ def _why(node: Node, own: ReceptiveField, before: ReceptiveField | None) -> str:
     if own == before:
         return "as before"
     return "all of the image" if all(stride is None for stride in own.stride) else ""
+
+
+def _between(traced: TracedOp, own: ReceptiveField, before: ReceptiveField | None) -> str:
+    """How a field grew by a window between the input's places, as that of a transposed convolution; on all axes alike.
+
+    The op says how far its window reaches as a fraction, which keeps no names.
+    """
+    reaches = [along and along.reach - 1 for along in traced.sight[1:]]
+    if before is None or len({*zip(own.size, before.size, before.stride, reaches)}) != 1:
+        return ""
+    size, jump, reach = before.size[0], before.stride[0], reaches[0]
+    if reach is None or jump is None or int(size + reach * jump) != own.size[0]:
+        return ""
+    return f"{size} + {reach} x {jump:g}{', rounded down' if reach * jump % 1 else ''}"
 
 
 def _grown(traced: TracedOp, before: ReceptiveField | None, axis: int) -> tuple[Any, Any]:
