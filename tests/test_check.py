@@ -141,9 +141,9 @@ def test_what_fvcore_counts_otherwise_is_a_fault(net: str, monkeypatch: pytest.M
     monkeypatch.setattr(live, "by_fvcore", wrong)
     faults = {row.name: row.faults for row in cnncost.check(net).layers}
     elements = 8 * 6 * 3
-    assert faults["conv"] == (f"MACs: {CONV:,} here, fvcore {CONV + 1:,}",)
-    besides = f"what fvcore counts besides, by its rules: {2 * elements:,} here, fvcore {4 * elements:,}"
-    assert faults["bn"] == ("MACs: 0 here, fvcore 1", besides)
+    count = "fvcore's count, by its rules"
+    assert faults["conv"] == (f"{count}: {CONV:,} here, fvcore {CONV + 1:,}",)
+    assert faults["bn"] == (f"{count}: {2 * elements:,} here, fvcore {4 * elements + 1:,}",)
     assert faults["pool"] == (), "an operator that fvcore does not know is compared with nothing"
 
 

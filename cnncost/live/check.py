@@ -122,8 +122,7 @@ def _layer(node: Node, x: Sequence[Any], module: torch.nn.Module, torchs: Ran, f
         ("MACs", macs, "torch", torchs.macs),
     ]
     if not fvcore.unknown:
-        pairs.append(("MACs", macs, "fvcore", fvcore.macs))
-        pairs.append(("what fvcore counts besides, by its rules", by_rules, "fvcore", others))
+        pairs.append(("fvcore's count, by its rules", macs + by_rules, "fvcore", fvcore.macs + others))
     return LayerCheck(
         node.name,
         op.key,
