@@ -75,7 +75,8 @@ class Graph:
     Of a traced model: held, how long it kept what its layers made, in Python's variables too: for each
     layer that made a storage the last layer that ran before that went, None where it was still there
     in the end. None for a graph whose outputs go after their last use. unused: what no layer uses. called:
-    what ran its layers.
+    what ran its layers. itemsizes: bytes of an element, of inputs and layers that are not of the network's
+    dtype, as masks and indices. copied: layers that copied inputs while they ran, and which of them.
     """
 
     name: str
@@ -88,6 +89,8 @@ class Graph:
     held: dict[str, str | None] | None = None
     unused: Unused = field(default_factory=Unused)
     called: dict[str, Called] = field(default_factory=dict)
+    itemsizes: dict[str, int] = field(default_factory=dict)
+    copied: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

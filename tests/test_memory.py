@@ -272,8 +272,8 @@ def test_views_keep_their_storage_alive() -> None:
     )
     known = storages(graph)
     assert known.of == {"x": 0, "a": 1, "half": 1, "b": 2, "c": 3}
-    assert known.all[0][2:] == (BEFORE, 4)
-    assert known.all[1][2:] == (0, 3)
+    assert known.all[0][2:4] == (BEFORE, 4)
+    assert known.all[1][2:4] == (0, 3)
     tensor = FP32 * 100
     assert alive(graph)["c"] == tensor + tensor + tensor // 2 + tensor // 2
 
@@ -409,6 +409,29 @@ def test_results_are_held_to_the_end_and_what_is_dropped_is_not() -> None:
         (3 * tensor, 2 * tensor),
         (3 * tensor, 3 * tensor),
     ]
+
+
+class Heads(nn.Module):
+    """Attention of 2 heads side by side, a mask, and the index of the largest."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        heads = x.view(2, 5, 2, 3).permute(0, 2, 1, 3)
+        scores = heads @ heads.transpose(2, 3)
+        return torch.where(scores > 0, scores, scores * 2).argmax(3)
+
+
+def test_masks_and_indices_have_bytes_of_their_own_and_heads_are_copied() -> None:
+    graph = trace(Heads(), (2, 5, 6))
+    names = [node.name for node in graph]
+    x, scores = FP32 * 2 * 5 * 6, FP32 * 2 * 2 * 5 * 5
+    mask, index = scores // FP32, INT64 * 2 * 2 * 5
+    assert graph.itemsizes == {"gt": 1, "argmax": INT64}
+    assert graph.copied == {"matmul": (0, 1)}
+    found = {step.layer: step.alive for step in inference_memory(graph).steps}
+    assert found["matmul"] == x + scores + 2 * x
+    assert found["where"] == x + scores + mask + scores + scores
+    assert found["argmax"] == x + scores + scores + index
+    assert names[-1] == "argmax"
 
 
 TORCHVISION = (

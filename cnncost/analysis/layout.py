@@ -27,11 +27,13 @@ Sizes = tuple[int, ...]
 
 
 def copying(graph: Graph) -> dict[str, tuple[int, ...]]:
-    """The layers of a spec that copy inputs, and which of them: for the time that they run, or reshapes for good.
+    """The layers that copy inputs, and which of them: for the time that they run, or reshapes for good.
 
-    A traced model already says where it copies.
+    Of a traced model that was seen, and where a reshape copied there is a layer for it.
     """
-    if graph.held is not None or not any(isinstance(node.op, (Permute, Part)) for node in graph.nodes):
+    if graph.held is not None:
+        return dict(graph.copied)
+    if not any(isinstance(node.op, (Permute, Part)) for node in graph.nodes):
         return {}
     sizes = {name: _sizes(shape) for name, shape in graph.shapes.items()}
     strides: dict[str, Strides] = {}
@@ -73,8 +75,10 @@ def laid(op: Op, y: Sizes, x: Sizes, strides: Strides) -> Strides:
         return tuple(s * step if axis == index else s for axis, s in enumerate(known))  # type: ignore[misc]
     if isinstance(op, View):
         return viewed(x, known, y)
-    if op.shares_storage or strides is None:
+    if op.shares_storage:
         return strides
+    if strides is None:
+        return None
     return dense(x, strides) if isinstance(op, (Activation, Join, Scale)) and x == y else None
 
 

@@ -148,7 +148,7 @@ def activation_steps(graph: Graph, known: Storages, size: int, lasting: Size = 0
     dying: list[Size] = [0] * (len(graph.nodes) + 1)
     alive = lasting
     for storage in known.all:
-        taken = storage.elements * size
+        taken = storage.bytes(size)
         if storage.born == BEFORE:
             alive = alive + taken
         else:
@@ -175,4 +175,4 @@ def temporary_bytes(node: Node, x: Sequence[tuple[Size, ...]], size: int) -> Siz
 
 
 def _activation(storage: Storage, size: int) -> Held:
-    return Held(storage.owner, "input" if storage.born == BEFORE else "activation", storage.elements * size)
+    return Held(storage.owner, "input" if storage.born == BEFORE else "activation", storage.bytes(size))

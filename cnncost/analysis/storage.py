@@ -25,12 +25,18 @@ class Storage(NamedTuple):
     owner: the input or the layer whose output it first was. elements: of the whole storage. born:
     index of the layer that makes it, BEFORE for an input. dies: index of the last layer that needs
     it; one more than the last layer's for what the caller holds, inputs and outputs of the network.
+    itemsize: bytes of an element; None is the network's dtype.
     """
 
     owner: str
     elements: Size
     born: int
     dies: int
+    itemsize: int | None = None
+
+    def bytes(self, element_bytes: int) -> Size:
+        """Its bytes. element_bytes: of the network's dtype."""
+        return self.elements * (self.itemsize or element_bytes)
 
 
 class Storages(NamedTuple):
@@ -86,7 +92,8 @@ def storages(graph: Graph, training: bool = False) -> Storages:
         index = of[name]
         if index is not None and dies[index] < last:
             dies[index] = last
-    return Storages(tuple(Storage(*owner, last) for owner, last in zip(owners, dies)), of, copies)
+    sizes = graph.itemsizes
+    return Storages(tuple(Storage(*o, last, sizes.get(o[0])) for o, last in zip(owners, dies)), of, copies)
 
 
 def _held_longer(graph: Graph) -> list[tuple[str, int]]:

@@ -33,8 +33,10 @@ def assemble(
     graph = builder.graph
     notes = (*opaque_note(builder), *unused_note(model, builder.owners))
     nodes, held = tuple(graph.nodes), lifetimes(records, builder.names)
-    left = unused(model, graph)
-    return Graph(name, graph.inputs, nodes, source, notes=notes, held=held, unused=left, called=builder.called)
+    sizes = {builder.names[id(r)]: r.itemsize for r in records if r.itemsize is not None and id(r) in builder.names}
+    copied = {builder.names[id(r)]: r.copied for r in records if r.copied and id(r) in builder.names}
+    facts: Any = {"held": held, "unused": unused(model, graph), "called": builder.called, "itemsizes": sizes}
+    return Graph(name, graph.inputs, nodes, source, notes=notes, copied=copied, **facts)
 
 
 def live(records: list[Record], results: Iterable[Record]) -> set[int]:

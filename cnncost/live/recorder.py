@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_flatten, tree_unflatten
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from cnncost.analysis.layout import copies
 from cnncost.dims import Shape
 from cnncost.errors import SpecError, UsageError
 from cnncost.live.operators import rule_of
@@ -55,6 +56,10 @@ class Record:
     """Whether it only writes to what the model keeps for another time: statistics, counters."""
     until: int | None = None
     """Where it made a storage: the number of the last record made while that was held, of all records for one left."""
+    itemsize: int | None = None
+    """Bytes of an element, of what is no floating point number."""
+    copied: tuple[int, ...] = ()
+    """Which of the inputs the operator copied, for they did not lie as it takes them."""
 
     @property
     def learned(self) -> torch.nn.Parameter | None:
@@ -133,6 +138,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._storages[where._cdata] = storage
             if record.tensor is None:
                 self._passing[where._cdata] = storage
+            if not tensor.is_floating_point():
+                record.itemsize = tensor.element_size()
         self._refs[tensor] = _Ref(record, storage.version, storage)
 
     def write(self, tensor: torch.Tensor, record: Record) -> None:
@@ -196,6 +203,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if any(p.learned is None for p in params):
             op, inputs, params = Fed(op, len(inputs)), (*inputs, *params), ()
         record = Record(op, inputs, found, self.place(), params, call.name)
+        record.copied = tuple(i for i, t in enumerate(layer.inputs) if is_copied(op, t))
         if op.view and len(inputs) == 1 and prod(found) == prod(shapes[0]):
             record.tensor = inputs[0].tensor
         return self._append(record)
@@ -283,6 +291,12 @@ LOOKS = {torch.ops.aten._local_scalar_dense.default, torch.ops.aten.item.default
 """Operators that make a Python number of a tensor."""
 LIFTS = {torch.ops.aten.lift_fresh.default, torch.ops.aten.lift_fresh_copy.default}
 """Operators that bring a tensor of plain numbers in."""
+
+
+def is_copied(op: Op, given: Any) -> bool:
+    """Whether an operator copies what it is given, for it does not lie as the operator takes it."""
+    lying = isinstance(given, torch.Tensor) and not given.is_contiguous()
+    return lying and not op.view and copies(op, (), tuple(given.shape), given.stride())
 
 
 def has_values(tensor: torch.Tensor) -> bool:

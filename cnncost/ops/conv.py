@@ -281,10 +281,10 @@ class LocalConv(Convolving):
     def temporaries(self, y: Shape, x: Shape) -> tuple[Temporary, ...]:
         """The padded input and the windows; or the windows; or the product, before it is reordered or the bias added.
 
-        Groups are put side by side by a copy, unless there is one image, or one output each.
+        Groups are put side by side by a copy, unless there is one image.
         """
-        windows, groups = self.unfolded(x), self.groups
-        copied: Size = (groups != 1) * (self.out != groups) * (x[0] != 1)
+        windows = self.unfolded(x)
+        copied: Size = (self.groups != 1) * (x[0] != 1)
         twice: Size = 1 - (1 - copied) * (not self.bias)
         return (Temporary(larger(larger(numel(self.padded(x)) + windows - numel(y), windows), numel(y) * twice)),)
 

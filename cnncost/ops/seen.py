@@ -8,7 +8,7 @@ from cnncost.cost import Operations
 from cnncost.dims import Shape, Size, Window, numel
 from cnncost.errors import UsageError
 from cnncost.ops.base import Op, Sight, unmoved
-from cnncost.ops.keeping import Kept
+from cnncost.ops.keeping import Kept, Temporary
 
 OPAQUE = "opaque"
 """The key of operators of which nothing is known but their shapes; their cost counts as nothing."""
@@ -171,6 +171,12 @@ class Fed(Op):
 
     def buffers(self, *x: Shape) -> Size:
         return self.of.buffers(*self._own(x))
+
+    def counters(self, *x: Shape) -> Size:
+        return self.of.counters(*self._own(x))
+
+    def temporaries(self, y: Shape, *x: Shape) -> tuple[Temporary, ...]:
+        return self.of.temporaries(y, *self._own(x))
 
     def macs(self, y: Shape, *x: Shape) -> Size:
         return self.of.macs(y, *self._own(x))
