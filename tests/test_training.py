@@ -99,6 +99,42 @@ def test_gradients_of_small_networks(tmp_path, layers: str) -> None:
     assert cost.data_gradients > 0 or "nothing" in layers or backward == forward
 
 
+class Attention(torch.nn.Module):
+    """Of 5 tokens of 8 features, by one operator; `apart` by two products."""
+
+    def __init__(self, apart: bool) -> None:
+        super().__init__()
+        self.q, self.k, self.v = (torch.nn.Linear(8, 8) for _ in range(3))
+        self.apart = apart
+
+    def forward(self, x: Any) -> Any:
+        q, k, v = self.q(x), self.k(x), self.v(x)
+        if not self.apart:
+            return torch.nn.functional.scaled_dot_product_attention(q, k, v)
+        return torch.matmul(torch.softmax(torch.matmul(q, k.transpose(-1, -2)), -1), v)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_attention_has_a_gradient_for_each_factor_of_its_products(apart: bool) -> None:
+    cost = training_cost(cnncost.trace(Attention(apart), (2, 5, 8)))
+    products = 2 * (5 * 5 * 8)
+    assert cost.weight_gradients == 3 * (5 * 8 * 8)
+    assert cost.data_gradients == 2 * products, "the linear layers take the network's input, which needs none"
+
+
+def test_computed_weights_have_a_gradient_and_computed_biases_no_macs() -> None:
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w, self.b = torch.nn.Parameter(torch.ones(4, 3, 3, 3)), torch.nn.Parameter(torch.ones(4))
+
+        def forward(self, x: Any) -> Any:
+            return torch.nn.functional.conv2d(x, self.w * 2, self.b * 2)
+
+    cost = training_cost(cnncost.trace(Net(), (1, 3, 9, 9)))
+    assert (cost.forward, cost.weight_gradients, cost.data_gradients) == (4 * 7 * 7 * 27, 0, 4 * 7 * 7 * 27)
+
+
 def test_a_chain_of_two_by_hand(tmp_path) -> None:
     graph = graph_of(tmp_path, "input: 3x8x8\nlayers: {a: {conv: 4, kernel: 3}, b: {conv: 5}}")
     first, second = 4 * 6 * 6 * (3 * 3 * 3), 5 * 6 * 6 * 4

@@ -76,6 +76,8 @@ def _parts(passes: str) -> tuple[str, ...]:
 
 
 def _work(part: str, op: Op, y: Shape, x: tuple[Shape, ...], wanted: tuple[bool, ...], itemsize: int) -> Work:
+    if part != "forward" and not x:
+        return Work()  # a tensor that a traced model holds: those that take it read it, and write its gradient
     if part == "backward":
         return _backward(op, y, x, wanted, itemsize)
     cost = op.cost(y, *x)

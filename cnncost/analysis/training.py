@@ -175,10 +175,13 @@ def gradients(graph: Graph) -> Iterator[tuple[Node, tuple[Shape, ...], tuple[boo
 def gradient_macs(op: Op, y: Shape, x: tuple[Shape, ...], wanted: tuple[bool, ...]) -> tuple[Size, Size]:
     """MACs of the gradient of a layer's weights, and of those of its inputs, for the whole batch.
 
-    Each is a convolution or product of the same three sizes as the forward one, in another order.
+    Each is a convolution or product of the same three sizes as the forward one, in another order: one
+    for each of the two factors of a MAC. Inputs of a single axis, as computed biases, are no factors.
     """
     macs, weights = op.macs(y, *x), op.weights(*x)
-    return macs * (weights != 0), macs * sum(wanted)
+    weighs = is_array(weights) or bool(weights)
+    factors = sum(goes and len(shape) > 1 for goes, shape in zip(wanted, x))
+    return macs * weighs, macs * min(factors, 2 - weighs)
 
 
 def _gradient_macs(graph: Graph) -> tuple[Any, Any]:
