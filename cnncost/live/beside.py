@@ -21,7 +21,7 @@ from cnncost.live.memory import Measured, measure_inference, measure_training
 from cnncost.live.stage import DTYPES, OPTIMIZERS
 from cnncost.live.storages import above
 
-NUMBERED = re.compile(r"(_\d+)+$")
+NUMBERED = re.compile(r"_\d+$")
 """What the name of a traced layer ends with where the same place runs again."""
 
 
@@ -123,7 +123,9 @@ def beside(derived: Memory, measured: Measured, model: torch.nn.Module) -> Besid
 
 def module_of(layer: str, modules: Collection[str]) -> str:
     """The path of the module that ran a layer of a traced graph, told by its name; "" is the model itself."""
-    if layer in modules:
-        return layer
-    plain = NUMBERED.sub("", layer)
-    return next((path for path in above(plain) if path in modules), "")
+    for path in above(layer):
+        while path not in modules and NUMBERED.search(path):
+            path = NUMBERED.sub("", path)
+        if path in modules:
+            return path
+    return ""

@@ -116,7 +116,8 @@ class Stage:
         if isinstance(chosen, str) and chosen not in OPTIMIZERS:
             raise UsageError(f"no optimizer is called {chosen}", hint=f"one of {', '.join(OPTIMIZERS)}, or a function")
         make = OPTIMIZERS[chosen] if isinstance(chosen, str) else chosen
-        return make([p for p in self.model.parameters() if p.requires_grad]) if make is not None else None
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        return make(learning) if make is not None and learning else None
 
     def learn(self, optimizer: torch.optim.Optimizer | None, without: Collection[str]) -> None:
         """Let the optimizer make its state, from gradients of nothing. without: names of parameters that get none."""
@@ -141,7 +142,8 @@ class Stage:
         with torch.enable_grad():
             loss = self._loss(autocast)
             ended("forward")
-            loss.backward()  # type: ignore[no-untyped-call]
+            if loss.requires_grad:  # there is something to learn
+                loss.backward()  # type: ignore[no-untyped-call]
             ended("backward")
         if optimizer is not None:
             optimizer.step()
