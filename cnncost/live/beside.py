@@ -124,8 +124,9 @@ def beside(derived: Memory, measured: Measured, model: torch.nn.Module) -> Besid
 def module_of(layer: str, modules: Collection[str]) -> str:
     """The path of the module that ran a layer of a traced graph, told by its name; "" is the model itself."""
     for path in above(layer):
-        while path not in modules and NUMBERED.search(path):
-            path = NUMBERED.sub("", path)
-        if path in modules:
-            return path
+        plain = path
+        while plain not in modules and NUMBERED.search(plain):
+            plain = NUMBERED.sub("", plain)
+        if plain in modules:
+            return plain
     return ""
