@@ -15,70 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
 
 from cnncost.analysis.books import Books, Store
+from cnncost.analysis.recorded import FULL, LEAF, LOW, PART, Cast, Gradient, Layer, Record, StopHereError, Value
 from cnncost.dims import Size
 from cnncost.ops.tape import OF_PARAMETERS, PARAMETERS, Call, Gives, Saved
-
-LOW, FULL = 2, 4
-"""Bytes of an element that autocast has cast."""
-PART = 1000
-"""Added to a call's number for the second of the parameters that it casts."""
-
-
-class Value:
-    """A tensor of the forward pass. store: None where the model holds it. record: what gets its gradient, or None."""
-
-    __slots__ = ("elements", "itemsize", "record", "store")
-
-    def __init__(self, store: Store | None, elements: Size, itemsize: int, record: Record | None = None) -> None:
-        self.store, self.elements, self.itemsize, self.record = store, elements, itemsize, record
-
-
-class Gradient:
-    """A tensor of the backward pass. uses: who holds it. dense: whether it fills its storage."""
-
-    __slots__ = ("dense", "itemsize", "store", "uses")
-
-    def __init__(self, store: Store, itemsize: int, dense: bool = True) -> None:
-        self.store, self.itemsize, self.dense, self.uses = store, itemsize, dense, 1
-
-
-class Layer(NamedTuple):
-    """A layer that runs. owner: the layer whose parameters it uses. learns: whether these get gradients."""
-
-    name: str
-    owner: str
-    learns: bool = True
-
-
-class Record:
-    """A call in autograd's graph. number: of its output in the layer. takes: the values that get gradients, or None.
-
-    learns: elements of the parameters' gradients. casts: the records of these parameters' casts. kept:
-    what it keeps. gradient: of its output, so far.
-    """
-
-    __slots__ = ("call", "casts", "gradient", "itemsize", "kept", "layer", "learns", "number", "takes")
-
-    def __init__(self, layer: Layer, number: int, call: Call, takes: Sequence[Value | None], itemsize: int) -> None:
-        self.layer, self.number, self.call, self.takes, self.itemsize = layer, number, call, takes, itemsize
-        self.learns: Size = 0
-        self.casts: tuple[Record, ...] = ()
-        self.kept: list[tuple[Store, Size]] = []
-        self.gradient: Gradient | None = None
-
-
-class StopHereError(Exception):
-    """What runs again has made all that is kept."""
-
-
-class Cast(NamedTuple):
-    """Parameters in the low dtype. record: what gets their gradient, None where they do not learn."""
-
-    store: Store
-    record: Record | None
 
 
 class Autograd:
@@ -131,6 +72,14 @@ class Autograd:
         if not calls:
             self.hold(values[0])
         return values[-1] if calls else values[0]
+
+    def parameter(self, layer: Layer, elements: Size) -> Value:
+        """A parameter that layers take as an input."""
+        value = Value(None, elements, self.itemsize)
+        if layer.learns:
+            value.record = Record(layer, LEAF, Call((), elements, ()), [], self.itemsize)
+            self.records.append(value.record)
+        return value
 
     def hold(self, value: Value) -> None:
         """Python holds a tensor once more."""
@@ -296,6 +245,9 @@ class Autograd:
         books, call, gradient = self.books, record.call, record.gradient
         if gradient is None:
             return
+        if record.number == LEAF:
+            self._arrived(record, gradient)
+            return
         made = [self._made(record, gradient, give, value) for give, value in zip(call.gives, record.takes)]
         temporary: Size = 0
         for elements, itemsize in call.work:
@@ -342,6 +294,17 @@ class Autograd:
         what = "parameter gradient" if first else "gradient"
         store = self.books.new(record.layer.owner, what, record.learns * self.itemsize)
         return None if first else store
+
+    def _arrived(self, record: Record, gradient: Gradient) -> None:
+        """The gradient of a parameter is its own, or a copy where something else holds it or it is part of another."""
+        if self.accumulates:
+            self._release(gradient)
+        elif gradient.uses == 1 and gradient.dense:
+            self.books.turn(gradient.store, "parameter gradient")
+        else:
+            self.books.new(record.layer.name, "parameter gradient", record.call.out * self.itemsize)
+            self.books.look()
+            self._release(gradient)
 
     def _learn_casts(self, record: Record) -> None:
         """Make the gradients of the parameters' casts, which these turn into those of the parameters."""

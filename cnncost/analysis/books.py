@@ -48,6 +48,11 @@ class Books:
             self.lasts = self.lasts + size
         return store
 
+    def turn(self, store: Store, what: What) -> None:
+        """A storage that lasts from here on."""
+        store.what = what
+        self.lasts = self.lasts + store.bytes
+
     def keep(self, store: Store, kept: Size) -> None:
         """One more holds a storage, where `kept` is not 0."""
         if type(kept) is int:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from cnncost.analysis.autograd import Record, Value
 from cnncost.analysis.quantities import covers
+from cnncost.analysis.recorded import Record, Value
 from cnncost.errors import UsageError, did_you_mean
 from cnncost.graph import Graph, Node
 

@@ -14,16 +14,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cnncost.analysis.autograd import FULL, Autograd, Layer, Record, StopHereError, Value
+from cnncost.analysis.autograd import Autograd
 from cnncost.analysis.books import Books
 from cnncost.analysis.checkpoint import Again, Block, segments, taken
 from cnncost.analysis.dtypes import DTYPES, dtype_name
 from cnncost.analysis.memory import LASTING, Held, Memory, Phase, held_by_layers, highest, summary
 from cnncost.analysis.optimizers import optimizer as find_optimizer
 from cnncost.analysis.quantities import covers
+from cnncost.analysis.recorded import FULL, Layer, Record, StopHereError, Value
 from cnncost.dims import Size, is_array, numel
 from cnncost.errors import UsageError, did_you_mean
 from cnncost.graph import Graph, Node
+from cnncost.ops.seen import Seen
 from cnncost.ops.tape import Call
 
 AUTOCAST = "autocast-"
@@ -175,6 +177,11 @@ class _Step:
 
     def _node(self, node: Node, values: dict[str, Value]) -> Value:
         """Run one layer. Equal layers have one tape; arrays have no hash."""
+        owner = node.shares or node.name
+        layer = Layer(node.name, owner, owner not in self.frozen)
+        if isinstance(node.op, Seen) and node.op.source:
+            held = layer._replace(learns=layer.learns and node.op.key == "parameter")
+            return self.engine.parameter(held, numel(node.shape))
         x = tuple(self.shapes[name] for name in node.inputs)
         key: Any = (id(node.op), x)
         calls = None
@@ -186,9 +193,7 @@ class _Step:
             calls = node.op.tape(node.shape, *x)
             if key is not None:
                 self.tapes[key] = calls
-        owner = node.shares or node.name
         self.books.look()
-        layer = Layer(node.name, owner, owner not in self.frozen)
         return self.engine.run(layer, calls, [values[name] for name in node.inputs])
 
     def _block(self, block: Block, inputs: dict[str, Value]) -> dict[str, Value]:

@@ -145,11 +145,14 @@ class Fed(Op):
     """
 
     arity = (1, None)
+    together = True
     of: Op
     own: int
 
     def __init__(self, of: Op, own: int) -> None:
-        self.__dict__.update(of=of, own=own, key=of.key, view=of.view, weighted=of.weighted, gates=of.gates)
+        self.__dict__.update(
+            of=of, own=own, key=of.key, view=of.view, weighted=of.weighted, gates=of.gates, cast=of.cast
+        )
 
     def __repr__(self) -> str:
         return f"Fed({self.of!r})"
