@@ -37,6 +37,11 @@ def device(name: str) -> torch.device:
     return torch.device("cuda", at)
 
 
+def threads() -> int:
+    """Threads that PyTorch uses on a CPU unless told otherwise."""
+    return int(torch.get_num_threads())
+
+
 def name_of(device: torch.device) -> str:
     """What the driver or the system calls it."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else processor()

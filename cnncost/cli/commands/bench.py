@@ -152,9 +152,8 @@ def command(
 def _settings(name: str, kind: str, dtypes: Any, layouts: Any, passes: Any, caches: Any, algorithms: Any,
               threads: tuple[int, ...] | None, compiled: bool) -> list[Setting]:  # fmt: skip
     """Every combination. Raises UsageError for what the device does not have."""
-    import torch
-
     from cnncost.analysis.measurements import Setting
+    from cnncost.live import machine
 
     if kind == "cpu" and "tf32" in dtypes:
         raise UsageError("a CPU has no tf32, which is a dtype of NVIDIA's tensor cores", hint="take fp32 or bf16")
@@ -162,7 +161,7 @@ def _settings(name: str, kind: str, dtypes: Any, layouts: Any, passes: Any, cach
         raise UsageError("--algorithms search is of cuDNN, and has no effect on a CPU", hint="leave it out")
     if kind != "cpu" and threads is not None:
         raise UsageError("--threads has no effect on a GPU", hint="leave it out")
-    counts: tuple[int | None, ...] = (threads or (torch.get_num_threads(),)) if kind == "cpu" else (None,)
+    counts: tuple[int | None, ...] = (threads or (machine.threads(),)) if kind == "cpu" else (None,)
     return [
         Setting(name, dtype, layout, direction, cache, compiled, algorithm, count)
         for dtype in dtypes
