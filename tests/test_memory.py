@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -285,6 +286,16 @@ def test_out_of_place() -> None:
     assert alive(other)["relu"] == alive(graph)["relu"] + conv
     assert [node.op == mine.op for node, mine in zip(other, graph)] == [node.op.key != "relu" for node in graph]
     assert out_of_place(other) == other
+
+
+def test_out_of_place_is_an_option(run: Any) -> None:
+    """A model is left as it is."""
+    told = json.loads(run("memory", "densenet121", "--out-of-place", "--format", "json").out)
+    graph = cnncost.load("densenet121")
+    assert told["peak_bytes"] == inference_memory(out_of_place(graph)).peak > inference_memory(graph).peak
+    result = run("memory", "torchvision:vgg16", "--out-of-place")
+    assert (result.code, result.out) == (2, "")
+    assert result.err == ("error: --out-of-place is for specs\nhint: a model says itself which layers work in place\n")
 
 
 def test_shared_parameters_count_once() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cnncost.analysis.dtypes import DTYPES
+from cnncost.analysis.storage import out_of_place
 from cnncost.analysis.training_step import AUTOCAST, TrainingStep, memory_of
 from cnncost.cli.common import parse_inputs, parse_settings
 from cnncost.cli.options import BATCH, INPUT, MODEL, SET
@@ -26,6 +27,7 @@ OPTIONS = (
     BATCH,
     click.option("--dtype", type=click.Choice(tuple(DTYPES)), default="fp32", help="What an element takes.  [fp32]"),
     SET,
+    click.option("--out-of-place", is_flag=True, help="As if no layer worked in place."),
     click.option("--train", is_flag=True, help="A step of training: forward, backward and the optimizer's update."),
     click.option("--optimizer", metavar="NAME", help="none, sgd, sgd-momentum, adam or adamw.  [sgd-momentum]"),
     click.option("--autocast", type=click.Choice(AUTOCAST), help="Mixed precision: parameters stay in fp32."),
@@ -52,13 +54,14 @@ def memory_options(command: F) -> F:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a network: the sizes, and the step of training, None for inference."""
+    """What is asked of a network: the sizes, the step of training (None for inference), in place or not."""
 
     inputs: Any
     batch: int
     dtype: str
     settings: dict[str, Any]
     step: TrainingStep | None
+    out_of_place: bool = False
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Asked:
@@ -66,6 +69,7 @@ class Asked:
         given = dict(options)
         inputs, settings = parse_inputs(given.pop("inputs")), parse_settings(given.pop("settings"))
         batch, dtype, train = given.pop("batch"), given.pop("dtype"), given.pop("train")
+        apart = given.pop("out_of_place", False)
         for name in ("checkpoint", "freeze"):
             given[name] = tuple(part.strip() for value in given[name] for part in value.split(","))
             if "" in given[name]:
@@ -73,17 +77,20 @@ class Asked:
         step = {name: value for name, value in given.items() if value}
         if step and not train:
             raise UsageError(f"--{next(iter(step)).replace('_', '-')} has no effect here", hint="it goes with --train")
-        return cls(inputs, batch, dtype, settings, TrainingStep.of(**step) if train else None)
+        return cls(inputs, batch, dtype, settings, TrainingStep.of(**step) if train else None, apart)
 
     def graph(self, spec: str, batch: int | None = None, shape: tuple[int, ...] | None = None) -> Graph:
-        """The network at these sizes, or at others."""
+        """The network at these sizes, or at others. Raises UsageError for a model out of place."""
         from cnncost.api import graph_of
 
+        if self.out_of_place and is_model(spec):
+            raise UsageError("--out-of-place is for specs", hint="a model says itself which layers work in place")
         if self.step is not None and is_model(spec):
             asked = vars(spec) if isinstance(spec, ModelName) else {}
             spec = ModelName(spec, **{**asked, "train": True})
         inputs = self.inputs if shape is None else shape
-        return graph_of(spec, inputs, self.batch if batch is None else batch, self.settings)
+        graph = graph_of(spec, inputs, self.batch if batch is None else batch, self.settings)
+        return out_of_place(graph) if self.out_of_place else graph
 
     def memory(self, graph: Graph) -> Memory:
         """What it takes."""
