@@ -536,6 +536,7 @@ REFUSED = [
     case("upsample", IMAGE, size=(3, 3, 3)),
     case("channel_shuffle", IMAGE, groups=4),
     case("channel_shuffle", (6,), groups=2),
+    case("channel_shuffle", (2, 6), groups=2),
     case("space_to_depth", IMAGE, block=2),
     case("space_to_depth", VECTORS, block=5),
     case("depth_to_space", IMAGE, block=2),
