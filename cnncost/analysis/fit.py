@@ -177,7 +177,9 @@ class Sizes:
         self.sides = self.own[1:]
         self.fixed = None
         if len(graph.inputs) != 1 or not self.sides:
-            self.fixed = "the network has several inputs" if len(graph.inputs) > 1 else "its input has no sides"
+            self.fixed = (
+                "the network has several inputs" if len(graph.inputs) > 1 else "its input has no height and width"
+            )
         stride = 1 if self.fixed else stride_of(graph)
         self.step = stride if step is None else step
         self.period = stride // gcd(stride, self.step)
@@ -330,8 +332,8 @@ def largest_input(peaks: Peaks, guess: Guess, batch: int) -> Found | None:
     if strides is None:
         return None
     best, number = None, strides * sizes.period
-    last = number + sizes.period
-    while number < last:
+    last = number + sizes.period - 1
+    while number <= last:
         if peaks.fits(batch, number):
             best, last = number, number + sizes.period
         number += 1
