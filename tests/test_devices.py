@@ -308,7 +308,17 @@ WRONG = [
      "abacus.yaml:13:49: fmas without base_clock\nhint: base_clock: clock that is guaranteed"),
     ("kind: gpu", "kind: tpu", "abacus.yaml:4:7: kind must be one of gpu, cpu, got tpu\nhint: did you mean gpu?"),
     ("year: 2030", "year: soon",
-     "abacus.yaml:3:7: year must be a year, like 2022, got soon\nhint: year in which it came out"),
+     "abacus.yaml:3:7: year must be a year, like 2022, got soon\n"
+     "hint: year in which it came out; of what was measured, when that was"),
+    ("year: 2030", "year: 2030\nworking_sets: [{size: 1 MiB, read: 9 GB/s}, {size: 8 KiB, read: 9 GB/s}]",
+     "abacus.yaml:4:15: working_sets must go from small to large\nhint: sort them by size"),
+    ("year: 2030", "year: 2030\nworking_sets: [{size: 1 MiB}]",
+     "abacus.yaml:4:16: a working set without size and bandwidth\n"
+     "hint: write working_sets as a list: `- {size: 32 KiB, read: 200 GB/s, copy: 150 GB/s}`"),
+    ("year: 2030", "year: 2030\nworking_sets: [{size: 1 MiB, read: fast}]",
+     "abacus.yaml:4:36: read must be a number of GB/s or TB/s, got fast\nhint: write 1008 GB/s"),
+    ("year: 2030", "year: 2030\nlaunch_overhead: 2 s",
+     'abacus.yaml:4:18: launch_overhead must be a number of ns or us or ms, got "2 s"\nhint: write 1.8 us'),
     ("maker: Acme\n", "", "abacus.yaml:1:1: a device sheet without maker\nhint: who makes it"),
     ("maker: Acme", "maker: 3", "abacus.yaml:2:8: maker must be text, got 3\nhint: who makes it"),
     ("maker: Acme", "maker: Acme\nmaker: Acme",

@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "Every layer against PyTorch, its flop counter, fvcore and other tools.",
     "bench": "What layers and networks take on this machine, by the clock.",
     "roofline": "What bounds each layer on a device, memory or arithmetic, and its least time.",
+    "machine": "What this machine can do at the most, measured, as a device sheet.",
     "verify": "Published figures, re-derived.",
     "import": "A model as a spec: of PyTorch, an ONNX file, another spec at other sizes.",
     "list": "The bundled architectures.",

@@ -52,14 +52,23 @@ class Peak(NamedTuple):
     source: Source | None
 
 
+class WorkingSet(NamedTuple):
+    """How fast data of so many bytes is gone over again and again, in bytes a second. None: not measured."""
+
+    size: int
+    read: float | None = None
+    copy: float | None = None
+
+
 @dataclass(frozen=True)
 class Device:
     """A device as its data sheet has it. What the sheet does not say is None: unknown is not zero.
 
     key: the sheet's name, for the command line. gpus: GPUs on the board, which all figures are for
     together. units: streaming multiprocessors or CPU cores. Clocks are in hertz, memory and caches
-    in bytes, bandwidth in bytes a second, pin_rate in bits a second and pin, bus in bits, tdp in
-    watts. sources: where each figure is from, by field.
+    in bytes, bandwidths in bytes a second, pin_rate in bits a second and pin, bus in bits, tdp in
+    watts, overheads in seconds. threads: of a CPU that was measured. working_sets: bandwidth by the
+    size of the data, from small to large. sources: where each figure is from, by field.
     """
 
     key: str
@@ -74,8 +83,10 @@ class Device:
     aliases: tuple[str, ...] = ()
     gpus: int = 1
     units: int | None = None
+    threads: int | None = None
     base_clock: float | None = None
     boost_clock: float | None = None
+    l1: int | None = None
     l2: int | None = None
     l3: int | None = None
     memory: int | None = None
@@ -83,6 +94,11 @@ class Device:
     bus: int | None = None
     pin_rate: float | None = None
     bandwidth: float | None = None
+    read_bandwidth: float | None = None
+    copy_bandwidth: float | None = None
+    launch_overhead: float | None = None
+    shortest_kernel: float | None = None
+    working_sets: tuple[WorkingSet, ...] = ()
     tdp: float | None = None
 
     @property

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from cnncost.errors import OptionError
 from cnncost.options import quoted
 
-UNITS: dict[str, dict[str, int]] = {
+UNITS: dict[str, dict[str, int | Fraction]] = {
     "count": {"": 1},
     "clock": {"MHz": 10**6, "GHz": 10**9},
     "bytes": {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40},
@@ -17,6 +17,7 @@ UNITS: dict[str, dict[str, int]] = {
     "bus": {"bit": 1},
     "pin_rate": {"Gbit/s": 10**9},
     "power": {"W": 1},
+    "time": {"ns": Fraction(1, 10**9), "us": Fraction(1, 10**6), "ms": Fraction(1, 10**3)},
     "rate": {"GFLOP/s": 10**9, "TFLOP/s": 10**12, "PFLOP/s": 10**15},
     "int_rate": {"GOP/s": 10**9, "TOP/s": 10**12, "POP/s": 10**15},
 }
@@ -29,6 +30,7 @@ EXAMPLES = {
     "bus": "384 bit",
     "pin_rate": "21 Gbit/s",
     "power": "450 W",
+    "time": "1.8 us",
     "rate": "82.6 TFLOP/s",
     "int_rate": "624 TOP/s",
 }

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from cnncost.devices.quantities import UNITS
-from cnncost.devices.sheet import DTYPES, FIGURE, FIGURES, KINDS, PEAK, SOURCE, TOP, WORDS
+from cnncost.devices.sheet import DTYPES, FIGURE, FIGURES, KINDS, PEAK, SOURCE, TOP, WORDS, WORKING_SET
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string", "pattern": r"\S"}
@@ -38,6 +38,12 @@ def schema() -> Schema:
             },
             **figures,
             "peaks": {"description": TOP["peaks"], "type": "array", "minItems": 1, "items": _peak()},
+            "working_sets": {
+                "description": TOP["working_sets"],
+                "type": "array",
+                "minItems": 1,
+                "items": _working_set(),
+            },
         },
         "additionalProperties": False,
         "if": {"not": {"required": ["extends"]}},
@@ -61,6 +67,12 @@ def _figure(dimension: str) -> Schema:
     value = _quantity(dimension)
     described = {"description": FIGURE["is"], **value}
     return {"anyOf": [value, _object({"is": described, "source": {"description": FIGURE["source"], **TEXT}}, "is")]}
+
+
+def _working_set() -> Schema:
+    dimensions = {key: "bytes" if key == "size" else "bandwidth" for key in WORKING_SET}
+    properties = {key: {"description": about, **_quantity(dimensions[key])} for key, about in WORKING_SET.items()}
+    return {**_object(properties, "size"), "minProperties": 2}
 
 
 def _peak() -> Schema:

@@ -10,9 +10,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NoReturn
 
-from cnncost.devices import SUFFIXES, Device, Peak, Source, text_of
+from cnncost.devices import SUFFIXES, Device, Peak, Source, WorkingSet, text_of
 from cnncost.devices.quantities import Quantity, quantity
 from cnncost.errors import OptionError, SpecError, UsageError, Where, did_you_mean
 from cnncost.options import quoted, spelled
@@ -31,23 +32,30 @@ FIGURES = {
     "gpus": ("count", "GPUs on the board; all figures are for the board"),
     "units": ("count", "streaming multiprocessors of a GPU, cores of a CPU"),
     "base_clock": ("clock", "clock that is guaranteed"),
+    "threads": ("count", "threads of a CPU that figures were measured with"),
     "boost_clock": ("clock", "highest clock that the maker names"),
+    "l1": ("bytes", "L1 data cache, all of it"),
     "l2": ("bytes", "L2 cache, all of it"),
     "l3": ("bytes", "L3 cache, all of it"),
     "memory": ("bytes", "memory; makers' GB are GiB"),
     "bus": ("bus", "width of the memory bus"),
     "pin_rate": ("pin_rate", "data rate of one pin of the bus"),
     "bandwidth": ("bandwidth", "memory bandwidth"),
+    "read_bandwidth": ("bandwidth", "bandwidth of reading alone"),
+    "copy_bandwidth": ("bandwidth", "bandwidth of copying: what is read and what is written"),
+    "launch_overhead": ("time", "what the host takes to launch an operator"),
+    "shortest_kernel": ("time", "what a GPU takes for an operator that does next to nothing"),
     "tdp": ("power", "power that the device may draw for long"),
 }
 """Keys that hold a figure, with its dimension."""
 OTHERS = {
     "extends": "another sheet to start from",
-    "year": "year in which it came out",
+    "year": "year in which it came out; of what was measured, when that was",
     "kind": "gpu or cpu",
     "aliases": "other names, as drivers report it",
     "sources": "where figures are from; the first is meant where a figure names none",
     "peaks": "peak rates: dense, without sparsity; a fused multiply-add is two operations",
+    "working_sets": "bandwidth by the size of the data that is gone over again and again: caches show",
 }
 TOP = {**WORDS, **OTHERS, **{key: about for key, (_, about) in FIGURES.items()}}
 PEAK = {
@@ -60,6 +68,11 @@ PEAK = {
     "source": "a key of `sources`",
 }
 SOURCE = {"title": "name of the document", "place": "page or table", "url": "where it is found"}
+WORKING_SET = {
+    "size": "bytes of the data",
+    "read": "bandwidth of reading it",
+    "copy": "bandwidth of copying one half of it to the other, what is read and what is written",
+}
 FIGURE = {"is": "the figure", "source": "a key of `sources`"}
 NEEDED = ("name", "maker", "year", "kind", "sources")
 EXTENDS_AT_MOST = 5
@@ -74,6 +87,7 @@ class _Sheet:
     sources: dict[str, Source] = field(default_factory=dict)
     documents: dict[str, Source] = field(default_factory=dict)
     peaks: list[tuple[dict[str, Item], Source]] = field(default_factory=list)
+    working_sets: tuple[WorkingSet, ...] = ()
     places: dict[str, Where] = field(default_factory=dict)
 
 
@@ -88,7 +102,7 @@ def device(text: str, file: str, key: str, folder: str) -> Device:
     fields: dict[str, Any] = {key: _number(key, q.value) for key, q in sheet.figures.items()}
     fields |= sheet.values
     fields["peaks"] = tuple(_peak(entry, source, sheet) for entry, source in sheet.peaks)
-    return Device(key=key, file=file, sources=sheet.sources, **fields)
+    return Device(key=key, file=file, sources=sheet.sources, working_sets=sheet.working_sets, **fields)
 
 
 def _fail(message: str, at: Where, hint: str | None = None) -> NoReturn:
@@ -145,6 +159,9 @@ def _merge(sheet: _Sheet, root: Item, folder: str, chain: tuple[str, ...]) -> No
             _figure(sheet, key, top[key])
     if "peaks" in top:
         sheet.peaks = _peaks(sheet, top["peaks"])
+    if "working_sets" in top:
+        sheet.working_sets = _working_sets(top["working_sets"])
+        sheet.sources["working_sets"] = _source(sheet, None, top["working_sets"].at)
 
 
 def _extend(sheet: _Sheet, item: Item, folder: str, chain: tuple[str, ...]) -> None:
@@ -237,6 +254,28 @@ def _check_bandwidth(sheet: _Sheet) -> None:
             sheet.places["bandwidth"],
             "correct one of the three, or leave bus and pin_rate out",
         )
+
+
+def _working_sets(item: Item) -> tuple[WorkingSet, ...]:
+    hint = "write working_sets as a list: `- {size: 32 KiB, read: 200 GB/s, copy: 150 GB/s}`"
+    if not isinstance(item.value, list) or not item.value:
+        _fail("working_sets must be a list that is not empty", item.at, hint)
+    found: list[WorkingSet] = []
+    for each in item.value:
+        entry = _mapping(each, "a working set", hint)
+        _known(entry, WORKING_SET, "a working set")
+        if "size" not in entry or len(entry) < 2:
+            _fail("a working set without size and bandwidth", each.at, hint)
+        values = {key: _working_set_figure(key, value) for key, value in entry.items()}
+        found.append(WorkingSet(int(values.pop("size")), **values))
+    if any(a.size >= b.size for a, b in pairwise(found)):
+        _fail("working_sets must go from small to large", item.at, "sort them by size")
+    return tuple(found)
+
+
+def _working_set_figure(key: str, item: Item) -> float:
+    dimension = "bytes" if key == "size" else "bandwidth"
+    return float(_placed(lambda: quantity(plain(item), dimension), key, item.at).value)
 
 
 def _peaks(sheet: _Sheet, item: Item) -> list[tuple[dict[str, Item], Source]]:

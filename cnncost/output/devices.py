@@ -19,8 +19,10 @@ LISTED = ("fp32", "tf32", "fp16", "int8")
 FIGURES = (
     "gpus",
     "units",
+    "threads",
     "base_clock",
     "boost_clock",
+    "l1",
     "l2",
     "l3",
     "memory",
@@ -28,6 +30,10 @@ FIGURES = (
     "bus",
     "pin_rate",
     "bandwidth",
+    "read_bandwidth",
+    "copy_bandwidth",
+    "launch_overhead",
+    "shortest_kernel",
     "tdp",
 )
 """Fields of a device's page, in its order."""
@@ -39,12 +45,15 @@ BASE = {
     "pin_rate": "in bits a second",
     "bandwidth": "in bytes a second",
     "power": "in watts",
+    "time": "in seconds",
 }
 """The unit of each dimension for programs."""
 KINDS_OF = dict.fromkeys(("count", "bytes", "bus"), "integer")
-LARGE = {"base_clock": "Hz", "boost_clock": "Hz", "pin_rate": "bit/s", "bandwidth": "B/s"}
+LARGE = {"base_clock": "Hz", "boost_clock": "Hz", "pin_rate": "bit/s"}
+LARGE |= dict.fromkeys(("bandwidth", "read_bandwidth", "copy_bandwidth"), "B/s")
+TIMES = ("launch_overhead", "shortest_kernel")
 SMALL = {"bus": " bit", "tdp": " W"}
-LABELS = {"gpus": "GPUs", "l2": "L2", "l3": "L3", "tdp": "TDP"}
+LABELS = {"gpus": "GPUs", "l1": "L1", "l2": "L2", "l3": "L3", "tdp": "TDP"}
 NOTE = "Rates are dense, without sparsity; a fused multiply-add is two operations."
 
 
@@ -73,7 +82,9 @@ def _shown(device: Device, name: str) -> str | None:
     value = getattr(device, name)
     if value is None or (name == "gpus" and value == 1):
         return None
-    if name in ("l2", "l3", "memory"):
+    if name in TIMES:
+        return f"{1e6 * value:,.4g} us"
+    if name in ("l1", "l2", "l3", "memory"):
         unit = unit_for([value], True, "auto")
         return f"{value / unit.worth:,g} {unit.name}"
     if name in LARGE:
@@ -107,8 +118,23 @@ def device_page(device: Device, paper: Paper) -> str:
         sources.append(Text(printable(f"{number[source]} {source}"), style="dim"))
         if source.url:  # an address is not broken, so that it can be copied
             sources.append(Text(f"    {printable(source.url)}", style="dim", no_wrap=True, overflow="ignore"))
-    rule = f"peak = {'SMs' if device.kind == 'gpu' else 'cores'} x FMAs x 2 x clock."
-    return paper.print(title, *about, "", figures, "", rates, "", rule, NOTE, *sources)
+    rule = [f"peak = {'SMs' if device.kind == 'gpu' else 'cores'} x FMAs x 2 x clock."]
+    if not any(p.fmas for p in device.peaks):
+        rule = []
+    return paper.print(title, *about, "", figures, "", rates, "", *_curve(device), *rule, NOTE, *sources)
+
+
+def _curve(device: Device) -> list[Any]:
+    """Bandwidth by the size of the data, where the sheet has it."""
+    if not device.working_sets:
+        return []
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("data", "read\nGB/s", "copy\nGB/s"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for each in device.working_sets:
+        unit = unit_for([each.size], True, "auto")
+        table.add_row(f"{each.size / unit.worth:,g} {unit.name}", _in(each.read, 10**9), _in(each.copy, 10**9))
+    return [table, ""]
 
 
 def device_record(device: Device) -> dict[str, Any]:
@@ -130,11 +156,13 @@ def device_record(device: Device) -> dict[str, Any]:
             }
             for peak in device.peaks
         ],
-        "sources": {
-            name: {k: v for k, v in source._asdict().items() if v is not None}
-            for name, source in device.sources.items()
-        },
+        **({"working_sets": [_without_none(each) for each in device.working_sets]} if device.working_sets else {}),
+        "sources": {name: _without_none(source) for name, source in device.sources.items()},
     }
+
+
+def _without_none(value: Any) -> dict[str, Any]:
+    return {k: v for k, v in value._asdict().items() if v is not None}
 
 
 def devices_json(devices: Sequence[Device]) -> str:
@@ -147,7 +175,7 @@ def devices_json(devices: Sequence[Device]) -> str:
 
 def devices_schema() -> dict[str, Any]:
     """JSON Schema (draft 2020-12) of what `cnncost devices --format json` writes."""
-    from cnncost.devices.sheet import DTYPES, KINDS
+    from cnncost.devices.sheet import DTYPES, KINDS, WORKING_SET
     from cnncost.devices.sheet import FIGURES as SHEET
     from cnncost.output.schema import NAMES, document, version_parts
 
@@ -168,6 +196,7 @@ def devices_schema() -> dict[str, Any]:
         name: {"type": KINDS_OF.get(dimension, "number"), "description": f"{about}; {BASE[dimension]}"}
         for name, (dimension, about) in SHEET.items()
     }
+    sets = {name: {"type": "number", "description": about} for name, about in WORKING_SET.items()}
     device = {
         "key": {**text, "description": "the sheet's name"},
         "name": {**text, "description": "what the maker calls it"},
@@ -179,6 +208,7 @@ def devices_schema() -> dict[str, Any]:
         **figures,
         "memory_kind": text,
         "peaks": {"type": "array", "items": _known(peak, "dtype", "unit", "rate", "printed")},
+        "working_sets": {"type": "array", "items": _known(sets, "size")},
         "sources": {"type": "object", "additionalProperties": _known(source, "title"), "description": "by figure"},
     }
     devices = _known(device, "key", "name", "maker", "year", "kind", "aliases", "gpus", "peaks", "sources")
