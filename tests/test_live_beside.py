@@ -10,6 +10,7 @@ import torch
 from specs import net
 from torch import nn
 
+import cnncost
 from cnncost.analysis.memory import inference_memory
 from cnncost.analysis.training_memory import training_memory
 from cnncost.errors import UsageError
@@ -78,6 +79,24 @@ OPTIONS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_training(graph: Graph, options: dict[str, Any]) -> None:
     check_equal(measure_beside(graph, training_memory(graph, **options), train=True, **options))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "autocast-bf16"])
+def test_blocks_that_run_again(precision: str) -> None:
+    graph = cnncost.load("resnet18", batch=2)
+    options: dict[str, Any] = {"checkpoint": ["conv2_x.*", "conv4_x.1"], "precision": precision}
+    derived = training_memory(graph, **options)
+    assert derived.peak < training_memory(graph, precision=precision).peak
+    found = measure_beside(graph, derived, train=True, **options)
+    assert (found.difference, derived.kept_bytes) == (0, found.measured.kept_bytes)
+
+
+def test_a_traced_model_does_not_run_again() -> None:
+    model = Block()
+    graph = trace(model, (2, 3, 5, 7), train=True)
+    with pytest.raises(UsageError) as e:
+        measure_beside(graph, training_memory(graph), model, train=True, checkpoint=["conv"])
+    assert e.value.message == "checkpointed blocks of a traced model are not measured"
 
 
 def test_rows_are_layers_in_the_order_in_which_they_ran(graph: Graph) -> None:

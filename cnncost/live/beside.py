@@ -17,6 +17,7 @@ from cnncost.analysis.training_memory import AUTOCAST, LOSS, UPDATE, chosen
 from cnncost.errors import UsageError, did_you_mean
 from cnncost.graph import Graph
 from cnncost.live.build import Network, build
+from cnncost.live.checkpoint import build_checkpointed
 from cnncost.live.memory import Measured, measure_inference, measure_training
 from cnncost.live.stage import DTYPES, OPTIMIZERS
 from cnncost.live.storages import above
@@ -57,6 +58,7 @@ def measure_beside(
     optimizer: str = "sgd-momentum",
     precision: str = "fp32",
     accumulate: int = 1,
+    checkpoint: Sequence[str] = (),
     frozen: Sequence[str] = (),
     foreach: bool = False,
     device: str = "cpu",
@@ -67,6 +69,10 @@ def measure_beside(
     shapes of the graph's are not enough. Of a traced model a row is a module, which may be several
     layers of the graph. Raises UsageError for what cannot be measured.
     """
+    if checkpoint:
+        if model is not None and not isinstance(model, Network):
+            raise UsageError("checkpointed blocks of a traced model are not measured", hint="leave checkpoint out")
+        model = build_checkpointed(graph, checkpoint)
     subject = build(graph, device="meta") if model is None else model
     given = list(graph.inputs.values()) if inputs is None else inputs
     options: dict[str, Any] = {**dtypes(precision), "device": device}

@@ -130,7 +130,7 @@ class Stage:
     def infer(self, autocast: torch.dtype | None) -> Any:
         """What the model returns, without gradients."""
         with torch.no_grad(), self._cast(autocast):
-            return run_model(self.model, self.args, self.kwargs, self.places)
+            return self._run()
 
     def step(
         self,
@@ -149,10 +149,15 @@ class Stage:
             optimizer.step()
         ended("update")
 
+    def _run(self) -> Any:
+        """What the model returns. Raises TraceError for whatever it raises."""
+        with self.places.followed():  # not in the backward pass, for blocks that run again end with an exception
+            return run_model(self.model, self.args, self.kwargs, self.places)
+
     def _loss(self, autocast: torch.dtype | None) -> torch.Tensor:
         """All outputs summed; they themselves are let go."""
         with self._cast(autocast):
-            outputs = tensors(run_model(self.model, self.args, self.kwargs, self.places))
+            outputs = tensors(self._run())
             loss = outputs.pop(0).sum()
             while outputs:
                 loss = loss + outputs.pop(0).sum()
@@ -182,9 +187,7 @@ def staged(
     with preserved(model, train), unlogged(), mode, uncollected():
         elsewhere = Elsewhere(device, dtype)
         elsewhere.put(model)
-        stage = Stage(model, inputs, elsewhere)
-        with stage.places.followed():
-            yield stage
+        yield Stage(model, inputs, elsewhere)
 
 
 @contextmanager
