@@ -319,23 +319,25 @@ def test_a_network_without_layers_holds_its_input() -> None:
 # ---- arrays of sizes --------------------------------------------------------------------------
 
 
-def test_peaks_over_arrays_are_those_of_each_point() -> None:
-    batches, sides = [1, 3, 8], [224, 96, 160]
-    layers = {"batch": np.array(batches), "input": (3, np.array(sides), np.array(sides))}
-    for name in ("alexnet_torchvision", "squeezenet1_1", "resnet18", "ssd300"):
-        together = (
-            inference_memory(cnncost.load(name, **layers))
-            if name != "ssd300"
-            else inference_memory(cnncost.load(name, batch=np.array(batches)))
-        )
-        for i, (batch, side) in enumerate(zip(batches, sides)):
-            size = {} if name == "ssd300" else {"input": (3, side, side)}
-            one = inference_memory(cnncost.load(name, batch=batch, **size))
-            assert together.peak[i] == one.peak
-            assert together.activation_peak[i] == one.activation_peak
-            assert [np.broadcast_to(s.alive, 3)[i] for s in together.steps] == [s.alive for s in one.steps]
-        assert (together.at, together.held, together.parts) == (None, (), {})
-        assert together.peak.dtype == np.int64
+@pytest.mark.parametrize("name", bundled_names())
+def test_peaks_over_batches_are_those_of_each(name: str) -> None:
+    together = inference_memory(cnncost.load(name, batch=np.array([1, 8])))
+    for i, batch in enumerate((1, 8)):
+        one = inference_memory(cnncost.load(name, batch=batch))
+        assert together.peak[i] == one.peak
+        assert together.activation_peak[i] == one.activation_peak
+        assert [np.broadcast_to(step.alive, 2)[i] for step in together.steps] == [step.alive for step in one.steps]
+    assert (together.at, together.held, together.parts) == (None, (), {})
+    assert together.peak.dtype == np.int64
+
+
+def test_a_report_over_arrays_has_its_peaks() -> None:
+    sides = np.array([224, 96, 160])
+    together = cnncost.analyze("resnet18", input=(3, sides, sides))
+    for i, side in enumerate(sides.tolist()):
+        one = cnncost.analyze("resnet18", input=(3, side, side))
+        assert together.totals["peak_bytes"][i] == one.totals["peak_bytes"]
+        assert [np.broadcast_to(row.peak_bytes, 3)[i] for row in together.layers] == [r.peak_bytes for r in one.layers]
 
 
 # ---- where elements lie -----------------------------------------------------------------------
