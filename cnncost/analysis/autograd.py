@@ -274,13 +274,14 @@ class Autograd:
         """The gradient of a value that a call takes."""
         if value is None:
             return None
+        if not isinstance(give, str):
+            size = give * record.itemsize
+            return Gradient(self.books.new(record.layer.name, "gradient", size), record.itemsize)
         if give == "same":
             gradient.uses += 1
             return gradient
-        if isinstance(give, str):
-            gradient.store.holders += 1
-            return Gradient(gradient.store, gradient.itemsize, gradient.dense and give == "view")
-        return Gradient(self.books.new(record.layer.name, "gradient", give * record.itemsize), record.itemsize)
+        gradient.store.holders += 1
+        return Gradient(gradient.store, gradient.itemsize, gradient.dense and give == "view")
 
     def _learn(self, record: Record) -> Store | None:
         """Make the gradients of a call's parameters; returns what is to be let go once they are added to others."""

@@ -23,6 +23,11 @@ class Store:
         self.holders = 1
         self.parts: list[Size] = []
 
+    @property
+    def any(self) -> bool:
+        """Whether there is something of it, at some sizes at least."""
+        return is_array(self.bytes) or self.bytes != 0
+
 
 class Books:
     """Storages come and go; after each operator one looks at what is alive. A tick passes with every look."""
@@ -105,13 +110,13 @@ class Books:
 
     def held_now(self) -> Iterator[Held]:
         """What is alive."""
-        return (Held(store.name, store.what, store.bytes) for store in self.stores if store.died is None)
+        return (Held(store.name, store.what, store.bytes) for store in self.stores if store.died is None and store.any)
 
     def held_at(self, step: int) -> Iterator[Held]:
         """What is alive at the highest point of a step, by index."""
         tick, temporary = self._tops[step]
         for store in self.stores:
-            if store.born <= tick and (store.died is None or store.died > tick) and store.bytes:
+            if store.any and store.born <= tick and (store.died is None or store.died > tick):
                 yield Held(store.name, store.what, store.bytes)
         if temporary:
             yield Held(self.steps[step].layer, "temporary", temporary)

@@ -156,12 +156,13 @@ class _Step:
         for i, part in enumerate(parts):
             if isinstance(part, Node):
                 values[part.name] = self._node(part, values)
-                books.step(part.name, "forward")
             else:
                 values.update(self._block(part, {name: values[name] for name in part.takes}))
             for name in taken(part):
                 if last[name] == i and name not in held:
                     engine.release(values[name])
+            if isinstance(part, Node):
+                books.step(part.name, "forward")
         loss = self._loss([values[name] for name in graph.outputs])
         engine.forward_ends()
         for store in books.stores:

@@ -240,6 +240,7 @@ class Op(ABC):
             if kept.what == "extra"
             else Saved(place[kept.what] + kept.index, kept.elements, None, to)
             for kept in self.keeps(y, *x)
+            if is_array(kept.elements) or kept.elements
         )
         gives: tuple[Gives, ...] = ("view",) if self.view else tuple(map(numel, x))
         learns = self.weights(*x) + self.biases(*x) + self.other_params(*x)

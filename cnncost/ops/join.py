@@ -226,8 +226,12 @@ class Part(Free):
         return tuple(Along(a, 1, step, -start) if a == index else s for a, s in enumerate(unmoved(len(y)), 1))
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
-        """The gradient is that of the part among zeros."""
-        return Tape(1).add((0,), numel(y), (numel(x),), into=0).done
+        """The gradient is that of the part among zeros; all of an axis is no part."""
+        span = *self.span(x), x[along(self, x, self.axis)]
+        first, count, step, n = (value if type(value) is int else None for value in span)
+        whole = n is not None and (first, count, step) == (0, n, 1)
+        gives: Gives = "view" if whole else numel(x)
+        return Tape(1).add((0,), numel(y), (gives,), into=0).done
 
     def module(self, torch: Any, x: Shape) -> Any:
         start, count, step = self.span(x)

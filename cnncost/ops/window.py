@@ -107,9 +107,9 @@ class Windowed(Op):
         (call,) = super().tape(y, x)
         if not self.pads_first(x):
             return (call,)
-        padded, to = numel(self.padded(x)), call.keeps[0].to
+        padded = numel(self.padded(x))
         indices = (kept for kept in call.keeps if kept.itemsize is not None)
-        return self.pad_call(x), call._replace(takes=(1,), gives=(padded,), keeps=(Saved(1, padded, to=to), *indices))
+        return self.pad_call(x), call._replace(takes=(1,), gives=(padded,), keeps=(Saved(1, padded), *indices))
 
     def window_text(self, x: Shape) -> str:
         """kernel/stride and dilation where they are not 1, as in 11x11/4 or 3x3 d2."""
