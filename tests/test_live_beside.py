@@ -153,6 +153,7 @@ def test_layers_that_share_parameters_are_frozen_with_their_owner(graph: Graph) 
 
 def test_dtypes() -> None:
     assert dtypes("fp16") == {"dtype": torch.float16, "autocast": None}
+    assert dtypes("tf32") == {"dtype": torch.float32, "autocast": None}
     assert dtypes("autocast-bf16") == {"dtype": torch.float32, "autocast": torch.bfloat16}
     with pytest.raises(UsageError) as e:
         dtypes("int8")

@@ -77,10 +77,9 @@ class TrainingStep:
 
     def measurable(self, dtype: str = "fp32") -> dict[str, Any]:
         """The same for a measurement. Raises UsageError for what is not measured."""
-        for name, given in (("checkpoint", self.checkpoint), ("master-copies", self.master_copies)):
-            if given:
-                raise UsageError(f"--{name} is not measured", hint="leave --measure out")
-        return self._options(dtype)
+        if self.master_copies:
+            raise UsageError("--master-copies is not measured", hint="leave --measure out")
+        return {**self._options(dtype), "checkpoint": self.checkpoint}
 
     def _options(self, dtype: str) -> dict[str, Any]:
         """What derivation and measurement have in common. Raises UsageError."""

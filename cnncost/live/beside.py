@@ -94,6 +94,7 @@ def dtypes(precision: str) -> dict[str, torch.dtype | None]:
     """The dtype of parameters, and that of autocast, of a precision: fp32, bf16, autocast-bf16 ..."""
     torch_dtypes = {name: dtype for dtype, name in DTYPES.items()}
     name = precision.removeprefix(AUTOCAST) if precision.startswith(AUTOCAST) else dtype_name(precision)
+    name = "fp32" if name == "tf32" else name  # it is so stored
     if name not in torch_dtypes:
         raise UsageError(f"{name} cannot be measured", hint=did_you_mean(name, torch_dtypes))
     if name != precision and precision.startswith(AUTOCAST):

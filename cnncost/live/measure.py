@@ -50,6 +50,7 @@ def _on_gpu(step: TrainingStep | None, dtype: str, device: str) -> None:
     hint = "on the CPU it is: leave --device out"
     if dtype != "fp32":
         raise UsageError(f"--dtype {dtype} is not measured on a GPU", hint=hint)
-    if step is not None and (step.accumulate > 1 or step.freeze):
-        name = "--accumulate" if step.accumulate > 1 else "--freeze"
-        raise UsageError(f"{name} is not measured on a GPU", hint=hint)
+    if step is not None:
+        given = {"accumulate": step.accumulate > 1, "checkpoint": step.checkpoint, "freeze": step.freeze}
+        for name in filter(given.get, given):
+            raise UsageError(f"--{name} is not measured on a GPU", hint=hint)

@@ -121,7 +121,7 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.phase == "backward" and func is aten.add.Tensor and not kwargs and len(args) == 2:
             func, args = accumulation(args)
         out = as_kernels_give(func, args, func(*args, **(kwargs or {})))
-        what = MADE[self.phase]
+        what: What = "saved" if self.phase == "backward" and self.layers.running else MADE[self.phase]
         if func is aten._to_copy.default and (source := self.find(args[0])) and source.what == "parameters":
             what = "cast weights"
         for tensor in tree_iter(out):
@@ -192,7 +192,8 @@ class Layers:
 
     names: the layer of a module, by the module's path in the model; a module inside a named one
     belongs to that one. In the backward pass a layer is that of the forward operator whose gradient
-    is computed, told by the sequence numbers that autograd gives its nodes.
+    is computed, told by the sequence numbers that autograd gives its nodes. running: the modules that
+    run, the innermost last; in the backward pass there are some where a block runs again.
     """
 
     def __init__(self, model: torch.nn.Module, names: dict[str, str] | None = None) -> None:
@@ -204,7 +205,7 @@ class Layers:
             layer = path if names is None else next((names[p] for p in above(path) if p in names), "")
             for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
                 self._owners.setdefault(id(tensor), layer)
-        self._running: list[str] = []
+        self.running: list[str] = []
         self._from: list[int] = [0]
         self._layers: list[str] = [""]
 
@@ -224,15 +225,15 @@ class Layers:
                 hook.remove()
 
     def _enter(self, module: torch.nn.Module, args: Any) -> None:
-        above = self._running[-1] if self._running else ""
+        above = self.running[-1] if self.running else ""
         name = above if self._whole and above else self._names.get(id(module), above)
-        self._running.append(name)
+        self.running.append(name)
         self._switch()
         if name and (self._whole or not module._modules):
             self.entered()
 
     def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> None:
-        self._running.pop()
+        self.running.pop()
         self._switch()
 
     def _switch(self) -> None:
@@ -242,8 +243,8 @@ class Layers:
 
     def now(self, phase: Phase) -> str:
         """The layer that runs."""
-        if self._running:
-            return self._running[-1]
+        if self.running:
+            return self.running[-1]
         node = torch._C._current_autograd_node() if phase == "backward" else None
         if node is None:
             return OUTSIDE[phase]
