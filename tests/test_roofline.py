@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,14 @@ def test_gradients_by_hand(folder: Path) -> None:
         macs, read, indices, written = want[row.name]
         assert (row.name, row.macs, row.read, row.written) == (row.name, macs, 4 * read + 8 * indices, 4 * written)
         assert row.flops == 2 * macs, "other operations of a backward pass are not counted"
+
+
+def test_a_gradient_that_is_the_outputs_own_is_not_written(folder: Path) -> None:
+    text = "input: 3x8x8\nlayers: {a: {conv: 4}, b: {conv: 4, from: input}, d: {subtract: [a, b]}}"
+    (folder / "net.yaml").write_text(text)
+    row = cnncost.roofline("net.yaml", H100, passes="backward")["d"]
+    n = 4 * (4 * 64)
+    assert (row.read, row.written) == (n, n), "that of b is its negative, that of a is itself"
 
 
 def test_training_is_forward_and_backward(folder: Path) -> None:
@@ -386,6 +395,7 @@ def test_element_wise_layers_alone_are_one_pass(folder: Path) -> None:
         ("of the network's input", "  d: dropout\n  r: relu\n"),
         ("stretched", "  g: global_avg_pool\n  e: {conv: 3}\n  m: {multiply: [input, e]}\n"),
         ("another layer with weights", "  a: {conv: 4}\n  b: {conv: 4}\n"),
+        ("weights an element", "  a: {conv: 4}\n  b: {depthwise_conv: 1}\n"),
         ("concatenated", "  a: {conv: 4}\n  b: {conv: 4, from: input}\n  c: {concat: [a, b]}\n"),
     ],
 )
@@ -437,6 +447,7 @@ def test_blocks_and_kinds_add_up() -> None:
         assert sorted(folded.layers) == sorted(found.total.layers)
         assert folded[4:12] == pytest.approx(found.total[4:12])
         assert len(top(rows, 3)) == 4
+        assert top(rows, len(rows) - 1) == rows, "a single other row stays itself"
         assert together("total", top(rows, 3)).seconds == pytest.approx(found.total.seconds)
     blocks = {row.name: row for row in fold(found, "block")}
     inside = [row for row in found.layers if row.name.startswith("conv5_x.")]
@@ -504,6 +515,19 @@ def test_sums_in_another_dtype_are_another_ceiling() -> None:
     narrow, usual = (under_test.ceilings(load("rtx-4090"), "fp16", sums).macs for sums in ("fp16", None))
     assert (narrow.accumulate, usual.accumulate) == ("fp16", "fp32")
     assert narrow.rate == pytest.approx(2 * usual.rate, rel=1e-3), "as both are printed"
+
+
+def test_of_several_cores_the_fastest_count() -> None:
+    toy = device(fp32=1e12)
+    twice = replace(toy, peaks=(*toy.peaks, toy.peaks[0]._replace(rate=3e12), toy.peaks[0]._replace(rate=2e12)))
+    assert under_test.ceilings(twice, "fp32").others.rate == 3e12
+
+
+def test_at_the_ridge_itself_memory_bounds(folder: Path) -> None:
+    (folder / "net.yaml").write_text("input: 8x16x16\nlayers: {r: relu}")
+    row = cnncost.roofline("net.yaml", device(8e9, fp32=1e9))["r"]
+    assert row.arithmetic_seconds == row.memory_seconds
+    assert row.bound == MEMORY
 
 
 def test_a_sheet_of_tensor_cores_alone_has_one_ceiling() -> None:

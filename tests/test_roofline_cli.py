@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from math import log10
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import cnncost
 from cnncost.analysis.dtypes import DTYPES
 from cnncost.analysis.roofline import ROOFLINE_COLUMNS, fold
 from cnncost.output.roofline import roofline_schema, roofline_table
-from cnncost.output.roofline_chart import HEIGHT, MARGIN, Scale, chart
+from cnncost.output.roofline_chart import BRAILLE, HEIGHT, MARGIN, SLOPE, Scale, chart
 from cnncost.output.tables import Paper
 
 NET = """\
@@ -143,6 +144,30 @@ def test_points_stand_where_their_figures_are(net: str) -> None:
         assert column[letter] == pytest.approx(ticks[1] + decade * log10(found[name].intensity), abs=1.5)
     assert up["r"] < up["b"] < up["c"], "attainable rates rise with the intensity"
     assert up["c"] == HEIGHT - 2, "bound by arithmetic, on the roof, under its label"
+
+
+@pytest.mark.parametrize("unicode", [True, False], ids=["unicode", "ascii"])
+def test_the_roof_is_a_line_without_gaps(folder: Path, unicode: bool) -> None:
+    """Also where it is steep: a ridge far left of the layers."""
+    (folder / "fast.yaml").write_text(SLOW.replace("100 GB/s", "100 TB/s").replace("name: Slow", "name: Fast"))
+    (folder / "net.yaml").write_text("input: 512x32x32\nlayers: {a: {conv: 4096, kernel: 3, bias: false}}")
+    found = cnncost.roofline("net.yaml", "fast.yaml", batch=4096)
+    picture = [str(line)[MARGIN + 1 :] for line in chart(found, 50, unicode)[:HEIGHT]]
+    heights: list[set[int]] = [set() for _ in range(2 * 41)]
+    for up, line in enumerate(reversed(picture)):
+        for column, c in enumerate(line):
+            for half in range(2):
+                bits = ord(c) - 0x2800 if unicode and 0x2800 <= ord(c) < 0x2900 else 0
+                heights[2 * column + half] |= {4 * up + dot for dot in range(4) if bits & BRAILLE[half][dot]}
+                if not unicode and c in f"{SLOPE}/" and up < HEIGHT - 1:
+                    heights[2 * column + half] |= (
+                        set(range(4 * up, 4 * up + 4)) if c == "/" else {4 * up + SLOPE.index(c)}
+                    )
+    drawn = [places for places in heights if places]
+    assert len(drawn) >= 2 * 41 - 2, "all columns but that of the point"
+    steps = [min(after) - max(before) for before, after in pairwise(drawn)]
+    assert max(steps) <= (1 if unicode else 7), "in ASCII from the foot of one line to the top of the next"
+    assert max(drawn[-1]) - min(drawn[0]) >= 4 * (HEIGHT - 3)
 
 
 def test_measured_points_are_below_the_roof(net: str) -> None:

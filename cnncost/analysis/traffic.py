@@ -183,7 +183,7 @@ def fused(graph: Graph, layers: list[Task], itemsize: int) -> list[Task]:
         each = elementwise(node.op, node.shape, x)
         into = _maker(node, x, index, heads, readers) if each else None
         if into is not None:
-            head = heads.pop(into)
+            head = heads[into]
             done[head] = _joined(done[head], done.pop(node.name), numel(shapes[into]) * itemsize, node.op.view)
             heads[node.name] = head
         elif (each and not node.op.view) or _some(task.passes[0].macs):

@@ -19,6 +19,8 @@ MARGIN = 8
 LARGE = 0.05
 """Share of the time from which on a mark is a capital."""
 KINDS_AT_MOST = 8
+GAP = 5
+"""Characters before a label of the roof."""
 OTHERS = "*"
 """Mark of kinds that have no letter."""
 PER_BYTE = "FLOP/B"
@@ -141,19 +143,24 @@ def _roofs(canvas: Canvas, drawing: Drawing) -> None:
         first = ceil(x.at(roofs.others.rate / roofs.bandwidth))
         for column in range(max(0, first), x.cells, 2):
             canvas.put(column, y.cell(roofs.others.rate), "·" if drawing.unicode else ".")
-    if not drawing.unicode:
-        for column in range(x.cells):
-            up = floor(4 * y.at(roofs.attainable(x.value(column + 0.5))))
-            canvas.put(column, up // 4, SLOPE[up % 4])
+    halves = 2 if drawing.unicode else 1
+    ups = [floor(4 * y.at(roofs.attainable(x.value((n + 0.5) / halves)))) for n in range(halves * x.cells)]
+    if drawing.unicode:
+        _braille(canvas, ups)
         return
+    for column, (before, up) in enumerate(zip([ups[0], *ups], ups)):
+        for between in range(before // 4 + 1, up // 4):
+            canvas.put(column, between, "/")
+        canvas.put(column, up // 4, SLOPE[up % 4])
+
+
+def _braille(canvas: Canvas, ups: Sequence[int]) -> None:
+    """A line of dots: two columns and four rows of them a character."""
     dots: dict[tuple[int, int], int] = {}
-    before = None
-    for place in range(2 * x.cells):
-        up = floor(4 * y.at(roofs.attainable(x.value((place + 0.5) / 2))))
-        for dot in range(up if before is None else min(before + 1, up), up + 1):
+    for place, (before, up) in enumerate(zip([ups[0], *ups], ups)):
+        for dot in range(min(before + 1, up), up + 1):
             cell = place // 2, dot // 4
             dots[cell] = dots.get(cell, 0) | BRAILLE[place % 2][dot % 4]
-        before = up
     for (column, up), bits in dots.items():
         canvas.put(column, up, chr(0x2800 + bits))
 
@@ -193,11 +200,12 @@ def _labels(canvas: Canvas, drawing: Drawing) -> None:
     top = y.cell(roofs.macs.rate)
     lower = [(roofs.others, y.cell(roofs.others.rate) - 1)] if roofs.others != roofs.macs else []
     for peak, up in ((roofs.macs, top + 1), *lower):
-        label = printable(f"{rate(peak.rate, peak.dtype)} {peak.dtype}, {peak.unit}", x.cells // 2)
+        label = printable(f"{rate(peak.rate, peak.dtype)} {peak.dtype}, {peak.unit}", x.cells - 2 * GAP)
         canvas.put(x.cells - len(label), up, label)
     slope = f"{in_unit(roofs.bandwidth)}B/s"
-    there = x.cell(y.value(top - 2) / roofs.bandwidth)
-    canvas.put(max(there - len(slope) - 2, 0), top - 2, slope)
+    left = x.cell(y.value(top - 2) / roofs.bandwidth) - 2 - len(slope)
+    right = x.cell(y.value(top - 1) / roofs.bandwidth) + 3
+    canvas.put(left if left >= 0 else right, top - 2, slope)
 
 
 def _framed(canvas: Canvas, drawing: Drawing) -> list[Text]:
@@ -215,18 +223,21 @@ def _axis(drawing: Drawing) -> list[Text]:
     ridge = x.cell(drawing.roofline.ceilings.ridge)
     axis, labels, sides = Canvas(x.cells), Canvas(x.cells), Canvas(x.cells)
     axis.put(0, 0, line * x.cells)
+    free = 0
     for value in x.decades:
         text = in_unit(value)
         start = max(0, x.cell(value) - len(text) // 2)
         axis.put(x.cell(value), 0, tick)
-        if start + len(text) < x.cells - len(PER_BYTE):
+        if free <= start < x.cells - len(PER_BYTE) - len(text):
             labels.put(start, 0, text)
+            free = start + len(text) + 1
     axis.put(ridge, 0, here)
     labels.put(x.cells - len(PER_BYTE), 0, PER_BYTE)
-    left, middle = "bound by memory < ", f"ridge {drawing.roofline.ceilings.ridge:,.4g}"
-    whole = f"{left}{middle} > by arithmetic"
+    left, middle, right = "bound by memory < ", f"ridge {drawing.roofline.ceilings.ridge:,.4g}", " > by arithmetic"
+    if len(left + middle + right) > x.cells:
+        left = right = ""
     start = ridge - len(middle) // 2 - len(left)
-    sides.put(max(0, min(start, x.cells - len(whole))), 0, whole)
+    sides.put(max(0, min(start, x.cells - len(left + middle + right))), 0, left + middle + right)
     indent = Text(" " * (MARGIN + 1))
     return [Text(" " * MARGIN + corner) + axis.line(), indent + labels.line(), indent + sides.line()]
 
