@@ -414,7 +414,8 @@ def fit(
     memory: "24GB", "24GiB", or bytes; or the device that has it. reserve: what is left to the driver
     and the allocator, of a device analysis.fit.RESERVE unless told otherwise, of a memory nothing.
     step: pixels by which inputs differ, the network's stride unless told otherwise. watch: called
-    with the rows of the frontier done and of all, before each. train, training: as in memory(). The
+    with the rows of the frontier done and of all, before each. train, training: as in memory(); on a
+    GPU optimizers update all parameters at once. The
     others as in analyze(). Raises SpecError, ShapeError, UsageError.
     """
     from cnncost.analysis.fit import fit as fit_graph
@@ -424,13 +425,16 @@ def fit(
     if isinstance(network, Graph) or _is_module(network):
         hint = "give the path or the name that it comes from"
         raise UsageError("a graph or a module has its sizes, and fit looks for others", hint=hint)
+    available = room(memory, device, reserve)
+    if train and available.on_gpu:
+        training = {"foreach": True, **training}
     spec, asked = _as_trained(network, train), _step(train, training)
 
     def memory_at(images: int, shape: tuple[int, ...] | None) -> Memory:
         return memory_of(graph_of(spec, input if shape is None else shape, images, set), dtype, asked)
 
     graph = graph_of(spec, input, batch, set)
-    return fit_graph(graph, room(memory, device, reserve).free, memory_at, step=step, watch=watch)
+    return fit_graph(graph, available.free, memory_at, step=step, watch=watch)
 
 
 def roofline(

@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from documents import ROOT
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -353,10 +354,17 @@ def test_json_keeps_its_schema(net: str, run: Any) -> None:
     jsonschema.validate(record, fit_schema())
     assert record["memory_bytes"] == 3 * 2**30 - RESERVE
     assert record["device"] == "gtx-580-3gb"
-    assert record["training"] == TrainingStep.of().record
+    assert record["training"] == TrainingStep.of(foreach=True).record, "a GPU updates all parameters at once"
     found = cnncost.fit(net, device="gtx-580-3gb", train=True)
     assert record["largest_batch"]["fits"]["batch"] == found.batch.fits.batch
     assert [row["fits"]["input"] for row in record["frontier"]] == [list(row.fits.input) for row in found.frontier]
+
+
+def test_a_gpu_updates_all_parameters_at_once(net: str) -> None:
+    wide = {"set": {"width": 4000}, "train": True, "optimizer": "adam"}
+    on_gpu, on_cpu = (cnncost.fit(net, **where, **wide).own.peak for where in ({"device": "h100"}, {"memory": "80GB"}))
+    assert (on_gpu, on_cpu) == tuple(cnncost.memory(net, **wide, foreach=foreach).peak for foreach in (True, False))
+    assert on_gpu != on_cpu
 
 
 def test_csv_has_a_line_a_row(net: str, run: Any) -> None:
@@ -452,3 +460,19 @@ def test_what_is_done_is_told(net: str) -> None:
     assert [done for done, _ in told] == list(range(len(told)))
     assert len(told) in (len(found.frontier), len(found.frontier) + 1)
     assert len({total for _, total in told}) == 1
+
+
+# ---- docs -----------------------------------------------------------------------------------------
+
+
+def test_alexnets_tower_is_the_half_of_alexnet_and_what_comes_from_the_other() -> None:
+    tower = cnncost.load(ROOT / "docs/alexnet_tower.yaml")
+    whole = {node.name: node for node in cnncost.load("alexnet")}
+    for node in tower:
+        if node.name in whole and node.name not in ("conv3", "flatten", "fc8", "softmax"):
+            assert (node.shape[0], 2 * node.shape[1], *node.shape[2:]) == whole[node.name].shape, node.name
+    weights = {layer.name: layer.cost.weights for layer in cnncost.analyze(tower).layers}
+    all_weights = {layer.name: layer.cost.weights for layer in cnncost.analyze("alexnet").layers}
+    halved = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7")
+    assert [2 * weights[name] for name in halved] == [all_weights[name] for name in halved]
+    assert weights["fc8"] == all_weights["fc8"]

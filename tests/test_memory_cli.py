@@ -234,7 +234,6 @@ def test_a_chart_fits_any_network_and_any_terminal(
         ("memory.md", "memory small.yaml --batch 4 --train --format markdown"),
         ("memory-steps.md", "memory small.yaml --steps --format markdown --no-legend"),
         ("memory.csv", "memory small.yaml --batch 4 --train --format csv"),
-        ("help-memory.txt", "memory --help"),
     ],
 )
 def test_whole_output(net: str, run: Any, golden: Any, name: str, arguments: str) -> None:

@@ -69,6 +69,11 @@ class Room(NamedTuple):
     def free(self) -> int:
         return self.total - self.reserve
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it is the memory of a GPU, whose optimizers update all parameters at once."""
+        return self.device is not None and self.device.kind == "gpu"
+
 
 def room(memory: object = None, device: object = None, reserve: object = None) -> Room:
     """A memory, or a device's, less what is reserved: of a device RESERVE unless told otherwise. Raises UsageError."""

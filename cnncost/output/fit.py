@@ -47,21 +47,24 @@ def fit_table(shown: Shown, units: str = "auto", paper: Paper | None = None) -> 
     rows = largest(fit)
     if rows:
         body += tables(row_columns(rows, fit.memory, units), paper)
-    body += [Text(line) for line in reasons(fit)]
+    body += [*map(Text, reasons(fit)), *([""] if reasons(fit) else [])]
     if fit.frontier:
         name = Text("the largest input at each batch", style="bold")
-        body += [*([""] if reasons(fit) else []), name, *tables(frontier_columns(fit, units), paper)]
+        body += [name, *tables(frontier_columns(fit, units), paper)]
     legend = [Text(line, style="dim") for line in legend_lines(shown)] if paper.legend else []
     return paper.print(*head, Text(room_line(shown.room), style="dim"), "", *body, *legend)
 
 
 def room_line(room: Room) -> str:
     """The memory, and how it comes about."""
-    free = f"memory {readable_bytes(room.free)} ({room.free:,} bytes)"
+    free, exact = readable_bytes(room.free), f"{room.free:,} B"
+    line = f"memory {free}" + ("" if free == exact else f" ({room.free:,} bytes)")
     if room.device is None and not room.reserve:
-        return free
-    whose = f"{room.device.name}'s {readable_bytes(room.total)}" if room.device else readable_bytes(room.total)
-    return f"{free}: {whose} less {readable_bytes(room.reserve)} for driver and allocator (--reserve)"
+        return line
+    total = readable_bytes(room.total)
+    whose = f"{room.device.name}'s {total}" if room.device else total
+    less = f"less {readable_bytes(room.reserve)}" if room.reserve else "with nothing kept"
+    return f"{line}: {whose} {less} for driver and allocator (--reserve)"
 
 
 def verdict(shown: Shown) -> str:

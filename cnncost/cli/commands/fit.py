@@ -58,7 +58,7 @@ def command(
     from cnncost.output.fit import Shown
 
     available = room(memory, device, reserve)
-    wanted = Asked.of(asked)
+    wanted = Asked.of(asked).on("cuda" if available.on_gpu else "cpu")
     graph = wanted.graph(spec)
     with Progress() as watch:
         found = fit(graph, available.free, wanted.memory_at(spec), step=step, watch=watch)
