@@ -361,7 +361,7 @@ class PartialConv(Convolving):
         image = numel(x[2:]) * (1 - self.uneven(x)) + numel(self.padded(x)[2:]) * self.uneven(x)
         highest: Size = 2 * len(self.maps) * each
         for done, row in enumerate(self.maps):
-            indices = len(row) * (INDICES // 4)  # gone before the convolution
+            indices = 2 * len(row)  # int64, for elements of float32; gone before the convolution
             selected: Size = x[0] * len(row) * image
             highest = larger(highest, done * each + selected + larger(each, indices))
         return (Temporary(copy + highest - numel(y)),)

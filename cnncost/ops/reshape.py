@@ -281,7 +281,7 @@ class ChannelShuffle(Free):
 
     def shape(self, x: Shape) -> Shape:
         divides(self.groups, channels_of(self, x), "input")
-        require(len(x) > 2, "channel_shuffle is for images, and its input has channels only", hint="use reshape, permute")
+        require(len(x) > 2, "channel_shuffle is for images, and its input has channels only")
         return x
 
     def sight(self, y: Shape, x: Shape) -> Sight:
