@@ -134,6 +134,14 @@ def test_what_a_layer_takes_for_itself_is_told_apart() -> None:
     assert measured.steps == (Step("", "forward", 2 * X + indices, 2 * X, indices),)
 
 
+def test_what_is_on_another_device_does_not_count() -> None:
+    def forward(self: Any, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.ones(1000, device="cpu").sum().to("meta")
+
+    number = FP32
+    assert measure_inference(Calls(forward), (2, 3, 5, 7), device="meta").peak == 2 * X + number
+
+
 def test_a_storage_that_grows_is_another() -> None:
     model = Calls(lambda self, x: self.b(self.a(x).resize_(4, 3, 5, 7)), a=nn.ReLU(), b=nn.Tanh())
     measured = measure_inference(model, (2, 3, 5, 7))

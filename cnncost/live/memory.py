@@ -140,7 +140,9 @@ def followed(stage: Stage) -> Iterator[None]:
 def hold(stage: Stage, held: Iterable[torch.Tensor], what: What) -> None:
     """Take tensors into the books as this, whatever they were."""
     for tensor in held:
-        stage.tracker.add(tensor, what).what = what
+        tracked = stage.tracker.add(tensor, what)
+        if tracked is not None:
+            tracked.what = what
 
 
 def at_end_of_forward(stage: Stage, training: bool) -> tuple[Held, ...]:

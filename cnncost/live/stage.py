@@ -44,7 +44,7 @@ class Elsewhere:
     """
 
     def __init__(self, device: str, dtype: torch.dtype | None = None) -> None:
-        self.device, self.dtype = device, dtype
+        self.device, self.kind, self.dtype = device, torch.device(device).type, dtype
         self._bases: dict[tuple[int, torch.dtype], torch.Tensor] = {}
         self._made: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
 
@@ -85,7 +85,7 @@ class Stage:
         self.args, self.kwargs = tree_map(self._entering, arguments(model, inputs), is_leaf=is_shape)
         names = {f"layers.{i}": name for i, name in enumerate(model.names)} if isinstance(model, Network) else None
         self.layers = Layers(model, names)
-        self.tracker = Tracker(self.layers)
+        self.tracker = Tracker(self.layers, elsewhere.kind)
         self.places = Places(model)
 
     @property
@@ -165,7 +165,7 @@ class Stage:
 
     def _cast(self, autocast: torch.dtype | None) -> Any:
         """Mixed precision in this dtype, or none."""
-        return nullcontext() if autocast is None else torch.autocast(self.elsewhere.device, dtype=autocast)
+        return nullcontext() if autocast is None else torch.autocast(self.elsewhere.kind, dtype=autocast)
 
 
 @contextmanager

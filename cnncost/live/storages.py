@@ -52,12 +52,12 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     Autograd holds tensors that Python never sees; but PyTorch keeps the Python object of a storage for
     as long as the storage is there, and its finalizer tells when that ends. The bytes of a moment are
-    exact: an operator's outputs exist before its inputs go.
+    exact: an operator's outputs exist before its inputs go. device: the kind of it whose memory is meant.
     """
 
-    def __init__(self, layers: Layers) -> None:
+    def __init__(self, layers: Layers, device: str = "cpu") -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.layers = layers
+        self.layers, self.device = layers, device
         self.phase: Phase = "forward"
         self.bytes = 0
         self.storages: list[Tracked] = []
@@ -67,8 +67,10 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     # ---- books ------------------------------------------------------------------------------------
 
-    def add(self, tensor: torch.Tensor, what: What, layer: str | None = None) -> Tracked:
-        """The books' entry of a tensor's storage, made if there is none."""
+    def add(self, tensor: torch.Tensor, what: What, layer: str | None = None) -> Tracked | None:
+        """The books' entry of a tensor's storage, made if there is none; None for one of another device."""
+        if self.device != "cpu" and device_of(tensor) != self.device:
+            return None  # on the CPU there is no other
         storage = tensor.untyped_storage()
         known = self._alive.get(storage._cdata)
         if known is not None:
@@ -144,6 +146,12 @@ def statistic(tensor: torch.Tensor, args: tuple[Any, ...]) -> torch.Tensor:
     """What a norm keeps of its own: in fp32 where its parameters or running statistics are; fakes have it otherwise."""
     wide = any(isinstance(other, torch.Tensor) and other.dtype is torch.float32 for other in args[1:])
     return tensor.float() if wide and tensor.numel() else tensor
+
+
+def device_of(tensor: torch.Tensor) -> str:
+    """The kind of device that a tensor is on, or that a fake says it is on."""
+    fake = getattr(tensor, "fake_device", None)
+    return (tensor.device if fake is None else fake).type
 
 
 def accumulation(args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
