@@ -1,4 +1,4 @@
-"""Progress of work on many networks."""
+"""Progress of work on many things."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def command(
     available = room(memory, device, reserve)
     wanted = Asked.of(asked).on("cuda" if available.on_gpu else "cpu")
     graph = wanted.graph(spec)
-    with Progress() as watch:
+    with Progress("batches") as watch:
         found = fit(graph, available.free, wanted.memory_at(spec), step=step, watch=watch)
     shown = Shown(graph, available, found, wanted.dtype, wanted.step)
     deliver(_text(shown, units or "auto", chosen_format, output, not no_legend), output, force, spec)
