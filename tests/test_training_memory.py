@@ -311,7 +311,7 @@ NETWORKS = [
     ("ssd300", 2, "fp32", "sgd-momentum"),
     ("prelu_net_a", 2, "fp32", "sgd"),
     ("highway10", 4, "fp32", "sgd"),
-    ("convnext_tiny", 8, "fp32", "sgd-momentum"),
+    ("convnext_tiny", 2, "fp32", "sgd-momentum"),
 ]
 
 

@@ -222,7 +222,7 @@ class Autograd:
             if _any(elements):
                 store, record = self.books.new(layer.owner, "cast weights", elements * LOW), None
                 if learns:
-                    made = Call((), elements, ())
+                    made = Call((), elements, (), factors=part * elements)
                     record = self._record(layer, number + PART * part, made, [], self.itemsize, elements)
                 casts.append(Cast(store, record))
         if learns:
@@ -267,6 +267,10 @@ class Autograd:
         for value, new in zip(record.takes, made):
             if value is not None and new is not None:
                 self._send(record.layer, value, new)
+        if record.layer.turned and not record.casts and _any(record.learns):
+            before = books.new(record.layer.owner, "gradient", call.factors * self.itemsize)
+            books.look()
+            books.drop(before)
         if learned is not None:
             books.drop(learned)
 
@@ -352,6 +356,8 @@ def _any(elements: Size) -> bool:
 
 def _last_uses(calls: Sequence[Call], inputs: int) -> dict[int, list[int]]:
     """For each call of a layer, by its output's number, the values inside the layer that it is the last to take."""
+    if len(calls) < 2:
+        return {}
     last = {number: number for number in range(inputs, inputs + len(calls) - 1)}
     for number, call in enumerate(calls, inputs):
         for taken in call.takes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
 
 from cnncost.analysis.memory import LASTING, Held, Phase, Step, What
 from cnncost.dims import Size, is_array, larger
@@ -94,7 +93,7 @@ class Books:
     def look(self, temporary: Size = 0) -> None:
         """Note what is alive, with so many bytes more for a moment."""
         alive = self.alive + temporary
-        if not is_array(alive) and not is_array(self._top):
+        if isinstance(alive, int) and isinstance(self._top, int):
             if alive > self._top:
                 self._top, self._top_at = alive, (self.tick, temporary)
         else:
@@ -123,4 +122,7 @@ class Books:
 
 
 def _most(sizes: list[Size]) -> Size:
-    return reduce(larger, sizes, 0)
+    most: Size = 0
+    for size in sizes:
+        most = larger(most, size)
+    return most

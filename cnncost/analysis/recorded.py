@@ -36,11 +36,16 @@ class Gradient:
 
 
 class Layer(NamedTuple):
-    """A layer that runs. owner: the layer whose parameters it uses. learns: whether these get gradients."""
+    """A layer that runs. owner: the layer whose parameters it uses. learns: whether these get gradients.
+
+    turned: whether gradients of its weights come with the channels last, and are copied into the order of
+    the weights, as where the input was permuted to that.
+    """
 
     name: str
     owner: str
     learns: bool = True
+    turned: bool = False
 
 
 class Record:

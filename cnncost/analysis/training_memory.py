@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from cnncost.analysis.autograd import Autograd
 from cnncost.analysis.books import Books
@@ -26,7 +26,7 @@ from cnncost.dims import Size, is_array, numel
 from cnncost.errors import UsageError, did_you_mean
 from cnncost.graph import Graph, Node
 from cnncost.ops.seen import Seen
-from cnncost.ops.tape import Call
+from cnncost.ops.tape import Call, one
 
 AUTOCAST = "autocast-"
 LOSS, UPDATE = "loss", "optimizer"
@@ -104,6 +104,7 @@ class _Step:
             if node.shares is None and node.name not in self.frozen
         }
         self.accumulate, self.checkpoint = accumulate, checkpoint
+        self.turned = turned(graph)
         self.tapes: dict[Any, tuple[Call, ...]] = {}
         self.again_at: dict[int, Again] = {}
         self.done_at: dict[int, Again] = {}
@@ -179,7 +180,7 @@ class _Step:
     def _node(self, node: Node, values: dict[str, Value]) -> Value:
         """Run one layer. Equal layers have one tape; arrays have no hash."""
         owner = node.shares or node.name
-        layer = Layer(node.name, owner, owner not in self.frozen)
+        layer = Layer(node.name, owner, owner not in self.frozen, node.name in self.turned)
         if isinstance(node.op, Seen) and node.op.source:
             held = layer._replace(learns=layer.learns and node.op.key == "parameter")
             return self.engine.parameter(held, numel(node.shape))
@@ -300,4 +301,16 @@ def chosen(graph: Graph, patterns: Sequence[str]) -> set[str]:
             names = {node.name.rsplit(".", n)[0] for node in graph.nodes for n in range(node.name.count(".") + 1)}
             raise UsageError(f"no layer {pattern} in {graph.name}", hint=did_you_mean(pattern, sorted(names)))
         found |= covered
+    return found
+
+
+def turned(graph: Graph) -> set[str]:
+    """Convolutions over permuted inputs, of kernels with channels and places that can be in another order."""
+    permuted = {node.name: node.shape for node in graph.nodes if node.op.key == "permute"}
+    found = set()
+    for node in graph.nodes if permuted else ():
+        if node.op.key == "conv" and node.inputs[0] in permuted:
+            op, x = cast(Any, node.op), permuted[node.inputs[0]]
+            if not (one(op.taps(x)) or one(op.fan_in(x) // op.taps(x))):
+                found.add(node.name)
     return found
