@@ -20,6 +20,7 @@ import cnncost
 from cnncost.analysis.memory import Held, Memory, Step
 from cnncost.analysis.training_step import TrainingStep
 from cnncost.cli.memory_options import Asked
+from cnncost.live.measure import measure
 from cnncost.output.memory import Shown, largest, memory_record, memory_schema, memory_table, tensor_columns
 from cnncost.output.tables import Paper
 from cnncost.output.timeline import ROWS, timeline
@@ -135,6 +136,26 @@ def test_derived_is_what_is_measured(net: str, run: Any, options: str) -> None:
     both = [(row["derived"], row["measured"]) for row in measured["steps"] if None not in row.values()]
     assert len(both) >= 8
     assert all(derived == seen for derived, seen in both)
+
+
+def test_what_is_checkpointed_and_measured() -> None:
+    graph = cnncost.load("resnet18", input="3x64x64", batch=4)
+    for blocks in ([], ["conv2_x", "conv3_x.0"]):
+        step = TrainingStep.of(checkpoint=blocks)
+        beside, allocated = measure("resnet18", graph, step.memory(graph), step, "fp32", "cpu")
+        assert beside.difference == 0
+        assert beside.derived.kept_bytes == beside.measured.kept_bytes
+        assert allocated is None
+    assert beside.derived.kept_bytes < cnncost.memory(graph, train=True).kept_bytes
+
+
+def test_what_no_layer_uses_is_held(folder: Path, run: Any) -> None:
+    text = "from torch import nn\nnet = nn.Linear(6, 6)\nnet.aside = nn.Linear(6, 5)\n"
+    (folder / "aside.py").write_text(text)
+    record = json.loads(run("memory", "aside.py:net", "--input", "6", "--format", "json").out)
+    assert {"name": "(not used)", "what": "parameters", "bytes": 5 * (6 + 1) * FP32} in record["held"]
+    assert record["notes"] == [f"{5 * (6 + 1)} parameters of the model are not used, but held: aside."]
+    assert record["notes"][0] in run("memory", "aside.py:net", "--input", "6").out
 
 
 def test_a_difference_is_shown(net: str, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

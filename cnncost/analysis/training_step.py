@@ -72,14 +72,13 @@ class TrainingStep:
         """The memory of this step. Raises UsageError."""
         from cnncost.analysis.training_memory import training_memory
 
-        more: dict[str, Any] = {"checkpoint": self.checkpoint} if self.checkpoint else {}
-        return training_memory(graph, **self._options(dtype), master_copies=self.master_copies, **more)
+        return training_memory(graph, **self._options(dtype), master_copies=self.master_copies)
 
     def measurable(self, dtype: str = "fp32") -> dict[str, Any]:
         """The same for a measurement. Raises UsageError for what is not measured."""
         if self.master_copies:
             raise UsageError("--master-copies is not measured", hint="leave --measure out")
-        return {**self._options(dtype), "checkpoint": self.checkpoint}
+        return self._options(dtype)
 
     def _options(self, dtype: str) -> dict[str, Any]:
         """What derivation and measurement have in common. Raises UsageError."""
@@ -93,6 +92,7 @@ class TrainingStep:
             "optimizer": self.optimizer,
             "precision": dtype if self.autocast is None else f"autocast-{self.autocast}",
             "accumulate": self.accumulate,
+            "checkpoint": self.checkpoint,
             "frozen": self.freeze,
             "foreach": self.foreach,
         }

@@ -89,8 +89,9 @@ def memory_table(shown: Shown, steps: bool = False, units: str = "auto", paper: 
         body += [*timeline(memory, paper.width, paper.unicode), ""]
         title = Text("the largest alive at the peak, and of which layer", style="bold")
         body += [title, *tables(tensor_columns(shown, units), paper)]
+    told = [Text(line) for line in (*notes(shown.graph), *([""] if shown.graph.notes else []))]
     below = [Text(line, style="dim") for line in shown.legend] if paper.legend else []
-    return paper.print(*heading(shown), "", *map(Text, peak_lines(shown)), "", *body, *map(Text, notes(shown)), *below)
+    return paper.print(*heading(shown), "", *map(Text, peak_lines(shown)), "", *body, *told, *below)
 
 
 def heading(shown: Shown) -> list[Text]:
@@ -143,9 +144,9 @@ def _lasting(shown: Shown) -> str:
     return "parameters and buffers" if shown.memory.parts.get("buffers") else "parameters"
 
 
-def notes(shown: Shown) -> list[str]:
-    """What a reader of these figures must know."""
-    return [*shown.graph.notes, ""] if shown.graph.notes else []
+def notes(graph: Graph) -> list[str]:
+    """What a reader of these figures must know. What no layer uses counts for nothing elsewhere, but takes memory."""
+    return [note.replace("not used, and not counted:", "not used, but held:") for note in graph.notes]
 
 
 def _parts(shown: Shown, units: str) -> list[Drawn]:
@@ -235,7 +236,7 @@ def memory_markdown(shown: Shown, steps: bool = False, units: str = "auto", conv
     else:
         lines += ["```text", *(str(line).rstrip() for line in timeline(shown.memory)), "```", ""]
         lines += [*pipe_table(tensor_columns(shown, units)), ""]
-    below = (*shown.graph.notes, *(shown.legend if conventions else ()))
+    below = (*notes(shown.graph), *(shown.legend if conventions else ()))
     return "\n".join([*lines, *(f"- {line}" for line in below), ""])
 
 
@@ -257,7 +258,7 @@ def memory_record(shown: Shown) -> dict[str, Any]:
         "batch": graph.batch,
         "dtype": memory.dtype,
         "training": training_record(shown),
-        "notes": list(graph.notes),
+        "notes": notes(graph),
         "conventions": list(shown.legend),
         "peak_bytes": memory.peak,
         "activation_peak_bytes": memory.activation_peak,
