@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cnncost.analysis.explain import Explanation, LayerExplanation
     from cnncost.analysis.fit import Fit
     from cnncost.analysis.memory import Memory
+    from cnncost.analysis.predict import Prediction
     from cnncost.analysis.report import LayerReport, Report
     from cnncost.analysis.roofline import Roof, Roofline
     from cnncost.analysis.training import EvaluationCost, TrainingCost
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         load,
         load_device,
         memory,
+        predict,
         roofline,
         trace,
         training_cost,
@@ -62,6 +64,7 @@ _PUBLIC = {
     "LayerReport": "cnncost.analysis.report",
     "Memory": "cnncost.analysis.memory",
     "Node": "cnncost.graph",
+    "Prediction": "cnncost.analysis.predict",
     "Report": "cnncost.analysis.report",
     "Roof": "cnncost.analysis.roofline",
     "Roofline": "cnncost.analysis.roofline",
@@ -82,6 +85,7 @@ _PUBLIC = {
     "load_device": "cnncost.api",
     "load_onnx": "cnncost.onnx.load",
     "memory": "cnncost.api",
+    "predict": "cnncost.api",
     "roofline": "cnncost.api",
     "to_yaml": "cnncost.spec.writing",
     "trace": "cnncost.api",
@@ -104,6 +108,7 @@ __all__ = [
     "LayerReport",
     "Memory",
     "Node",
+    "Prediction",
     "Report",
     "Roof",
     "Roofline",
@@ -124,6 +129,7 @@ __all__ = [
     "load_device",
     "load_onnx",
     "memory",
+    "predict",
     "roofline",
     "to_yaml",
     "trace",

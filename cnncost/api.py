@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from cnncost.analysis.explain import Explanation
     from cnncost.analysis.fit import Fit
     from cnncost.analysis.memory import Memory
+    from cnncost.analysis.predict import Prediction
     from cnncost.analysis.roofline import Roofline
     from cnncost.analysis.runs import Run
     from cnncost.analysis.training import EvaluationCost, TrainingCost
@@ -486,3 +487,31 @@ __all__ = [
     "training_cost",
     "verify",
 ]
+
+
+def predict(
+    network: Graph | Spec,
+    device: str | Device,
+    results: Iterable[str] = (),
+    *,
+    input: Any = None,
+    batch: Any = None,
+    set: Mapping[str, Any] | None = None,
+    dtype: str = "fp32",
+    layout: str = "nchw",
+    passes: str = "forward",
+    threads: int | None = None,
+) -> Prediction:
+    """What a network would take on a device, which need not be here.
+
+    device: its name, or a sheet. results: files of `cnncost bench --results` with measured layers of
+    that device, of any networks; without them it is the roofline and the launch overhead. threads: of
+    a CPU; if left out, those of the sheet or of the results. Raises UsageError.
+    """
+    from cnncost.analysis.measurements import Setting
+    from cnncost.analysis.predict import predictor
+    from cnncost.devices import Device, load
+
+    sheet = device if isinstance(device, Device) else load(device)
+    wanted = Setting(sheet.name, dtype, layout, passes, threads=threads)
+    return predictor(sheet, results, wanted).predict(graph_of(network, input, batch, set))

@@ -27,6 +27,7 @@ COMMANDS = {
     "bench": "What layers and networks take on this machine, by the clock.",
     "roofline": "What bounds each layer on a device, memory or arithmetic, and its least time.",
     "machine": "What this machine can do at the most, measured, as a device sheet.",
+    "predict": "What a network would take on a device, from its sheet and from layers that were measured.",
     "verify": "Published figures, re-derived.",
     "import": "A model as a spec: of PyTorch, an ONNX file, another spec at other sizes.",
     "list": "The bundled architectures.",

@@ -153,19 +153,19 @@ def load(name: Any) -> Device:
     return _bundled(_key(text))
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
     """A name without what does not tell devices apart: case, spaces, dashes."""
     return re.sub(r"[\W_]+", "", name.lower())
 
 
 def _key(name: str) -> str:
     """The key of a sheet by its device's name. Raises UsageError."""
-    wanted = _plain(name)
-    keys = {_plain(key): key for key in names()}
+    wanted = plain_name(name)
+    keys = {plain_name(key): key for key in names()}
     if wanted in keys:
         return keys[wanted]
     for device in all_devices():
-        if wanted in map(_plain, (device.name, f"{device.maker} {device.name}", *device.aliases)):
+        if wanted in map(plain_name, (device.name, f"{device.maker} {device.name}", *device.aliases)):
             return device.key
     hint = did_you_mean(re.sub(r"[\s_]+", "-", name.strip()), names())
     parts = [key for plain, key in keys.items() if wanted and wanted in plain]

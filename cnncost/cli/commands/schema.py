@@ -22,6 +22,7 @@ SCHEMAS = {
     "check": "cnncost.output.check:check_schema",
     "roofline": "cnncost.output.roofline:roofline_schema",
     "bench": "cnncost.output.bench:bench_schema",
+    "predict": "cnncost.output.predict:predict_schema",
     "verify": "cnncost.output.claims:verify_schema",
     "list": "cnncost.output.lists:list_schema",
     "devices": "cnncost.output.devices:devices_schema",
