@@ -8,6 +8,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from math import log10
 from pathlib import Path
@@ -147,11 +148,14 @@ def test_points_stand_where_their_figures_are(net: str) -> None:
 
 
 @pytest.mark.parametrize("unicode", [True, False], ids=["unicode", "ascii"])
-def test_the_roof_is_a_line_without_gaps(folder: Path, unicode: bool) -> None:
+def test_the_roof_is_a_line_without_gaps(folder: Path, golden: Any, unicode: bool) -> None:
     """Also where it is steep: a ridge far left of the layers."""
     (folder / "fast.yaml").write_text(SLOW.replace("100 GB/s", "100 TB/s").replace("name: Slow", "name: Fast"))
     (folder / "net.yaml").write_text("input: 512x32x32\nlayers: {a: {conv: 4096, kernel: 3, bias: false}}")
     found = cnncost.roofline("net.yaml", "fast.yaml", batch=4096)
+    golden(
+        f"roofline-steep-{'unicode' if unicode else 'ascii'}.txt", "".join(f"{i}\n" for i in chart(found, 50, unicode))
+    )
     picture = [str(line)[MARGIN + 1 :] for line in chart(found, 50, unicode)[:HEIGHT]]
     heights: list[set[int]] = [set() for _ in range(2 * 41)]
     for up, line in enumerate(reversed(picture)):
@@ -168,6 +172,13 @@ def test_the_roof_is_a_line_without_gaps(folder: Path, unicode: bool) -> None:
     steps = [min(after) - max(before) for before, after in pairwise(drawn)]
     assert max(steps) <= (1 if unicode else 7), "in ASCII from the foot of one line to the top of the next"
     assert max(drawn[-1]) - min(drawn[0]) >= 4 * (HEIGHT - 3)
+
+
+def test_a_layer_counts_as_bound_by_what_bounds_most_of_its_time(net: str) -> None:
+    found = cnncost.roofline(net, "slow.yaml")
+    conv = found["conv"]._replace(seconds=1.0)
+    layers = tuple(conv._replace(memory_bound=share) for share in (0.0, 0.4, 0.6, 1.0))
+    assert "50.0%  of it, in 2 of 4 layers that take time" in str(replace(found, layers=layers))
 
 
 def test_measured_points_are_below_the_roof(net: str) -> None:

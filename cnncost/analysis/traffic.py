@@ -209,8 +209,8 @@ def _joined(first: Task, then: Task, between: Size, view: bool) -> Task:
 
 
 def elementwise(op: Op, y: Shape, x: tuple[Shape, ...]) -> bool:
-    """Whether an output element depends on the input elements at its place alone, and has no weights."""
-    if not x or op.weighted or any(len(shape) != len(y) for shape in x):
+    """Whether an output element depends on the input elements at its place alone."""
+    if not x or any(len(shape) != len(y) for shape in x):
         return False
     if not isinstance(op, Join) and not all(_same(shape, y) for shape in x):
         return False
