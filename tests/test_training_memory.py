@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
 import pytest
+import tapes
 import torch
 from cases import CASES, TRAINING, Case
 from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
@@ -15,7 +15,7 @@ from torch.utils.checkpoint import checkpoint, set_checkpoint_early_stop
 import cnncost
 from cnncost.analysis.checkpoint import Block, segments, taken
 from cnncost.analysis.memory import Memory, Step
-from cnncost.analysis.training_memory import TrainingMemory, chosen, training_memory
+from cnncost.analysis.training_memory import chosen, training_memory
 from cnncost.errors import UsageError
 from cnncost.graph import Graph, GraphBuilder
 from cnncost.live.build import Network, build
@@ -235,66 +235,30 @@ def test_wrong_options(options: dict[str, Any], message: str) -> None:
 
 # ---- the tapes of all layers ----------------------------------------------------------------------
 
-ROUGH = {
-    "circular": "a pad from the other end copies its gradient slice by slice",
-    "momentum=None": "how many batches there were decides, and fake tensors have no numbers",
-    "instance_norm(affine": "its scale and shift are repeated for every image",
-    "instance_norm(track": "so are its running statistics",
-    "matmul()[1x5x": "one matrix meets many with its axes swapped",
-    "count_include_pad=False)[2x6x11x8]": "what the padding holds is counted, too",
-    "count_include_pad=False,ceil_mode": "what the padding holds is counted, too",
-    "padding=((0,1),(1,1)),bias=False": "the padded input is held until all its convolutions have run",
-}
-"""Cases of which less is derived than there is, by a part of their names, and why."""
-EXACT = [case for case in (*CASES, *TRAINING) if not any(part in str(case) for part in ROUGH)]
-
-
-def tried(cases: Sequence[Case], learned: str = "scale") -> Graph:
-    """All cases in one network, each after a layer of its own for every input, and before one."""
-    builder = GraphBuilder()
-    for number, case in enumerate(cases):
-        names = [f"{number}.before{i}" for i in range(len(case.shapes))]
-        for name, shape in zip(names, case.shapes):
-            builder.add_input(f"{name}.x", shape)
-            builder.add(name, find(learned)(), (f"{name}.x",))
-        builder.add(f"{number}.case", case.op(), tuple(names))
-        builder.add(f"{number}.after", find("square")(), (f"{number}.case",))
-    return Graph("cases", builder.inputs, tuple(builder.nodes))
-
 
 def measure(graph: Graph, **options: Any) -> Measured:
     return measure_training(build(graph, device="meta"), list(graph.inputs.values()), **options)
 
 
-def check_steps(graph: Graph, derived: TrainingMemory, measured: Measured) -> None:
-    """Bytes at the highest point of every layer, forward and backward, and what is kept between.
-
-    Gradients that are those of the output are no work, and no layer's when they are measured.
-    """
-    there = {(step.layer, step.phase): step.alive for step in measured.steps}
-    ours = {(step.layer, step.phase): step.alive for step in derived.steps}
-    assert {key: bytes - there[key] for key, bytes in ours.items() if there.get(key, bytes) != bytes} == {}
-    shapes = graph.shapes
-    tapes = {node.name: node.op.tape(node.shape, *(shapes[i] for i in node.inputs)) for node in graph}
-    idle = {
-        name for name, calls in tapes.items() if all(isinstance(give, str) for call in calls for give in call.gives)
-    }
-    assert {name for name, _ in ours.keys() - there.keys()} <= idle
-    assert derived.kept_bytes == measured.kept_bytes
-
-
 def test_every_layer_is_taped_as_autograd_has_it() -> None:
-    graph = tried(EXACT)
-    check_steps(graph, training_memory(graph, "sgd"), measure(graph, optimizer="sgd"))
+    measured = measure(tapes.tried(tapes.EXACT), optimizer="sgd")
+    tapes.check_tapes(tapes.EXACT, tapes.steps(measured))
 
 
 def test_every_layer_under_autocast() -> None:
-    """One case of each; of joins and products all, for their inputs differ."""
-    first = {case.key: case for case in reversed(EXACT)}
-    more = [case for case in EXACT if case.key in ("linear", "prelu", "scale") and case is not first[case.key]]
-    graph = tried([*first.values(), *more])
-    measured = measure(graph, optimizer="sgd", autocast=torch.bfloat16)
-    check_steps(graph, training_memory(graph, "sgd", precision="autocast-bf16"), measured)
+    measured = measure(tapes.tried(tapes.CAST), optimizer="sgd", autocast=torch.bfloat16)
+    tapes.check_tapes(tapes.CAST, tapes.steps(measured), "autocast-bf16")
+
+
+def test_rough_tapes_are_of_some_cases() -> None:
+    for part in tapes.ROUGH:
+        assert any(part in str(case) for case in (*CASES, *TRAINING))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_parameters_are_so_many_tensors(case: Case) -> None:
+    sizes = [p.numel() for p in case.op().module(torch, *case.shapes).parameters()]
+    tapes.check_parameter_sizes(case, sizes)
 
 
 # ---- networks -------------------------------------------------------------------------------------
@@ -412,10 +376,3 @@ def test_one_network_gives_python_ints() -> None:
     memory = training_memory(cnncost.load("lenet5"))
     assert {type(n) for step in memory.steps for n in step[2:]} == {int}
     assert {type(n) for n in (memory.peak, memory.kept_bytes, *memory.peaks.values(), *memory.parts.values())} == {int}
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_parameters_are_so_many_tensors(case: Case) -> None:
-    sizes = [p.numel() for p in case.op().module(torch, *case.shapes).parameters()]
-    assert sorted(case.op().parameter_sizes(*case.shapes)) == sorted(sizes)
-    assert prod(case.shapes[0]) > 0

@@ -1,0 +1,79 @@
+"""The law of tapes: every layer's storages in training are those that PyTorch was measured to have. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from cases import CASES, TRAINING, Case
+
+from cnncost.analysis.training_memory import training_memory
+from cnncost.graph import Graph, GraphBuilder
+from cnncost.ops import find
+
+ROUGH = {
+    "circular": "a pad from the other end copies its gradient slice by slice",
+    "momentum=None": "how many batches there were decides, and fake tensors have no numbers",
+    "instance_norm(affine": "its scale and shift are repeated for every image",
+    "instance_norm(track": "so are its running statistics",
+    "matmul()[1x5x": "one matrix meets many with its axes swapped",
+    "count_include_pad=False)[2x6x11x8]": "what the padding holds is counted, too",
+    "count_include_pad=False,ceil_mode": "what the padding holds is counted, too",
+    "padding=((0,1),(1,1)),bias=False": "the padded input is held until all its convolutions have run",
+}
+"""Cases of which less is derived than there is, by a part of their names, and why."""
+EXACT = [case for case in (*CASES, *TRAINING) if not any(part in str(case) for part in ROUGH)]
+
+FIRST = {case.key: case for case in reversed(EXACT)}
+CAST = [*FIRST.values(), *(c for c in EXACT if c.key in ("linear", "prelu", "scale") and c is not FIRST[c.key])]
+"""Cases to try under autocast: one of each op, and all of some."""
+
+Alive = dict[tuple[str, str], int]
+
+
+class Steps(NamedTuple):
+    """Bytes at the highest point of every layer, by its name and the phase; and what is kept after the forward pass."""
+
+    alive: Alive
+    kept: int
+
+
+def steps(memory: Any) -> Steps:
+    """Those of a memory, derived or measured."""
+    return Steps({(step.layer, step.phase): step.alive for step in memory.steps}, memory.kept_bytes)
+
+
+def tried(cases: Sequence[Case]) -> Graph:
+    """All cases in one network, each after a layer of its own for every input, and before one."""
+    builder = GraphBuilder()
+    for number, case in enumerate(cases):
+        names = [f"{number}.before{i}" for i in range(len(case.shapes))]
+        for name, shape in zip(names, case.shapes):
+            builder.add_input(f"{name}.x", shape)
+            builder.add(name, find("scale")(), (f"{name}.x",))
+        builder.add(f"{number}.case", case.op(), tuple(names))
+        builder.add(f"{number}.after", find("square")(), (f"{number}.case",))
+    return Graph("cases", builder.inputs, tuple(builder.nodes))
+
+
+def check_tapes(cases: Sequence[Case], measured: Steps, precision: str = "fp32") -> None:
+    """Forward, kept and backward, to the byte.
+
+    Gradients that are those of the output are no work, and no layer's when they are measured.
+    """
+    graph = tried(cases)
+    ours, shapes = steps(training_memory(graph, "sgd", precision=precision)), graph.shapes
+    there = measured.alive
+    wrong = {key: size - there[key] for key, size in ours.alive.items() if there.get(key, size) != size}
+    assert not wrong, {(cases[int(layer.split(".")[0])], phase): by for (layer, phase), by in wrong.items()}
+    tapes = {node.name: node.op.tape(node.shape, *(shapes[i] for i in node.inputs)) for node in graph}
+    idle = {
+        name for name, calls in tapes.items() if all(isinstance(give, str) for call in calls for give in call.gives)
+    }
+    assert {name for name, _ in ours.alive.keys() - there.keys()} <= idle
+    assert ours.kept == measured.kept
+
+
+def check_parameter_sizes(case: Case, sizes: Sequence[int]) -> None:
+    """Parameters are so many tensors of such sizes."""
+    assert sorted(case.op().parameter_sizes(*case.shapes)) == sorted(sizes), case
