@@ -26,7 +26,9 @@ ORDER = [
 """Each room may import from those to its left, and from itself."""
 WALLED = {"torch", "torchvision", "fvcore"}
 EXCEPTIONS = {("analysis/report.py", f"cnncost.output.{module}") for module in ("notebook", "records", "tables")}
-EXCEPTIONS |= {(f"analysis/{module}.py", f"cnncost.output.{module}") for module in ("align", "compare", "explain", "roofline")}
+EXCEPTIONS |= {
+    (f"analysis/{module}.py", f"cnncost.output.{module}") for module in ("align", "compare", "explain", "roofline")
+}
 """A report shows itself, in a shell, a notebook or as JSON: users expect methods, and these want tables."""
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -106,6 +108,8 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
         "report vgg16 --format json",
         "explain alexnet conv2",
         "devices rtx-4090",
+        "memory resnet50 --train --optimizer adam",
+        "fit alexnet --memory 3GiB --train",
         "report alexnet --train-run published --crops 10 --device v100",
     ],
 )

@@ -142,10 +142,11 @@ def test_what_is_checkpointed_and_measured() -> None:
     graph = cnncost.load("resnet18", input="3x64x64", batch=4)
     for blocks in ([], ["conv2_x", "conv3_x.0"]):
         step = TrainingStep.of(checkpoint=blocks)
-        beside, allocated = measure("resnet18", graph, step.memory(graph), step, "fp32", "cpu")
+        beside = measure("resnet18", graph, step.memory(graph), step, "fp32", "cpu")
         assert beside.difference == 0
-        assert beside.derived.kept_bytes == beside.measured.kept_bytes
-        assert allocated is None
+        assert beside.derived.kept_bytes == beside.kept_bytes
+        assert beside.gpu is None
+        assert blocks or [row[:2] for row in beside.steps] == [step[:2] for step in beside.derived.steps]
     assert beside.derived.kept_bytes < cnncost.memory(graph, train=True).kept_bytes
 
 
@@ -418,11 +419,11 @@ def test_the_allocator_of_a_gpu_is_told_apart(net: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(live, "measure_allocator", allocator)
     graph = cnncost.load(net, batch=4)
     memory, peak = cnncost.memory(graph), int(cnncost.memory(graph).peak)
-    beside, allocated = live.measure(net, graph, memory, None, "fp32", "cuda")
+    beside = live.measure(net, graph, memory, None, "fp32", "cuda")
     assert asked == [
         ([(4, 3, 16, 12)], {"train": False, "optimizer": "sgd-momentum", "autocast": None, "device": "cuda"})
     ]
-    shown = Shown(graph, memory, None, beside, allocated)
+    shown = Shown(graph, memory, None, beside)
     record = memory_record(shown)
     jsonschema.validate(record, memory_schema())
     assert record["measured"]["gpu"] == {

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnncost.analysis.memory import Step, What
+from cnncost.analysis.side_by_side import OnGpu, SideBySide
 from cnncost.output.drawn import bytes_column, column
 from cnncost.output.grid import Drawn
 from cnncost.output.tables import NAME_AT_MOST
 from cnncost.output.units import printable, readable_bytes, unit_for
-
-if TYPE_CHECKING:
-    from cnncost.live.allocator import Allocated
-    from cnncost.live.beside import Beside
 
 MEASURED = "on fake tensors, operator by operator"
 PARTS: dict[What, tuple[str, str]] = {
@@ -31,14 +28,14 @@ PARTS: dict[What, tuple[str, str]] = {
 """Parts of the bytes alive, in the order of tables: label, and what is meant."""
 
 
-def beside_columns(beside: Beside, units: str) -> list[Drawn]:
+def beside_columns(beside: SideBySide, units: str) -> list[Drawn]:
     """A row a part of what is alive at the peak, derived and measured, with the difference."""
     derived, measured = beside.derived, beside.measured
     named = [(PARTS[what][0], derived.parts.get(what, 0), measured.parts.get(what, 0)) for what in PARTS]
     rows = [(label, int(here), int(there)) for label, here, there in named if here or there]
     rows += [("in all", int(derived.peak), int(measured.peak))]
     if hasattr(derived, "kept_bytes"):
-        rows.append(("kept for the backward pass", int(derived.kept_bytes), int(measured.kept_bytes)))
+        rows.append(("kept for the backward pass", int(derived.kept_bytes), beside.kept_bytes))
     unit = unit_for([max(here, there) for _, here, there in rows], True, units)
     return [
         column("part", "at the peak", "text", [label for label, _, _ in rows]),
@@ -59,21 +56,21 @@ def _off(here: int, there: int) -> str:
     return "" if percent in ("+0.00%", "-0.00%") else percent
 
 
-def measured_lines(beside: Beside, allocated: Allocated | None) -> list[str]:
+def measured_lines(beside: SideBySide) -> list[str]:
     """Where the measured peak is, and what the allocator of a GPU says."""
     at = beside.measured.at
     assert at is not None  # something ran
     lines = [f"measured peak: {place(at)}; {MEASURED}"]
-    if allocated is None:
+    gpu = beside.gpu
+    if gpu is None:
         return lines
-    asked, given, kept = (readable_bytes(n) for n in (allocated.requested, allocated.peak, allocated.reserved))
-    tensors, rounding, own = (
-        readable_bytes(n) for n in (int(allocated.storages.peak), allocated.rounding, allocated.workspace)
-    )
-    off = f"{100 * (int(beside.derived.peak) - allocated.peak) / allocated.peak:+.2f}%"
+    off = f"{100 * (int(beside.derived.peak) - gpu.allocated) / gpu.allocated:+.2f}%"
+    parts = (gpu.requested, gpu.tensors, gpu.requested - gpu.tensors, gpu.allocated - gpu.requested)
+    asked, tensors, own, rounding = map(readable_bytes, parts)
     return [
         *lines,
-        f"on {allocated.name}: max_memory_allocated {given}, derived {off}; max_memory_reserved {kept}",
+        f"on {gpu.name}: max_memory_allocated {readable_bytes(gpu.allocated)}, derived {off}; "
+        f"max_memory_reserved {readable_bytes(gpu.reserved)}",
         f"asked of the allocator {asked}: tensors {tensors}, workspace of kernels {own}; rounding adds {rounding}",
     ]
 
@@ -85,9 +82,9 @@ def place(at: Step) -> str:
     return f"{at.phase} pass of {printable(at.layer, NAME_AT_MOST) or 'the model itself'}"
 
 
-def beside_step_columns(beside: Beside, units: str) -> list[Drawn]:
+def beside_step_columns(beside: SideBySide, units: str) -> list[Drawn]:
     """A row a layer and phase, derived and measured; of a PyTorch model a row a module."""
-    rows = beside.rows
+    rows = beside.steps
     unit = unit_for([int(beside.derived.peak)], True, units)
     both = [None if row.derived is None or row.measured is None else row.derived - row.measured for row in rows]
     drawn = [
@@ -100,28 +97,29 @@ def beside_step_columns(beside: Beside, units: str) -> list[Drawn]:
     return drawn if len({row.phase for row in rows}) > 1 else [drawn[0], *drawn[2:]]
 
 
-def measured_record(beside: Beside, allocated: Allocated | None) -> dict[str, Any]:
+def measured_record(beside: SideBySide) -> dict[str, Any]:
     """What was measured."""
     measured = beside.measured
-    gpu = None
-    if allocated is not None:
-        gpu = {
-            "name": allocated.name,
-            "requested_bytes": allocated.requested,
-            "allocated_bytes": allocated.peak,
-            "reserved_bytes": allocated.reserved,
-            "workspace_bytes": allocated.workspace,
-        }
     at = measured.at
     return {
         "peak_bytes": measured.peak,
         "difference_bytes": beside.difference,
         "activation_peak_bytes": measured.activation_peak,
-        "kept_bytes": measured.kept_bytes,
+        "kept_bytes": beside.kept_bytes,
         "at": {"layer": at.layer, "phase": at.phase} if at else None,
         "parts": dict(measured.parts),
-        "steps": [row._asdict() for row in beside.rows],
-        "gpu": gpu,
+        "steps": [row._asdict() for row in beside.steps],
+        "gpu": None if beside.gpu is None else _gpu_record(beside.gpu),
+    }
+
+
+def _gpu_record(gpu: OnGpu) -> dict[str, Any]:
+    return {
+        "name": gpu.name,
+        "requested_bytes": gpu.requested,
+        "allocated_bytes": gpu.allocated,
+        "reserved_bytes": gpu.reserved,
+        "workspace_bytes": gpu.requested - gpu.tensors,
     }
 
 

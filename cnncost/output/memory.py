@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from rich.text import Text
 
 from cnncost.analysis.dtypes import DTYPES
 from cnncost.analysis.memory import Held, Memory
+from cnncost.analysis.side_by_side import SideBySide
 from cnncost.analysis.training_step import TrainingStep
 from cnncost.dims import Shape, numel
 from cnncost.graph import Graph, Node
@@ -29,10 +30,6 @@ from cnncost.output.tables import BAR_AT_MOST, GAP, NAME_AT_MOST, Paper, room_be
 from cnncost.output.timeline import timeline
 from cnncost.output.units import bar, percent, printable, readable_bytes, shape, unit_for
 
-if TYPE_CHECKING:
-    from cnncost.live.allocator import Allocated
-    from cnncost.live.beside import Beside
-
 SCHEMA_VERSION = 1
 """Of the JSON of memory; grows when a key changes its meaning or goes."""
 LARGEST = 10
@@ -49,16 +46,12 @@ TRAINING = (
 
 
 class Shown(NamedTuple):
-    """What one command shows. step: the step of training; None for inference. beside: what was
-
-    measured; allocated: by the allocator of a GPU.
-    """
+    """What one command shows. step: the step of training; None for inference. beside: what was measured."""
 
     graph: Graph
     memory: Memory
     step: TrainingStep | None = None
-    beside: Beside | None = None
-    allocated: Allocated | None = None
+    beside: SideBySide | None = None
 
     @property
     def legend(self) -> tuple[str, ...]:
@@ -81,7 +74,7 @@ def memory_table(shown: Shown, steps: bool = False, units: str = "auto", paper: 
     """The peak and its parts, and the timeline and largest tensors; with `steps` a row a step in place of both."""
     paper = paper or Paper()
     memory = shown.memory
-    measured = [Text(line) for line in (*measured_lines(shown.beside, shown.allocated), "")] if shown.beside else []
+    measured = [Text(line) for line in (*measured_lines(shown.beside), "")] if shown.beside else []
     body: list[Any] = [*tables(_parts(shown, units), paper), *measured]
     if steps:
         body += tables(step_columns(shown, units, paper), paper)
@@ -264,7 +257,7 @@ def memory_record(shown: Shown) -> dict[str, Any]:
         "activation_peak_bytes": memory.activation_peak,
         "at": {"layer": at.layer, "phase": at.phase} if at else None,
         "parts": dict(memory.parts),
-        "measured": None if shown.beside is None else measured_record(shown.beside, shown.allocated),
+        "measured": None if shown.beside is None else measured_record(shown.beside),
         "held": [held._asdict() for held in memory.held],
         "steps": [
             {

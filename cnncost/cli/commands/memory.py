@@ -63,8 +63,8 @@ def command(
     if measure:
         from cnncost.live.measure import measure as run
 
-        beside, allocated = run(spec, graph, shown.memory, wanted.step, wanted.dtype, device or "cpu")
-        shown = shown._replace(beside=beside, allocated=allocated)
+        beside = run(spec, graph, shown.memory, wanted.step, wanted.dtype, device or "cpu")
+        shown = shown._replace(beside=beside)
     deliver(_text(shown, steps, units or "auto", chosen_format, output, not no_legend), output, force, spec)
 
 
