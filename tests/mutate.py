@@ -273,6 +273,7 @@ def examine(source: str, expected: list[Any]) -> None:
     """Run the laws, the nearest first."""
     import laws
     import numpy as np
+    import tapes
     from cases import CASES, REFUSED, TRAINING
     from laws import Expected, Facts, Seen
 
@@ -288,6 +289,8 @@ def examine(source: str, expected: list[Any]) -> None:
     np.seterr(all="raise")
     if source == "dims":
         sizes()
+    if source.startswith("ops.tape"):
+        tapes.check_answers(expected[-1])
     order = sorted(range(len(CASES)), key=lambda n: not near(CASES[n].key))
     for number in order:
         laws.check_counts(CASES[number], known(number))
@@ -296,6 +299,7 @@ def examine(source: str, expected: list[Any]) -> None:
         *_, held, taken = answer
         laws.check_keeps(case, *held)
         laws.check_temporaries(case, laws.Taken(*taken))
+    tapes.check_answers(expected[-1])
     for case in sorted(REFUSED, key=lambda c: not near(c.key)):
         laws.check_refused(case)
     for number in order:
@@ -329,6 +333,8 @@ def ask_pytorch(path: str) -> None:
         for case, e in answers
     ]
     plain += [(oracle.held(case), tuple(oracle.taken(case))) for case in TRAINING]
+    exact, cast, sizes = oracle.taped()
+    plain.append((tuple(exact), tuple(cast), sizes))
     Path(path).write_bytes(pickle.dumps(plain))
 
 

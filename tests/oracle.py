@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import tapes
 import textbook
 import torch
 from cases import Case
@@ -310,3 +311,17 @@ def taken(case: Case) -> Taken:
 def storage(t: torch.Tensor) -> int:
     """The address of a tensor's storage: views of one tensor share it."""
     return int(t.untyped_storage().data_ptr())
+
+
+def taped() -> tapes.Answers:
+    """What the storages of all cases are in training, and the sizes of their parameters."""
+    from cnncost.live.build import build
+    from cnncost.live.memory import measure_training
+
+    def steps(cases: Any, autocast: torch.dtype | None) -> tapes.Steps:
+        graph = tapes.tried(cases)
+        model = build(graph, device="meta")
+        return tapes.steps(measure_training(model, list(graph.inputs.values()), optimizer="sgd", autocast=autocast))
+
+    sizes = [[p.numel() for p in module_of(case.op(), case.shapes).parameters()] for case in tapes.CASES]
+    return tapes.Answers(steps(tapes.EXACT, None), steps(tapes.CAST, torch.bfloat16), sizes)

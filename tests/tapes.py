@@ -66,12 +66,30 @@ def check_tapes(cases: Sequence[Case], measured: Steps, precision: str = "fp32")
     there = measured.alive
     wrong = {key: size - there[key] for key, size in ours.alive.items() if there.get(key, size) != size}
     assert not wrong, {(cases[int(layer.split(".")[0])], phase): by for (layer, phase), by in wrong.items()}
-    tapes = {node.name: node.op.tape(node.shape, *(shapes[i] for i in node.inputs)) for node in graph}
-    idle = {
-        name for name, calls in tapes.items() if all(isinstance(give, str) for call in calls for give in call.gives)
-    }
+    idle = set()
+    for node in graph:
+        calls = node.op.tape(node.shape, *(shapes[i] for i in node.inputs))
+        if all(isinstance(give, str) for call in calls for give in call.gives):
+            idle.add(node.name)
     assert {name for name, _ in ours.alive.keys() - there.keys()} <= idle
     assert ours.kept == measured.kept
+
+
+class Answers(NamedTuple):
+    """What PyTorch says: of EXACT, of CAST under autocast, and the sizes of parameters of all CASES."""
+
+    exact: Steps
+    cast: Steps
+    sizes: list[list[int]]
+
+
+def check_answers(answers: Any) -> None:
+    """All of it; answers may be plain tuples."""
+    exact, cast, sizes = answers
+    check_tapes(EXACT, Steps(*exact))
+    check_tapes(CAST, Steps(*cast), "autocast-bf16")
+    for case, found in zip(CASES, sizes, strict=True):
+        check_parameter_sizes(case, found)
 
 
 def check_parameter_sizes(case: Case, sizes: Sequence[int]) -> None:
