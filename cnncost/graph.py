@@ -55,12 +55,14 @@ class Unused(NamedTuple):
 class Called(NamedTuple):
     """What ran a layer of a traced model. operator: PyTorch's name of it. by: what called that.
 
+    operator is "" for what is none: parameters, buffers, constants, and views that stand for what was written.
     by is "torch.nn.ReLU" and the like for a module without parts whose class is torch.nn's own, "module" for
-    another module without parts, "model" for everything else.
+    another module without parts, "model" for everything else. path: of the module that ran, "" for the model.
     """
 
     operator: str
     by: str
+    path: str
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
+from odd_models import ODD, BadlyCopied, LooksAtValues, Tied
 from torch import nn
 
 import cnncost
@@ -151,18 +152,63 @@ def test_several_inputs(net: Path) -> None:
     assert by_name.torch_macs == in_order.torch_macs == 2 * 3 * (5 + 7)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
+@pytest.mark.parametrize("name", ODD)
+def test_odd_models_are_exact(name: str) -> None:
+    build, inputs = ODD[name]
+    model = build()
+    parameters = [(id(p), p.requires_grad) for p in model.parameters()]
+    state = torch.get_rng_state()
+    checked = cnncost.check(model, inputs)
+    assert (checked.faults, [row for row in checked.layers if row.faults]) == ((), [])
+    assert checked.torch_params == checked.params == sum(p.numel() for p in model.parameters())
+    assert [(id(p), p.requires_grad) for p in model.parameters()] == parameters
+    assert torch.equal(torch.get_rng_state(), state), "also where forward draws numbers while a counter runs it"
+
+
+def test_layers_are_told_of_the_module_that_ran_them() -> None:
+    build, inputs = ODD["names that look like numbered ones"]
+    rows = {row.name: row.macs for row in cnncost.check(build(), inputs).layers}
+    places = 8 * 8
+    assert rows == {"conv": 3 * places * 3 * 3 * 9, "conv_2": places * 5 * 3}
+
+
+def test_named_inputs_reach_further_tools() -> None:
+    pytest.importorskip("torchinfo")
+    build, inputs = ODD["inputs by name only"]
+    counted = {tool.name: tool.number for tool in cnncost.check(build(), inputs, against=["torchinfo"]).against}
+    assert counted["torchinfo"] == 6 * 6 * (4 * 3 * 9 + 4 + 4 * 9 + 4), "MACs and biases"
+
+
+def test_tied_weights_stay_tied_in_copies() -> None:
+    checked = cnncost.check(Tied(), (1, 8))
+    assert {row.name: row.torch_params for row in checked.layers} == {"a": 8 * 8, "b": 0, "c": 8}
+    assert {row.name: row.output_shape for row in checked.layers} == dict.fromkeys("abc", (1, 8))
+
+
 @pytest.mark.parametrize(
-    ("name", "path"),
+    ("model", "message"),
     [
-        ("layer1.0.conv1", "layer1.0.conv1"),
-        ("layer1.0.conv1_2", "layer1.0.conv1"),
-        ("layer1.0.add", "layer1.0"),
-        ("layer1.0.relu_2.mul_3", "layer1.0"),
-        ("add_2", ""),
+        (BadlyCopied(), "the model cannot be copied: TypeError: cannot pickle"),
+        (LooksAtValues(), "the model does not run on the meta device, where torch's counter counts it: RuntimeError: "),
     ],
 )
-def test_which_module_a_layer_belongs_to(name: str, path: str) -> None:
-    assert owner(name, ["", "layer1", "layer1.0", "layer1.0.conv1"]) == path
+def test_models_of_which_no_copy_runs(model: nn.Module, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        cnncost.check(model, (1, 8))
+
+
+@pytest.mark.parametrize(
+    ("ran_in", "told_of"),
+    [
+        ("layer1.0.conv1", "layer1.0.conv1"),
+        ("layer1.0.made_in_forward", "layer1.0"),
+        ("layer1.0.relu_2.mul_3", "layer1.0"),
+        ("conv2d", ""),
+    ],
+)
+def test_which_module_a_layer_belongs_to(ran_in: str, told_of: str) -> None:
+    assert owner(ran_in, ["", "layer1", "layer1.0", "layer1.0.conv1"]) == told_of
 
 
 @pytest.mark.parametrize(

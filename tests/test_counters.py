@@ -239,10 +239,10 @@ def test_what_ran_each_layer() -> None:
     parts = (torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), OwnNorm(6), Calls(lambda x, own: x.mean((2, 3))))
     graph = trace(torch.nn.Sequential(*parts), (1, 3, 8, 8))
     assert [graph.called[node.name] for node in graph] == [
-        ("conv2d", "torch.nn.Conv2d"),
-        ("relu", "torch.nn.ReLU"),
-        ("layer_norm", "module"),
-        ("mean", "model"),
+        ("conv2d", "torch.nn.Conv2d", "0"),
+        ("relu", "torch.nn.ReLU", "1"),
+        ("layer_norm", "module", "2"),
+        ("mean", "model", "3"),
     ]
 
 

@@ -94,8 +94,7 @@ class _Assembler:
             shares = owners[0]
         for parameter in learned:
             self.owners.setdefault(id(parameter), name)
-        if record.operator:
-            self.called[name] = Called(record.operator, record.place.by)
+        self.called[name] = Called(record.operator, record.place.by, record.place.path)
         self.graph.add(name, op, tuple(self.names[id(i)] for i in inputs), where=record.place.where, shares=shares)
 
     @staticmethod

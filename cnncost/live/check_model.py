@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -23,7 +21,8 @@ from cnncost.analysis.conventions import FVCORE, TORCH, counted
 from cnncost.analysis.report import LayerReport, analyze
 from cnncost.errors import UsageError
 from cnncost.graph import Graph
-from cnncost.live.counters import TOOLS, Traced, fvcore_analysis, half, of_module, traced
+from cnncost.live.counters import TOOLS, Traced, fvcore_analysis, half, of_module, one_line, traced
+from cnncost.live.preserve import same_randomness, whole_attention
 from cnncost.live.trace import arguments, is_shape, parameters_of, trace
 
 WHOLE = "(model)"
@@ -43,18 +42,18 @@ class Own(NamedTuple):
 
 
 class FirstUses(TorchDispatchMode):
-    """Counts every parameter where it is first used."""
+    """Counts every parameter of a model where it is first used; those of modules that forward makes are not its."""
 
-    def __init__(self, place: Callable[[], str]) -> None:
+    def __init__(self, parameters: Iterable[torch.nn.Parameter], place: Callable[[], str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.place = place
         self.counts = Counter[str]()
-        self._seen: set[int] = set()
+        self._unseen = {id(parameter) for parameter in parameters}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         for tensor in tree_iter((args, kwargs)):
-            if isinstance(tensor, torch.nn.Parameter) and id(tensor) not in self._seen:
-                self._seen.add(id(tensor))
+            if id(tensor) in self._unseen:
+                self._unseen.remove(id(tensor))
                 self.counts[self.place()] += tensor.numel()
         return func(*args, **(kwargs or {}))
 
@@ -76,13 +75,15 @@ def check_model(
     graph = trace(model, inputs, name=name, source=source)
     report = analyze(graph, fields=False)
     total: Any = report.total
-    torchs, whole = by_torch(model, inputs)
-    by_fvcore, number, failure = _by_fvcore(model, inputs)
+    with same_randomness():
+        torchs, whole = by_torch(model, inputs)
+        by_fvcore, number, failure = _by_fvcore(model, inputs)
+        further = [_against(tool, version_, graph, model, inputs) for tool, version_ in against.items()]
     modules = dict(model.named_modules())
     rows: dict[str, list[LayerReport]] = {}
     for layer in report.layers:
-        rows.setdefault(owner(layer.name, torchs), []).append(layer)
-    checks = [_row(path, modules[path], own, torchs, by_fvcore) for path, own in rows.items()]
+        rows.setdefault(owner(graph.called[layer.name].path, torchs), []).append(layer)
+    checks = [_row(path, modules[path], own, graph, torchs, by_fvcore) for path, own in rows.items()]
     return Checked(
         graph.name,
         graph.source,
@@ -96,27 +97,27 @@ def check_model(
         (
             Against(counted(graph, TORCH.name), str(torch.__version__), whole, None),
             Against(counted(graph, FVCORE.name), version("fvcore"), number, failure),
-            *(_against(name, version_, graph, model, inputs) for name, version_ in against.items()),
+            *further,
         ),
         graph.notes,
     )
 
 
-def owner(name: str, ran: Collection[str]) -> str:
-    """The path of the module that ran a traced layer: its own, that without a number, or one above."""
-    for path in (name, re.sub(r"_[0-9]+$", "", name)):
-        if path in ran or not path:
-            return path
-    return owner(name.rpartition(".")[0], ran)
+def owner(path: str, ran: Collection[str]) -> str:
+    """The module that a layer is told of: the one that ran it, or the nearest above of which torch told."""
+    while path and path not in ran:
+        path = path.rpartition(".")[0]
+    return path
 
 
 def by_torch(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, Own], int]:
     """What every module does itself by torch's counter, and the multiply-accumulates of all, on the meta device."""
-    model = copy.deepcopy(model).to("meta").eval().requires_grad_(False)  # it follows gradients where there are any
-    paths = {id(module): path for path, module in model.named_modules()}
+    copied, tensors = ready("meta", model, inputs)
+    copied.requires_grad_(False)  # it follows gradients where there are any
+    paths = {id(module): path for path, module in copied.named_modules()}
     counter = FlopCounterMode(display=False)
     running, flops, outputs = [""], Counter[str](), dict[str, Any]()
-    uses = FirstUses(lambda: running[-1])
+    uses = FirstUses((*copied.parameters(), *model.parameters()), lambda: running[-1])  # hooks may hold the model's own
     done = 0
 
     def settle() -> None:
@@ -135,7 +136,10 @@ def by_torch(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, Own], int]:
     hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
     try:
         with whole_attention(), torch.no_grad(), torch.device("meta"), counter, uses:
-            model(*tensors_on("meta", model, inputs))
+            copied(*tensors)
+    except Exception as e:  # what a model does where nothing has values is anything
+        message = f"the model does not run on the meta device, where torch's counter counts it: {one_line(e)}"
+        raise UsageError(message, hint="cnncost report needs no such run") from e
     finally:
         for hook in hooks:
             hook.remove()
@@ -147,27 +151,16 @@ def by_torch(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, Own], int]:
     return own, half(done)
 
 
-@contextmanager
-def whole_attention() -> Iterator[None]:
-    """Attention operator by operator, where PyTorch has one for a whole layer, which its counter does not know."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-
-
 def _by_fvcore(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, Traced], int | None, str | None]:
     """What every module does itself by fvcore, its number for all, and why there is none."""
     try:
-        module = on_cpu(model)
-        with whole_attention(), fvcore_analysis(module, tensors_on("cpu", model, inputs)) as analysis:
+        copied, tensors = ready("cpu", model, inputs)
+        with whole_attention(), fvcore_analysis(copied, tensors) as analysis:
             counts = analysis.by_module_and_operator()
             unknown = {path: analysis.unsupported_ops(path) for path in counts}
             total = int(analysis.total())
     except Exception as e:  # what a model does while fvcore traces it is anything
-        return {}, None, f"fvcore fails on this model: {type(e).__name__}: {(str(e).splitlines() or [''])[0]}"
+        return {}, None, f"fvcore fails on this model: {one_line(e)}"
     own = {path: (Counter(counts[path]), Counter(unknown[path])) for path in counts}
     for path in counts:
         if path:
@@ -177,8 +170,11 @@ def _by_fvcore(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, Traced], 
     return {path: traced(macs, +missing) for path, (macs, missing) in own.items()}, total, None
 
 
-def tensors_on(device: str, model: torch.nn.Module, inputs: Any) -> list[Any]:
-    """What forward takes, in its order: zeros of these shapes; of tensors only sizes and dtype count."""
+def ready(device: str, model: torch.nn.Module, inputs: Any) -> tuple[Any, list[Any]]:
+    """A copy of a model at inference, and what it is called with, in order: zeros, whatever forward calls them.
+
+    Raises UsageError where the model cannot be copied, or does not take these inputs.
+    """
     args, kwargs = arguments(model, inputs)
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
 
@@ -188,32 +184,49 @@ def tensors_on(device: str, model: torch.nn.Module, inputs: Any) -> list[Any]:
         return torch.zeros(tuple(value), dtype=dtype, device=device) if is_shape(value) else value
 
     bound = inspect.Signature(parameters_of(model)).bind(*args, **kwargs)
-    return [tree_map(one, value, is_leaf=is_shape) for value in bound.args]
+    copied, ordered, named = copy_on(device, model), bound.args, bound.kwargs
+    if named:  # counters call a model with a list
+        forward = copied.forward
+        copied.forward = lambda *x: forward(*x[: len(ordered)], **dict(zip(named, x[len(ordered) :])))
+    return copied, [tree_map(one, value, is_leaf=is_shape) for value in (*ordered, *named.values())]
 
 
-def on_cpu(model: torch.nn.Module) -> torch.nn.Module:
-    """A copy at inference on the CPU; what has no values becomes zeros."""
-    module = copy.deepcopy(model).eval()
-    empty = [t for t in (*module.parameters(), *module.buffers()) if t.device.type == "meta"]
-    if empty:
-        module = module.to_empty(device="cpu")
-        with torch.no_grad():
-            for tensor in (*module.parameters(), *module.buffers()):
-                tensor.zero_()
-    return module.cpu()
+def copy_on(device: str, model: torch.nn.Module) -> Any:
+    """A copy at inference on a device; on the CPU, what has no values becomes zeros. What is tied stays so.
+
+    Module.to and to_empty untie parameters, and deepcopy refuses tensors that were computed of
+    parameters, as weight_norm leaves them. Raises UsageError.
+    """
+
+    def moved(tensor: torch.Tensor) -> torch.Tensor:
+        plain = tensor.detach()
+        if device == "meta" or tensor.is_meta:
+            plain = torch.zeros_like(plain, device=device)
+        else:
+            plain = plain.to(device, copy=True)
+        return torch.nn.Parameter(plain, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else plain
+
+    held = [value for module in model.modules() for value in vars(module).values()]
+    held += [*model.parameters(), *model.buffers()]
+    memo = {id(value): moved(value) for value in held if isinstance(value, torch.Tensor)}
+    try:
+        return copy.deepcopy(model, memo).eval()
+    except Exception as e:  # what a model holds is anything: locks, open files
+        raise UsageError(f"the model cannot be copied: {one_line(e)}", hint="check runs copies of it") from e
 
 
 def _row(
     path: str,
     module: torch.nn.Module,
     own: Sequence[LayerReport],
+    graph: Graph,
     torchs: Mapping[str, Own],
     by_fvcore: Mapping[str, Traced],
 ) -> LayerCheck:
     """A module's figures side by side, and what is wrong with them."""
     params: Any = sum(row.params for row in own)
     macs: Any = sum(row.macs for row in own)
-    here: Any = own[-1].output_shape
+    here: Any = next((row for row in reversed(own) if graph.called[row.name].operator), own[-1]).output_shape
     there = torchs.get(path, Own(0, 0, None))
     compared = there.shape if there.shape is not None and not module._modules else here
     fvcore = by_fvcore.get(path, Traced(0, {}, ("not seen",)))
@@ -244,10 +257,9 @@ def _row(
 
 def _against(name: str, version_: str, graph: Graph, model: torch.nn.Module, inputs: Any) -> Against:
     """What a further tool says of a copy."""
-    counts, device = counted(graph, name), TOOLS[name].device
-    module = copy.deepcopy(model).to("meta") if device == "meta" else on_cpu(model)
+    counts = counted(graph, name)
     try:
-        number = of_module(name, module, tensors_on(device, model, inputs))
+        number = of_module(name, *ready(TOOLS[name].device, model, inputs))
     except UsageError as e:
         return Against(counts, version_, None, e.message)
     return Against(counts, version_, number, None)

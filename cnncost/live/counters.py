@@ -202,10 +202,10 @@ def _load(name: str) -> Any:
             return import_module(TOOLS[name].module)
     except Exception as e:
         hint = "--debug shows where; does it need another package?"
-        raise UsageError(f"{name} cannot be imported: {_line(e)}", hint=hint) from e
+        raise UsageError(f"{name} cannot be imported: {one_line(e)}", hint=hint) from e
 
 
-def _line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """An error in one line."""
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
@@ -225,7 +225,7 @@ def of_module(name: str, module: torch.nn.Module, inputs: list[torch.Tensor]) ->
             warnings.simplefilter("ignore")
             return tool.number(loaded, module.eval(), inputs)
     except Exception as e:
-        raise UsageError(f"{name} fails on this network: {_line(e.__cause__ or e)}") from e
+        raise UsageError(f"{name} fails on this network: {one_line(e.__cause__ or e)}") from e
 
 
 @contextmanager

@@ -21,19 +21,36 @@ def preserved(model: torch.nn.Module, train: bool) -> Iterator[None]:
     """
     modules = list(model.modules())
     before = [(module, dict(module.__dict__), _contents(module)) for module in modules]
-    states = torch.get_rng_state(), random.getstate(), _numpy_state()
+    with same_randomness(), whole_attention():
+        try:
+            model.train(train)
+            yield
+        finally:
+            for module, attributes, contents in before:
+                module.__dict__.clear()
+                module.__dict__.update(attributes)
+                for held, content in contents:
+                    _refill(held, content)
+
+
+@contextmanager
+def whole_attention() -> Iterator[None]:
+    """Attention operator by operator, where PyTorch has one for a whole layer."""
     fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
-        torch.backends.mha.set_fastpath_enabled(False)  # it is one operator for a whole layer
-        model.train(train)
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        for module, attributes, contents in before:
-            module.__dict__.clear()
-            module.__dict__.update(attributes)
-            for held, content in contents:
-                _refill(held, content)
+
+
+@contextmanager
+def same_randomness() -> Iterator[None]:
+    """The random state of PyTorch, Python and NumPy is afterwards as it was."""
+    states = torch.get_rng_state(), random.getstate(), _numpy_state()
+    try:
+        yield
+    finally:
         torch.set_rng_state(states[0])
         random.setstate(states[1])
         if states[2] is not None:
