@@ -66,6 +66,7 @@ def net(folder: Path) -> str:
         ("roofline-fused.txt", "roofline resnet18 --device h100 --dtype bf16 --batch 32 --fuse"),
         ("roofline-train.txt", "roofline vgg11_bn --device a100-40gb --dtype tf32 --pass train --by op --units exact"),
         ("roofline-small.txt", "roofline small.yaml --device slow.yaml --columns all --sort seconds --top 3"),
+        ("roofline-close.txt", "roofline resnet18 --device rtx-4090 --dtype fp16 --batch 16 --by op --no-legend"),
         ("roofline-int8.txt", "roofline mobilenet_v2 --device t4 --dtype int8 --by op --no-legend"),
         ("roofline.md", "roofline small.yaml --device slow.yaml --format markdown"),
         ("roofline.csv", "roofline small.yaml --device slow.yaml --format csv"),

@@ -197,11 +197,17 @@ def _points(canvas: Canvas, drawing: Drawing, letters: dict[str, tuple[str, floa
 def _labels(canvas: Canvas, drawing: Drawing) -> None:
     """The figures of the ceilings: the roof's above it, the other one's below, the bandwidth left of the slope."""
     roofs, x, y = drawing.roofline.ceilings, drawing.x, drawing.y
-    top = y.cell(roofs.macs.rate)
-    lower = [(roofs.others, y.cell(roofs.others.rate) - 1)] if roofs.others != roofs.macs else []
-    for peak, up in ((roofs.macs, top + 1), *lower):
-        label = printable(f"{rate(peak.rate, peak.dtype)} {peak.dtype}, {peak.unit}", x.cells - 2 * GAP)
-        canvas.put(x.cells - len(label), up, label)
+    top, other = y.cell(roofs.macs.rate), y.cell(roofs.others.rate)
+    labels = [
+        printable(f"{rate(peak.rate, peak.dtype)} {peak.dtype}, {peak.unit}", x.cells - 2 * GAP)
+        for peak in (roofs.macs, roofs.others)
+    ]
+    above, below = (x.cells - len(label) for label in labels)
+    canvas.put(above, top + 1, labels[0])
+    if roofs.others != roofs.macs:
+        # Lower down the slope is further left: there is room from where it is left of the label.
+        room = (up for up in range(other - 1, 0, -1) if x.cell(y.value(up + 1) / roofs.bandwidth) + 1 < below)
+        canvas.put(below, next(room, 0), labels[1])
     slope = f"{in_unit(roofs.bandwidth)}B/s"
     left = x.cell(y.value(top - 2) / roofs.bandwidth) - 2 - len(slope)
     right = x.cell(y.value(top - 1) / roofs.bandwidth) + 3
