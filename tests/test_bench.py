@@ -466,3 +466,37 @@ def test_a_read_only_file_is_refused(net: str, wound: None, run: Any, monkeypatc
 
         Lines("r.jsonl")
     assert run("bench", net, "--results", "r.jsonl").code == 2
+
+
+# ---- under the roofline -------------------------------------------------------------------------------
+
+
+def test_measured_layers_stand_under_the_roofline(net: str, wound: None, run: Any, golden: Any) -> None:
+    run("bench", net, "--threads", "1", "--repetitions", "1", "--results", "r.jsonl")
+    seconds = {row.names: row for row in read_rows(net)}
+    record = json.loads(run("roofline", net, "--device", "epyc-7763", "--results", "r.jsonl", "--format", "json").out)
+    for layer in record["layers"]:
+        row = next((row for names, row in seconds.items() if layer["name"] in names), None)
+        assert layer["measured_seconds"] == (row.timing.median if row and row.timing else None)
+    golden("roofline-measured.txt", run("roofline", net, "--device", "epyc-7763", "--results", "r.jsonl").out)
+
+
+def read_rows(net: str) -> list[Any]:
+    from cnncost.analysis.bench import rows
+
+    found = {measured.key: measured for measured in read("r.jsonl")}
+    return rows(cnncost.load(net), next(iter(found.values())).setting, found)
+
+
+def test_settings_of_results_are_told_apart(net: str, wound: None, run: Any) -> None:
+    run("bench", net, "--threads", "1,2", "--repetitions", "1", "--results", "r.jsonl")
+    common = ("roofline", net, "--device", "epyc-7763", "--results", "r.jsonl")
+    several = run(*common)
+    assert several.code == 2
+    assert "Small was measured in 2 settings that differ in threads" in several.err
+    assert "hint: choose one of 1, 2: --where threads=1" in several.err
+    assert run(*common, "--where", "threads=2").code == 0
+    assert "no layer of Small at these sizes was measured in fp32, train" in run(*common, "--pass", "train").err
+    assert "no layer of Small" in run(*common, "--batch", "2").err
+    assert "a setting has no thread\nhint: did you mean threads?" in run(*common, "--where", "thread=2").err
+    assert "--where has no effect here" in run(*common[:4], "--where", "threads=2").err

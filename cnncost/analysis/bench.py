@@ -12,6 +12,7 @@ from cnncost.analysis.roofline import Ceilings, ceilings, least_seconds
 from cnncost.analysis.samples import SLOWER, Change, Timing, change
 from cnncost.analysis.traffic import alone
 from cnncost.devices import Device
+from cnncost.errors import UsageError
 from cnncost.graph import Graph
 from cnncost.ops.base import Op
 from cnncost.ops.seen import Fed, Seen
@@ -183,6 +184,35 @@ def _row(layer: Layer, output: Any, measured: Measurement, roofs: Ceilings | Non
         measured.failure,
         None if roofs is None else sum(least_seconds(work, roofs) for work in works),
     )
+
+
+def seconds_by_layer(
+    graph: Graph, measurements: Iterable[Measurement], dtype: str, direction: str, where: Mapping[str, str]
+) -> dict[str, float]:
+    """Seconds of a network's layers, of those that were measured.
+
+    where: further fields of the setting, by name, as a line of the file has them. Raises UsageError where
+    none of its layers was measured so, and where that was in several settings.
+    """
+    found = {measured.key: measured for measured in measurements if measured.timing is not None}
+    settings = []
+    for setting in dict.fromkeys(measured.setting for measured in found.values()):
+        told = {name: str(value) for name, value in setting.record().items()}
+        fits = all(told.get(name) == value for name, value in where.items())
+        if fits and (setting.dtype, setting.direction) == (dtype, direction) and rows(graph, setting, found):
+            settings.append(setting)
+    if not settings:
+        asked = "".join(f", {name} {value}" for name, value in where.items())
+        message = f"no layer of {graph.name} at these sizes was measured in {dtype}, {direction}{asked}"
+        raise UsageError(message, hint="cnncost bench with the same sizes measures it")
+    if len(settings) > 1:
+        one, other = (setting.record() for setting in settings[:2])
+        name = next(name for name in one if one[name] != other[name])
+        values = ", ".join(dict.fromkeys(str(setting.record()[name]) for setting in settings))
+        hint = f"choose one of {values}: --where {name}={one[name]}"
+        raise UsageError(f"{graph.name} was measured in {len(settings)} settings that differ in {name}", hint=hint)
+    timed = [(row, row.timing) for row in rows(graph, settings[0], found)]
+    return {name: timing.median for row, timing in timed if timing is not None for name in row.names}
 
 
 class Regression(NamedTuple):

@@ -27,12 +27,15 @@ from cnncost.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cnncost.graph import Graph
+
 EXAMPLES = """\b
 Examples:
   cnncost roofline alexnet --device gtx-580
   cnncost roofline resnet50 --device h100 --dtype bf16 --batch 32 --by block
   cnncost roofline resnet50 --device h100 --dtype bf16 --batch 32 --fuse --sort seconds --top 10
   cnncost roofline vgg16 --device a100-40gb --dtype tf32 --batch 64 --pass train
+  cnncost roofline resnet50 --device my_machine.yaml --results resnet50.jsonl
   cnncost roofline my_net.yaml --device my_gpu.yaml --format json
 """
 
@@ -58,6 +61,8 @@ class RooflineColumnParam(ColumnParam):
 @SET
 @MODEL[0]
 @MODEL[2]
+@click.option("--results", metavar="FILE", help="What cnncost bench measured: points under the roofline.")
+@click.option("--where", multiple=True, metavar="NAME=VALUE", help="With --results: which setting, like layout=nhwc.")
 @click.option("--by", type=click.Choice(BY), default="layer", help="A row a layer, a block or a kind of op.  [layer]")
 @click.option(
     "--depth", type=click.IntRange(1), metavar="N", help="With --by block: parts of the path that count.  [1]"
@@ -78,6 +83,8 @@ def command(
     inputs: tuple[str, ...],
     batch: int,
     settings: tuple[str, ...],
+    results: str | None,
+    where: tuple[str, ...],
     by: str,
     depth: int | None,
     sort: str | None,
@@ -93,7 +100,7 @@ def command(
     """What bounds each layer on a device, memory or arithmetic, and its least time.
 
     A layer takes at least its FLOPs over the device's peak, and at least the bytes that it moves over
-    the bandwidth. Nothing is measured. SPEC is a network as `cnncost report` takes it.
+    the bandwidth; --results puts measured times beside. SPEC is a network as `cnncost report` takes it.
     """
     chosen_format = format_ or format_of(output)
     if depth is not None and by != "block":
@@ -108,7 +115,7 @@ def command(
     if sort is not None and sort not in ROOFLINE_COLUMNS:
         raise UsageError(f"--sort: unknown column {sort}", hint=did_you_mean(sort, ROOFLINE_COLUMNS, ROOFLINE_SYNONYMS))
     graph = load_graph(spec, inputs, batch, settings)
-    priced = roofline(graph, device, dtype, passes, fuse, accumulate)
+    priced = roofline(graph, device, dtype, passes, fuse, accumulate, _measured(graph, results, dtype, passes, where))
     rows = fold(priced, by, depth or 1)
     rows = ranked(rows, ROOFLINE_COLUMNS[sort].rank) if sort else rows
     rows = first(rows, top) if top else rows
@@ -117,6 +124,25 @@ def command(
         shown = [column._replace(header=by) if column.name == "name" else column for column in shown]
     text = _text(priced, rows, shown, units or "auto", chosen_format, output, not no_chart, not no_legend)
     deliver(text, output, force, spec)
+
+
+def _measured(
+    graph: Graph, results: str | None, dtype: str, passes: str, where: tuple[str, ...]
+) -> dict[str, float] | None:
+    """Seconds by layer from a file of results, where one is given."""
+    if results is None:
+        if where:
+            raise UsageError("--where has no effect here", hint="it goes with --results")
+        return None
+    from cnncost.analysis.bench import seconds_by_layer
+    from cnncost.analysis.measurements import Setting, read
+
+    known = Setting("").record()
+    chosen_ = dict(pair.partition("=")[::2] for pair in where)
+    for name in chosen_:
+        if name not in known:
+            raise UsageError(f"--where: a setting has no {name or 'name'}", hint=did_you_mean(name, known))
+    return seconds_by_layer(graph, read(results), dtype, passes, chosen_)
 
 
 def _text(
