@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Union
 
@@ -12,7 +13,7 @@ from cnncost.analysis.report import analyze as analyze_graph
 from cnncost.errors import CnncostError, UsageError, did_you_mean
 from cnncost.graph import Graph
 from cnncost.onnx import is_onnx
-from cnncost.spec import load
+from cnncost.spec import document_of, expanded, load
 from cnncost.spec.models import ModelName, is_model
 from cnncost.spec.several import Meant, meant, name_it, only
 
@@ -114,6 +115,14 @@ def graph_of(
     if input is not None or batch is not None or set:
         raise UsageError("a graph has its input, batch and parameters", hint="give them to cnncost.load()")
     return network
+
+
+def resizable(network: Spec, set: Mapping[str, Any] | None = None) -> Callable[[Any, Any], Graph]:
+    """The graph of a network at an input and a batch, again and again: a spec is read once."""
+    if is_onnx(network) or is_model(network):
+        return lambda input, batch: graph_of(network, input, batch, set)
+    read = cache(lambda: document_of(network))
+    return lambda input, batch: expanded(read, input, 1 if batch is None else batch, set)
 
 
 def _traced(name: Any, input: Any, batch: int, set: Mapping[str, Any] | None) -> Graph:
@@ -416,8 +425,8 @@ def fit(
     and the allocator, of a device analysis.fit.RESERVE unless told otherwise, of a memory nothing.
     step: pixels by which inputs differ, the network's stride unless told otherwise. watch: called
     with the rows of the frontier done and of all, before each. train, training: as in memory(); on a
-    GPU optimizers update all parameters at once. The
-    others as in analyze(). Raises SpecError, ShapeError, UsageError.
+    GPU optimizers update all parameters at once. The others as in analyze(). Raises SpecError,
+    ShapeError, UsageError.
     """
     from cnncost.analysis.fit import fit as fit_graph
     from cnncost.analysis.fit import room
@@ -429,12 +438,12 @@ def fit(
     available = room(memory, device, reserve)
     if train and available.on_gpu:
         training = {"foreach": True, **training}
-    spec, asked = _as_trained(network, train), _step(train, training)
+    graph_at, asked = resizable(_as_trained(network, train), set), _step(train, training)
 
     def memory_at(images: int, shape: tuple[int, ...] | None) -> Memory:
-        return memory_of(graph_of(spec, input if shape is None else shape, images, set), dtype, asked)
+        return memory_of(graph_at(input if shape is None else shape, images), dtype, asked)
 
-    graph = graph_of(spec, input, batch, set)
+    graph = graph_at(input, batch)
     return fit_graph(graph, available.free, memory_at, step=step, watch=watch)
 
 

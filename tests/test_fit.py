@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -429,6 +431,14 @@ def test_bad_arguments(net: str, run: Any, arguments: str, message: str) -> None
     assert result.code == 2
     assert message in result.err
     assert result.out == ""
+
+
+def test_a_spec_is_read_once(net: str) -> None:
+    with open(net, encoding="utf-8") as spec:
+        line = [sys.executable, "-m", "cnncost", "fit", "-", "--memory", "2MB", "--format", "csv"]
+        done = subprocess.run(line, stdin=spec, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1 + len(cnncost.fit(net, "2MB").frontier)
 
 
 def test_a_graph_or_a_module_cannot_be_fitted(net: str) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cnncost.analysis.dtypes import DTYPES
-from cnncost.analysis.storage import out_of_place
 from cnncost.analysis.training_step import AUTOCAST, TrainingStep, memory_of
 from cnncost.cli.common import parse_inputs, parse_settings
 from cnncost.cli.options import BATCH, INPUT, MODEL, SET
@@ -17,7 +16,6 @@ from cnncost.errors import UsageError
 from cnncost.spec.models import ModelName, is_model
 
 if TYPE_CHECKING:
-    from cnncost.analysis.fit import MemoryAt
     from cnncost.analysis.memory import Memory
     from cnncost.graph import Graph
 
@@ -79,26 +77,22 @@ class Asked:
             raise UsageError(f"--{next(iter(step)).replace('_', '-')} has no effect here", hint="it goes with --train")
         return cls(inputs, batch, dtype, settings, TrainingStep.of(**step) if train else None, apart)
 
-    def graph(self, spec: str, batch: int | None = None, shape: tuple[int, ...] | None = None) -> Graph:
-        """The network at these sizes, or at others. Raises UsageError for a model out of place."""
-        from cnncost.api import graph_of
+    def graph(self, spec: str) -> Graph:
+        """The network at these sizes."""
+        return self.graphs(spec)(self.inputs, self.batch)
 
-        if self.out_of_place and is_model(spec):
-            raise UsageError("--out-of-place is for specs", hint="a model says itself which layers work in place")
+    def graphs(self, spec: str) -> Callable[[Any, Any], Graph]:
+        """The network at an input and a batch; a model of PyTorch that is to be trained as in training."""
+        from cnncost.api import resizable
+
         if self.step is not None and is_model(spec):
             asked = vars(spec) if isinstance(spec, ModelName) else {}
             spec = ModelName(spec, **{**asked, "train": True})
-        inputs = self.inputs if shape is None else shape
-        graph = graph_of(spec, inputs, self.batch if batch is None else batch, self.settings)
-        return out_of_place(graph) if self.out_of_place else graph
+        return resizable(spec, self.settings)
 
     def memory(self, graph: Graph) -> Memory:
         """What it takes."""
         return memory_of(graph, self.dtype, self.step)
-
-    def memory_at(self, spec: str) -> MemoryAt:
-        """The same at other batches and inputs."""
-        return lambda batch, shape: self.memory(self.graph(spec, batch, shape))
 
     def on(self, device: str) -> Asked:
         """The same as it runs on a device: on GPUs the optimizer updates all parameters at once."""

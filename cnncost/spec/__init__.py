@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cnncost.graph import Graph
@@ -22,6 +22,11 @@ def load(spec: Any, *, input: Any = None, batch: Any = 1, set: Mapping[str, Any]
     Raises SpecError with file, line and column for a fault in the spec, ShapeError where a layer
     cannot take its input, UsageError for a bad argument.
     """
+    return expanded(lambda: document_of(spec), input, batch, set)
+
+
+def expanded(read: Callable[[], Document], input: Any, batch: Any, set: Mapping[str, Any] | None) -> Graph:
+    """The graph of a spec at these sizes. read: gives the spec, once they have been looked at."""
     from cnncost.errors import OptionError, UsageError
     from cnncost.options import KINDS
     from cnncost.spec.expand import expand
@@ -32,7 +37,7 @@ def load(spec: Any, *, input: Any = None, batch: Any = 1, set: Mapping[str, Any]
     except OptionError as e:
         raise UsageError(f"batch {e.message}", hint="give the number of images, like 32") from None
     same_points(batch, input, set)
-    return expand(document_of(spec), input, batch, {} if set is None else set)
+    return expand(read(), input, batch, {} if set is None else set)
 
 
 def document_of(spec: Any) -> Document:

@@ -12,6 +12,7 @@ from cnncost.cli.options import LEGEND, format_of, no_effect, output_options
 from cnncost.cli.progress import Progress
 
 if TYPE_CHECKING:
+    from cnncost.analysis.memory import Memory
     from cnncost.output.fit import Shown
 
 EXAMPLES = """\b
@@ -48,9 +49,9 @@ def command(
 ) -> int:
     """The largest batch and the largest input that fit into a memory, and those in between.
 
-    SPEC is a YAML file, the name of a bundled architecture (cnncost list), or a PyTorch model:
-    torchvision:NAME, timm:NAME, package.module:NAME, path/to/file.py:NAME. Exit code 1 where it does
-    not fit at the batch and input asked for.
+    SPEC is a YAML file, the name of a bundled architecture (cnncost list), - for standard input, or a
+    PyTorch model: torchvision:NAME, timm:NAME, package.module:NAME, path/to/file.py:NAME. Exit code 1
+    where it does not fit at the batch and input asked for.
     """
     chosen_format = format_ or format_of(output)
     no_effect(None, units, chosen_format, output, force, no_legend)
@@ -59,9 +60,14 @@ def command(
 
     available = room(memory, device, reserve)
     wanted = Asked.of(asked).on("cuda" if available.on_gpu else "cpu")
-    graph = wanted.graph(spec)
+    graph_at = wanted.graphs(spec)
+    graph = graph_at(wanted.inputs, wanted.batch)
+
+    def memory_at(images: int, shape: tuple[int, ...] | None) -> Memory:
+        return wanted.memory(graph_at(wanted.inputs if shape is None else shape, images))
+
     with Progress("batches") as watch:
-        found = fit(graph, available.free, wanted.memory_at(spec), step=step, watch=watch)
+        found = fit(graph, available.free, memory_at, step=step, watch=watch)
     shown = Shown(graph, available, found, wanted.dtype, wanted.step)
     deliver(_text(shown, units or "auto", chosen_format, output, not no_legend), output, force, spec)
     return 0 if found.fits else 1
