@@ -82,6 +82,7 @@ def test_backward_makes_gradients_before_it_lets_go() -> None:
     assert memory.peak == always + loss + 3 * H + W2 == memory.peaks["backward"]
     assert memory.at == point(memory, "relu", "backward")
     assert sum(memory.parts.values()) == memory.peak
+    assert memory.activation_peak == memory.peak - W1 - W2 - W2
     assert memory.parts["gradient"] == 2 * H + LOSS
 
 
@@ -291,6 +292,9 @@ def test_networks_as_their_storages_are_measured(name: str, batch: int, precisio
     measured = measure(graph, optimizer=optimizer, autocast=autocast)
     assert derived.kept_bytes == measured.kept_bytes
     assert derived.peaks == measured.peaks
+    assert derived.activation_peak == measured.activation_peak
+    assert derived.at is not None
+    assert derived.at.layer == measured.at.layer
     parts = dict(derived.parts)
     parts["gradient"] = parts.get("gradient", 0) + parts.pop("temporary", 0)  # all that the backward pass makes
     assert {what: size for what, size in parts.items() if size} == measured.parts

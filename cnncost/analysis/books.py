@@ -29,7 +29,11 @@ class Store:
 
 
 class Books:
-    """Storages come and go; after each operator one looks at what is alive. A tick passes with every look."""
+    """Storages come and go; after each operator one looks at what is alive. A tick passes with every look.
+
+    alive: bytes that are. lasts: those of them that are no activations. activations: the most bytes
+    alive at once without these.
+    """
 
     def __init__(self) -> None:
         self.alive: Size = 0
@@ -37,11 +41,10 @@ class Books:
         self.tick = 0
         self.stores: list[Store] = []
         self.steps: list[Step] = []
-        self.lasting: list[Size] = []
+        self.activations: Size = 0
         self._tops: list[tuple[int, Size]] = []
         self._top: Size = 0
         self._top_at: tuple[int, Size] = (0, 0)
-        self._top_lasts: Size = 0
 
     def new(self, name: str, what: What, size: Size) -> Store:
         """A storage that one tensor holds."""
@@ -93,17 +96,23 @@ class Books:
     def look(self, temporary: Size = 0) -> None:
         """Note what is alive, with so many bytes more for a moment."""
         alive = self.alive + temporary
+        own = alive - self.lasts
         if isinstance(alive, int) and isinstance(self._top, int):
             if alive > self._top:
                 self._top, self._top_at = alive, (self.tick, temporary)
         else:
             self._top = larger(self._top, alive)
+        if not isinstance(own, int) or not isinstance(self.activations, int):
+            self.activations = larger(self.activations, own)
+        elif own > self.activations:
+            self.activations = own
         self.tick += 1
 
     def step(self, layer: str, phase: Phase) -> None:
         """A layer has run: since the step before, this was its highest point."""
+        if self._top_at[0] == self.tick:  # there was no operator
+            self.look()
         self.steps.append(Step(layer, phase, self._top, self.alive, self._top_at[1]))
-        self.lasting.append(self.lasts)
         self._tops.append(self._top_at)
         self._top, self._top_at = 0, (self.tick, 0)
 

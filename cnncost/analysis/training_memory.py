@@ -117,12 +117,12 @@ class _Step:
         kept_bytes = books.alive - books.lasts
         self._backward(loss)
         self._update()
-        memory = summary(self.dtype, books.steps, books.lasting, lambda i: tuple(books.held_at(i)))
+        memory = summary(self.dtype, books.steps, [0] * len(books.steps), lambda i: tuple(books.held_at(i)))
         steps: dict[Phase, list[Size]] = {}
         for step in memory.steps:
             steps.setdefault(step.phase, []).append(step.alive)
         return TrainingMemory(
-            **vars(memory),
+            **{**vars(memory), "activation_peak": books.activations},
             precision=self.precision,
             optimizer=self.name,
             kept=() if is_array(kept_bytes) else kept,
@@ -153,15 +153,19 @@ class _Step:
         values = {name: self._input(name, shape) for name, shape in graph.inputs.items()}
         parts = segments(graph, self.checkpoint) if self.checkpoint else graph.nodes
         last = {name: i for i, part in enumerate(parts) for name in taken(part)}
-        held = {*graph.inputs, *graph.outputs}
+        held, longer = {*graph.inputs, *graph.outputs}, self._held_longer(parts)
         for i, part in enumerate(parts):
             if isinstance(part, Node):
                 values[part.name] = self._node(part, values)
+                if (graph.held or {}).get(part.name) is not None:
+                    engine.hold(values[part.name])
             else:
                 values.update(self._block(part, {name: values[name] for name in part.takes}))
             for name in taken(part):
                 if last[name] == i and name not in held:
                     engine.release(values[name])
+            for name in longer.get(i, ()):
+                engine.release(values[name])
             if isinstance(part, Node):
                 books.step(part.name, "forward")
         loss = self._loss([values[name] for name in graph.outputs])
@@ -172,6 +176,16 @@ class _Step:
         books.look()
         books.step(LOSS, "forward")
         return loss
+
+    def _held_longer(self, parts: Sequence[Node | Block]) -> dict[int, list[str]]:
+        """What a traced model held in variables of its own, by the part after which it let go; its outputs go later."""
+        nodes = [part.nodes if isinstance(part, Block) else (part,) for part in parts]
+        at = {node.name: i for i, inside in enumerate(nodes) for node in inside}
+        found: dict[int, list[str]] = {}
+        for name, until in (self.graph.held or {}).items():
+            if until is not None:
+                found.setdefault(at[until], []).append(name)
+        return found
 
     def _input(self, name: str, shape: tuple[Size, ...]) -> Value:
         store = self.books.new(name, "input", numel(shape) * self.itemsize)
