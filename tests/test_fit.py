@@ -433,6 +433,16 @@ def test_bad_arguments(net: str, run: Any, arguments: str, message: str) -> None
     assert result.out == ""
 
 
+def test_out_of_place_less_fits(folder: Path, run: Any) -> None:
+    (folder / "two.yaml").write_text(
+        "input: 3x8x8\nlayers: {conv: {conv: 8, bias: false}, relu: {relu, inplace: true}}\n"
+    )
+    parameters, image, maps = (8 * 3 * 4, 3 * 64 * 4, 8 * 64 * 4)
+    for options, each in (((), image + maps), (("--out-of-place",), image + 2 * maps)):
+        record = json.loads(run("fit", "two.yaml", "--memory", "1MB", *options, "--format", "json").out)
+        assert record["largest_batch"]["fits"]["batch"] == (10**6 - parameters) // each
+
+
 def test_a_spec_is_read_once(net: str) -> None:
     with open(net, encoding="utf-8") as spec:
         line = [sys.executable, "-m", "cnncost", "fit", "-", "--memory", "2MB", "--format", "csv"]

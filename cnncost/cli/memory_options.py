@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cnncost.analysis.dtypes import DTYPES
-from cnncost.analysis.training_step import AUTOCAST, TrainingStep, memory_of
-from cnncost.cli.common import parse_inputs, parse_settings
+from cnncost.analysis.storage import out_of_place
+from cnncost.analysis.training_step import AUTOCAST, WORDS, TrainingStep, memory_of
+from cnncost.cli.common import among, parse_inputs, parse_settings
 from cnncost.cli.options import BATCH, INPUT, MODEL, SET
 from cnncost.errors import UsageError
 from cnncost.spec.models import ModelName, is_model
@@ -27,7 +28,8 @@ OPTIONS = (
     SET,
     click.option("--out-of-place", is_flag=True, help="As if no layer worked in place."),
     click.option("--train", is_flag=True, help="A step of training: forward, backward and the optimizer's update."),
-    click.option("--optimizer", metavar="NAME", help="none, sgd, sgd-momentum, adam or adamw.  [sgd-momentum]"),
+    click.option("--optimizer", metavar="NAME", shell_complete=among(lambda: WORDS), help="none, sgd, sgd-momentum, "
+                 "adam or adamw.  [sgd-momentum]"),
     click.option("--autocast", type=click.Choice(AUTOCAST), help="Mixed precision: parameters stay in fp32."),
     click.option("--master-copies", is_flag=True, help="fp32 copies of parameters of another --dtype."),
     click.option("--accumulate", type=click.IntRange(1), metavar="N", help="Batches whose gradients are added up for "
@@ -82,13 +84,19 @@ class Asked:
         return self.graphs(spec)(self.inputs, self.batch)
 
     def graphs(self, spec: str) -> Callable[[Any, Any], Graph]:
-        """The network at an input and a batch; a model of PyTorch that is to be trained as in training."""
+        """The network at an input and a batch; a model of PyTorch that is to be trained as in training.
+
+        Raises UsageError for a model out of place.
+        """
         from cnncost.api import resizable
 
+        if self.out_of_place and is_model(spec):
+            raise UsageError("--out-of-place is for specs", hint="a model says itself which layers work in place")
         if self.step is not None and is_model(spec):
             asked = vars(spec) if isinstance(spec, ModelName) else {}
             spec = ModelName(spec, **{**asked, "train": True})
-        return resizable(spec, self.settings)
+        graph_at = resizable(spec, self.settings)
+        return (lambda inputs, batch: out_of_place(graph_at(inputs, batch))) if self.out_of_place else graph_at
 
     def memory(self, graph: Graph) -> Memory:
         """What it takes."""
