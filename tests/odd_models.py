@@ -126,6 +126,18 @@ class LooksAtValues(nn.Linear):
         return x
 
 
+class RunsForNothing(nn.Module):
+    """Computes something that no output depends on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.spare = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 9, 1)
+
+    def forward(self, x: Tensor) -> Any:
+        self.spare(x)
+        return self.conv(x)
+
+
 BY_NAME = {"x": (1, 3, 8, 8), "mask": (1, 1, 8, 8)}
 ODD: dict[str, tuple[Callable[[], nn.Module], Any]] = {
     "names that look like numbered ones": (Numbered, (1, 3, 8, 8)),

@@ -23,7 +23,8 @@ from cnncost.errors import UsageError
 from cnncost.live import check as live
 from cnncost.live import counters
 from cnncost.ops import find
-from cnncost.output.check import Checks, check_schema, check_table, fault_lines, reconciliation, summary
+from cnncost.output.check import Checks, check_table, fault_lines, reconciliation, summary
+from cnncost.output.check_records import check_schema
 from cnncost.output.tables import Paper
 from cnncost.spec.files import bundled_names
 

@@ -10,13 +10,13 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
-from odd_models import ODD, BadlyCopied, LooksAtValues, Tied
+from odd_models import ODD, BadlyCopied, LooksAtValues, RunsForNothing, Tied, Weighted
 from torch import nn
 
 import cnncost
 from cnncost.errors import UsageError
 from cnncost.live.check_model import owner
-from cnncost.output.check import check_schema
+from cnncost.output.check_records import check_schema
 
 NET = """\
 import torch
@@ -184,6 +184,46 @@ def test_tied_weights_stay_tied_in_copies() -> None:
     checked = cnncost.check(Tied(), (1, 8))
     assert {row.name: row.torch_params for row in checked.layers} == {"a": 8 * 8, "b": 0, "c": 8}
     assert {row.name: row.output_shape for row in checked.layers} == dict.fromkeys("abc", (1, 8))
+
+
+def test_operators_that_torch_does_not_count_are_named(run: Callable[..., Any], folder: Path) -> None:
+    checked = cnncost.check(Weighted(nn.utils.parametrizations.spectral_norm), (1, 3, 8, 8))
+    rows = {row.name: row for row in checked.layers}
+    norm = rows["conv.parametrizations.weight.0"]
+    assert (norm.verdict, norm.torch_unknown, norm.torch_macs) == ("uncounted", ("mv", "vdot"), 0)
+    assert norm.macs == 4 * 3 * 9 + 4, "the weight by one vector, and the result by another"
+    assert rows["conv"].verdict == "exact"
+    assert checked.holds
+    assert (checked.exact, len(checked.layers)) == (1, 2)
+    assert checked.macs - norm.macs == checked.torch_macs
+    wrong = checked.layers[0]._replace(params=1, faults=("params: 1 here, torch 108",))
+    assert wrong.verdict == "differs"
+
+    (folder / "net.py").write_text("from torch import nn\nnet = nn.Sequential(nn.Linear(5, 4))\n"
+                                   "net[0] = nn.utils.parametrizations.spectral_norm(net[0])\n")  # fmt: skip
+    result = run("check", "net.py:net", "--input", "5")
+    assert result.code == 0
+    assert "unknown: mv, vdot  uncounted" in result.out
+    assert result.out.splitlines()[-1] == "2 layers: 1 exact, 1 that torch's counter knows in part."
+    (record,) = json.loads(run("check", "net.py:net", "--input", "5", "--format", "json").out)["networks"]
+    assert [row["torch"]["unknown"] for row in record["layers"]] == [["mv", "vdot"], []]
+
+
+def test_bilinear_layers_are_ours_alone() -> None:
+    class Pair(nn.Bilinear):
+        def forward(self, a: torch.Tensor) -> torch.Tensor:
+            return super().forward(a, a)
+
+    (row,) = cnncost.check(Pair(6, 6, 3), (2, 6)).layers
+    assert (row.verdict, row.torch_unknown, row.macs) == ("uncounted", ("_trilinear",), 2 * 3 * 6 * 6)
+
+
+def test_what_fvcore_leaves_out_is_not_seen() -> None:
+    checked = cnncost.check(RunsForNothing(), (1, 3, 8, 8))
+    assert {row.name: (row.verdict, row.unknown) for row in checked.layers} == {
+        "conv": ("exact", ()),
+        "spare": ("exact", ("not seen",)),
+    }
 
 
 @pytest.mark.parametrize(

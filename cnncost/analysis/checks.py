@@ -12,10 +12,12 @@ from cnncost.dims import Shape
 
 FURTHER = ("torchinfo", "ptflops", "thop", "calflops")
 """Tools that a check adds where they are asked for; torch and fvcore are always there."""
-EXACT, DIFFERS = "exact", "differs"
+EXACT, UNCOUNTED, DIFFERS = "exact", "uncounted", "differs"
 VERDICTS = {
     EXACT: "output, params and MACs are those of torch's module and counter; and where fvcore knows all operators, its "
     "MACs are the same and what it counts besides is what its rules say",
+    UNCOUNTED: "output and params are torch's; its counter has no rule for an operator, which is named, and takes it "
+    "for nothing: the MACs are these rules' alone",
     DIFFERS: "a figure is another, and the faults name it",
 }
 """What a layer's verdict means."""
@@ -27,7 +29,7 @@ class LayerCheck(NamedTuple):
     torch_params: of the layer's module, also where it has them from another layer; so is params.
     fvcore_others: what fvcore counts besides MACs, by operator. unknown: operators that fvcore does
     not know, or why it could not count; its figures are then not all there is. faults: what differs,
-    in words.
+    in words. torch_unknown: operators with MACs that torch's counter takes for nothing.
     """
 
     name: str
@@ -43,10 +45,11 @@ class LayerCheck(NamedTuple):
     fvcore_others: dict[str, int]
     unknown: tuple[str, ...]
     faults: tuple[str, ...]
+    torch_unknown: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:
-        return DIFFERS if self.faults else EXACT
+        return DIFFERS if self.faults else UNCOUNTED if self.torch_unknown else EXACT
 
 
 class Against(NamedTuple):
@@ -100,19 +103,20 @@ class Checked:
 
     @property
     def faults(self) -> tuple[str, ...]:
-        """What is wrong with the totals, in words."""
-        pairs = (("params", self.params, self.torch_params), ("MACs", self.macs, self.torch_macs))
+        """What is wrong with the totals, in words; MACs without those for which torch has no rule."""
+        alone = sum(layer.macs - layer.torch_macs for layer in self.layers if layer.torch_unknown)
+        pairs = (("params", self.params, self.torch_params), ("MACs", self.macs - alone, self.torch_macs))
         return tuple(f"{what}: {here:,} here, torch {there:,}" for what, here, there in pairs if here != there)
 
     @property
     def exact(self) -> int:
-        """Layers without a fault."""
-        return sum(not layer.faults for layer in self.layers)
+        """Layers of which every figure was compared, and none differs."""
+        return sum(layer.verdict == EXACT for layer in self.layers)
 
     @property
     def holds(self) -> bool:
         """Whether no layer and no total differs. That a tool counts otherwise is no fault, nor is one of its own."""
-        return not self.faults and self.exact == len(self.layers)
+        return not self.faults and not any(layer.faults for layer in self.layers)
 
 
 def faults(pairs: Iterable[tuple[str, Any, str, Any]]) -> tuple[str, ...]:

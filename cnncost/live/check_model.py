@@ -27,34 +27,51 @@ from cnncost.live.trace import arguments, is_shape, parameters_of, trace
 
 WHOLE = "(model)"
 """The row of what runs outside of any part of the model."""
+NOT_SEEN = Traced(0, {}, ("not seen",))
+
+
+UNCOUNTED = {
+    *("mv", "dot", "vdot", "addmv", "addr", "addbmm", "_trilinear"),
+    *("conv_tbc", "deform_conv2d", "_euclidean_dist", "affine_grid_generator"),
+}
+"""Operators with MACs that FlopCounterMode has no rule for: it passes them by."""
 
 
 class Own(NamedTuple):
     """What a module does itself, without its parts.
 
     params: of the parameters that it is the first to use, its own or those of parts that never run
-    themselves. shape: of its last output, where that is one tensor.
+    themselves. shape: of its last output, where that is one tensor. unknown: operators with MACs that
+    torch's counter takes for nothing.
     """
 
     macs: int
     params: int
     shape: tuple[int, ...] | None
+    unknown: tuple[str, ...]
 
 
-class FirstUses(TorchDispatchMode):
-    """Counts every parameter of a model where it is first used; those of modules that forward makes are not its."""
+class Watch(TorchDispatchMode):
+    """Says of every module what it is the first to use of a model's parameters, and what torch does not count.
+
+    Parameters of modules that forward makes are not the model's.
+    """
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], place: Callable[[], str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.place = place
-        self.counts = Counter[str]()
+        self.params = Counter[str]()
+        self.unknown: dict[str, dict[str, bool]] = {}
         self._unseen = {id(parameter) for parameter in parameters}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in UNCOUNTED:
+            self.unknown.setdefault(self.place(), {})[name] = True
         for tensor in tree_iter((args, kwargs)):
             if id(tensor) in self._unseen:
                 self._unseen.remove(id(tensor))
-                self.counts[self.place()] += tensor.numel()
+                self.params[self.place()] += tensor.numel()
         return func(*args, **(kwargs or {}))
 
 
@@ -117,7 +134,7 @@ def by_torch(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, Own], int]:
     paths = {id(module): path for path, module in copied.named_modules()}
     counter = FlopCounterMode(display=False)
     running, flops, outputs = [""], Counter[str](), dict[str, Any]()
-    uses = FirstUses((*copied.parameters(), *model.parameters()), lambda: running[-1])  # hooks may hold the model's own
+    watch = Watch((*copied.parameters(), *model.parameters()), lambda: running[-1])  # hooks may hold the model's own
     done = 0
 
     def settle() -> None:
@@ -135,7 +152,7 @@ def by_torch(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, Own], int]:
 
     hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
     try:
-        with whole_attention(), torch.no_grad(), torch.device("meta"), counter, uses:
+        with whole_attention(), torch.no_grad(), torch.device("meta"), counter, watch:
             copied(*tensors)
     except Exception as e:  # what a model does where nothing has values is anything
         message = f"the model does not run on the meta device, where torch's counter counts it: {one_line(e)}"
@@ -145,7 +162,12 @@ def by_torch(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, Own], int]:
             hook.remove()
     settle()
     own = {
-        path: Own(half(flops[path]), uses.counts[path], tuple(out.shape) if isinstance(out, torch.Tensor) else None)
+        path: Own(
+            half(flops[path]),
+            watch.params[path],
+            tuple(out.shape) if isinstance(out, torch.Tensor) else None,
+            tuple(sorted(watch.unknown.get(path, ()))),
+        )
         for path, out in outputs.items()
     }
     return own, half(done)
@@ -227,16 +249,19 @@ def _row(
     params: Any = sum(row.params for row in own)
     macs: Any = sum(row.macs for row in own)
     here: Any = next((row for row in reversed(own) if graph.called[row.name].operator), own[-1]).output_shape
-    there = torchs.get(path, Own(0, 0, None))
+    there = torchs.get(path, Own(0, 0, None, ()))
     compared = there.shape if there.shape is not None and not module._modules else here
-    fvcore = by_fvcore.get(path, Traced(0, {}, ("not seen",)))
+    fvcore = by_fvcore.get(path, NOT_SEEN)
+    if macs and fvcore == Traced(0, {}, ()):  # its tracer leaves out what no output depends on
+        fvcore = NOT_SEEN
     pairs: list[tuple[str, Any, str, Any]] = [
         ("output", here, "torch", compared),
         ("params", params, "torch", there.params),
-        ("MACs", macs, "torch", there.macs),
     ]
-    if not fvcore.unknown:
-        pairs.append(("MACs", macs, "fvcore", fvcore.macs))
+    if not there.unknown:
+        pairs.append(("MACs", macs, "torch", there.macs))
+        if not fvcore.unknown:
+            pairs.append(("MACs", macs, "fvcore", fvcore.macs))
     kind = type(module).__name__
     return LayerCheck(
         path or WHOLE,
@@ -252,6 +277,7 @@ def _row(
         fvcore.others,
         fvcore.unknown,
         faults(pairs),
+        there.unknown,
     )
 
 

@@ -1,28 +1,26 @@
-"""Verdicts of other counters on a network: for a terminal, and as JSON (a public format), CSV and Markdown."""
+"""Verdicts of other counters on a network: for a terminal, and as Markdown."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from cnncost.analysis.checks import VERDICTS, Against, Checked, LayerCheck
+from cnncost.analysis.checks import DIFFERS, EXACT, UNCOUNTED, Against, Checked, LayerCheck
 from cnncost.analysis.columns import Column
-from cnncost.output.conventions import counted_record, explanations
-from cnncost.output.formats import csv_text, json_text
+from cnncost.output.conventions import explanations
 from cnncost.output.grid import Drawn
 from cnncost.output.records import pipe_table
 from cnncost.output.tables import Paper, fit_names, fitting_groups, one_table, room_beside
 from cnncost.output.units import percent, plural, printable, shape, unit_for
 
-SCHEMA_VERSION = 1
-"""Of the JSON of check; grows when a key changes its meaning or goes."""
 SAME = "="
 LEGEND = (
     "Whole batch, inference. torch: output and params of its module, MACs by its flop counter. fvcore: MACs, and what "
     "else it counts. = is the same number as here.",
-    "fvcore knows no rule for some operators and takes them for nothing; here they are named, and are no zeros.",
+    "unknown: operators that a counter has no rule for and takes for nothing; here they are named, and are no zeros.",
 )
 NOT_EXPLAINED = (
     "Not explained: rules tell of layers as torch.nn has them. A model that calls functions, or operators that a tool "
@@ -104,13 +102,16 @@ def layer_columns(layers: Sequence[LayerCheck]) -> list[Drawn]:
 
 
 def by_torch(layer: LayerCheck) -> str:
-    """What torch says: the same, or its figures."""
+    """What torch says: the same, or its figures; operators that its counter does not know."""
     figures = (
         ("output", layer.output_shape, layer.torch_shape, lambda sizes: shape(sizes[1:])),
         ("params", layer.params, layer.torch_params, "{:,}".format),
         ("MACs", layer.macs, layer.torch_macs, "{:,}".format),
     )
-    return ", ".join(f"{what} {show(there)}" for what, here, there, show in figures if here != there) or SAME
+    unknown = [f"unknown: {', '.join(layer.torch_unknown)}"] if layer.torch_unknown else []
+    compared = figures[:2] if unknown else figures
+    others = [f"{what} {show(there)}" for what, here, there, show in compared if here != there]
+    return ", ".join([*others, *unknown]) or SAME
 
 
 def by_fvcore(layer: LayerCheck) -> str:
@@ -232,11 +233,14 @@ def fault_lines(checks: Checks) -> list[str]:
 
 def summary(checks: Checks) -> str:
     """How the check ended."""
-    layers, exact = (sum(n) for n in zip(*((len(c.layers), c.exact) for c in checks.networks)))
+    verdicts = Counter(layer.verdict for c in checks.networks for layer in c.layers)
+    layers, exact = sum(verdicts.values()), verdicts[EXACT]
+    uncounted = f", {n:,} that torch's counter knows in part" if (n := verdicts[UNCOUNTED]) else ""
     networks = "" if len(checks.networks) == 1 else f"{plural(len(checks.networks), 'network')}, "
-    if checks.holds:
+    if exact == layers and checks.holds:
         return f"{networks}{plural(layers, 'layer')}: all exact."
-    return f"{networks}{plural(layers, 'layer')}: {exact:,} exact, {layers - exact:,} differ."
+    differ = f", {verdicts[DIFFERS]:,} differ" if not checks.holds else ""
+    return f"{networks}{plural(layers, 'layer')}: {exact:,} exact{uncounted}{differ}."
 
 
 def check_markdown(checks: Checks, units: str = "exact") -> str:
@@ -250,148 +254,3 @@ def check_markdown(checks: Checks, units: str = "exact") -> str:
         lines += [*pipe_table(reconciliation(checked.against, units)), ""]
         lines += [*(f"- {line}" for line in (*LEGEND, *map(_rules, checked.against))), ""]
     return "\n".join([*lines, *(f"- {line}" for line in fault_lines(checks)), summary(checks), ""])
-
-
-# ---- for programs ---------------------------------------------------------------------------------
-
-
-def layer_record(layer: LayerCheck) -> dict[str, Any]:
-    """One layer of the JSON."""
-    return {
-        "name": layer.name,
-        "op": layer.op,
-        "kind": layer.kind,
-        "output_shape": list(layer.output_shape),
-        "params": layer.params,
-        "macs": layer.macs,
-        "torch": {"output_shape": list(layer.torch_shape), "params": layer.torch_params, "macs": layer.torch_macs},
-        "fvcore": {
-            "macs": None if layer.unknown else layer.fvcore_macs,
-            "others": layer.fvcore_others,
-            "unknown": list(layer.unknown),
-        },
-        "verdict": layer.verdict,
-        "faults": list(layer.faults),
-    }
-
-
-def check_record(checks: Checks) -> dict[str, Any]:
-    """The JSON of `cnncost check` as Python values."""
-    from cnncost import __version__
-
-    return {
-        "schema": SCHEMA_VERSION,
-        "cnncost": __version__,
-        "holds": checks.holds,
-        "verdicts": VERDICTS,
-        "missing": dict(checks.missing),
-        "networks": [
-            {
-                "name": c.name,
-                "source": c.source,
-                "inputs": {name: list(sizes) for name, sizes in c.inputs.items()},
-                "holds": c.holds,
-                "params": c.params,
-                "macs": c.macs,
-                "torch": {"params": c.torch_params, "macs": c.torch_macs},
-                "faults": list(c.faults),
-                "tools": [
-                    {
-                        **counted_record(tool.counts),
-                        "installed": tool.version,
-                        "number": tool.number,
-                        "not_explained": tool.rest,
-                        "failure": tool.failure,
-                    }
-                    for tool in c.against
-                ],
-                "layers": [layer_record(layer) for layer in c.layers],
-            }
-            for c in checks.networks
-        ],
-    }
-
-
-def check_json(checks: Checks) -> str:
-    """The JSON of `cnncost check`."""
-    return json_text(check_record(checks))
-
-
-def check_csv(checks: Checks) -> str:
-    """One line a layer, with the network first."""
-    head = ("network", "layer", "kind", "output_shape", "params", "torch_params", "macs", "torch_macs")
-    rows = [
-        (
-            c.name,
-            layer.name,
-            layer.kind,
-            shape(layer.output_shape),
-            layer.params,
-            layer.torch_params,
-            layer.macs,
-            layer.torch_macs,
-            None if layer.unknown else layer.fvcore_macs,
-            None if layer.unknown else sum(layer.fvcore_others.values()),
-            " ".join(layer.unknown),
-            layer.verdict,
-        )
-        for c in checks.networks
-        for layer in c.layers
-    ]
-    return csv_text([(*head, "fvcore_macs", "fvcore_others", "fvcore_unknown", "verdict"), *rows])
-
-
-def check_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of what `cnncost check --format json` writes."""
-    from cnncost.output.schema import COUNT, NAMES, SHAPE, counted_parts, document, object_
-
-    text, some_text = {"type": "string"}, {"type": ["string", "null"]}
-    flag, some_count = {"type": "boolean"}, {"type": ["integer", "null"]}
-    by_operator = {"type": "object", "additionalProperties": COUNT}
-    fvcore = {
-        "macs": {**some_count, "description": "null where it does not know an operator"},
-        "others": {**by_operator, "description": "what it counts besides MACs, by operator"},
-        "unknown": {**NAMES, "description": "operators that it does not know, or why it could not count"},
-    }
-    layer = {
-        "name": text,
-        "op": text,
-        "kind": text,
-        "output_shape": {**SHAPE, "description": "batch first"},
-        "params": {**COUNT, "description": "also where another layer holds them"},
-        "macs": COUNT,
-        "torch": object_({"output_shape": SHAPE, "params": COUNT, "macs": COUNT}),
-        "fvcore": object_(fvcore),
-        "verdict": {"enum": list(VERDICTS)},
-        "faults": {**NAMES, "description": "what differs, in words"},
-    }
-    tool = {
-        **counted_parts(),
-        "installed": {**text, "description": "version that counted"},
-        "number": {**some_count, "description": "what the tool itself says; null where it failed"},
-        "not_explained": {**some_count, "description": "number - total"},
-        "failure": some_text,
-    }
-    network = {
-        "name": text,
-        "source": some_text,
-        "inputs": {"type": "object", "additionalProperties": SHAPE},
-        "holds": flag,
-        "params": COUNT,
-        "macs": COUNT,
-        "torch": object_({"params": COUNT, "macs": COUNT}),
-        "faults": {**NAMES, "description": "what differs in the totals"},
-        "tools": {"type": "array", "items": object_(tool)},
-        "layers": {"type": "array", "items": object_(layer)},
-    }
-    return document(
-        "cnncost check",
-        {
-            "schema": {"const": SCHEMA_VERSION},
-            "cnncost": text,
-            "holds": {**flag, "description": "whether nothing differs; exit code 0 or 1"},
-            "verdicts": {"type": "object", "description": "what the verdicts mean"},
-            "missing": {"type": "object", "additionalProperties": text, "description": "tools that are not here"},
-            "networks": {"type": "array", "items": object_(network)},
-        },
-    )

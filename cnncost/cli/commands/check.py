@@ -102,9 +102,10 @@ def command(
 def _text(checks: Checks, units: str, format_: str, output: str | None) -> str:
     """The verdicts in a format."""
     from cnncost.output import check as write
+    from cnncost.output import check_records as records
 
     if format_ == "table":
         return write.check_table(checks, units, paper(output))
     if format_ == "markdown":
         return write.check_markdown(checks, units)
-    return {"json": write.check_json, "csv": write.check_csv}[format_](checks)
+    return {"json": records.check_json, "csv": records.check_csv}[format_](checks)

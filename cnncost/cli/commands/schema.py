@@ -19,7 +19,7 @@ SCHEMAS = {
     "explain": "cnncost.output.explain:explain_schema",
     "memory": "cnncost.output.memory:memory_schema",
     "fit": "cnncost.output.fit:fit_schema",
-    "check": "cnncost.output.check:check_schema",
+    "check": "cnncost.output.check_records:check_schema",
     "roofline": "cnncost.output.roofline:roofline_schema",
     "bench": "cnncost.output.bench:bench_schema",
     "predict": "cnncost.output.predict:predict_schema",
