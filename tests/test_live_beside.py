@@ -50,6 +50,15 @@ class Block(nn.Module):
         return self.relu(self.relu(self.conv(x)) + x).mean((2, 3))
 
 
+class Keeping(nn.Module):
+    """Variables hold what no layer needs any more, and most is not kept for a gradient."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x.exp()
+        z = y.neg()
+        return z.abs().exp() * 2
+
+
 def check_equal(found: Beside) -> None:
     """The peaks are equal, and all rows in which both sides say something."""
     both = [row for row in found.rows if row.derived is not None and row.measured is not None]
@@ -115,6 +124,18 @@ def test_a_traced_model_has_a_row_a_module() -> None:
     check_equal(found)
     graph = trace(model, (2, 3, 5, 7), train=True)
     assert measure_beside(graph, training_memory(graph), model, train=True).difference == 0
+
+
+def test_what_a_models_variables_hold() -> None:
+    model = nn.Sequential(Keeping(), nn.Flatten(), nn.Linear(3 * 5 * 7, 1))
+    graph = trace(model, (2, 3, 5, 7))
+    check_equal(measure_beside(graph, inference_memory(graph), model))
+    graph = trace(model, (2, 3, 5, 7), train=True)
+    found = measure_beside(graph, training_memory(graph), model, train=True)
+    rows = [row for row in found.rows if row.phase == "forward" and row.derived is not None]
+    assert [row for row in rows if row.derived != row.measured] == []
+    x = 2 * 3 * 5 * 7 * 4
+    assert max(int(row.measured or 0) for row in rows) > 5 * x  # x, y, z and two more
 
 
 def test_the_highest_of_a_modules_layers_counts() -> None:
