@@ -105,14 +105,14 @@ class Guess(NamedTuple):
 
 
 class Model:
-    """The model of one kind of layer. Raises ValueError without points."""
+    """The model of one kind of layer. usual: see USUAL. Raises ValueError without points."""
 
-    def __init__(self, points: Sequence[Point], names: Sequence[str] = SIZES) -> None:
+    def __init__(self, points: Sequence[Point], names: Sequence[str] = SIZES, usual: float = USUAL) -> None:
         import numpy as np
 
         if not points:
             raise ValueError("no points")
-        self.np, self.names = np, tuple(names)
+        self.np, self.names, self.usual = np, tuple(names), usual
         self.x = np.array([point.sizes for point in points], dtype=float)
         self.y = np.log(np.array([point.ratio for point in points], dtype=float))
         self.middle = self.x.mean(axis=0)
@@ -136,7 +136,7 @@ class Model:
                 (self._left_out(length, noise, some)[0], length, noise) for length in LENGTHS for noise in NOISES
             )
         _, self.inverse, self.weights, scale, standard = self._left_out(self.length, self.noise, slice(None))
-        self.scale = scale if n >= FEW else USUAL**2
+        self.scale = scale if n >= FEW else self.usual**2
         wide = float(np.quantile(np.abs(standard), COVERS)) if n >= FEW else WIDE
         self.wide = max(wide, WIDE) if n < 3 * FEW else wide
         """Standard deviations that cover COVERS of the points when each is left out."""
@@ -176,7 +176,9 @@ class Model:
     def outside(self, sizes: Sequence[float]) -> Iterator[str]:
         """Sizes beyond those that were measured, in words."""
         for name, value, low, high in zip(self.names, sizes, self.x.min(axis=0), self.x.max(axis=0)):
+            if name == SIZES[-1]:  # no size
+                continue
             if value > high + 1e-9:
-                yield f"{name} {2 ** (value - high):.3g}x above" if name != SIZES[-1] else f"{name}: never measured"
+                yield f"{name} {2 ** (value - high):.3g}x above"
             elif value < low - 1e-9:
-                yield f"{name} {2 ** (low - value):.3g}x below" if name != SIZES[-1] else f"not {name}: never measured"
+                yield f"{name} {2 ** (low - value):.3g}x below"

@@ -93,15 +93,15 @@ def _nothing(file: str, own: Iterable[Measurement], setting: Setting) -> UsageEr
 def networks_of(measured: Mapping[str, Sequence[Measurement]], setting: Setting) -> Iterator[Graph]:
     """The bundled architectures whose whole was measured, at the sizes at which it was."""
     from cnncost.spec import load
-    from cnncost.spec.files import bundled_names
+    from cnncost.spec.catalogue import catalogue
 
     names: dict[str, str] = {}
     for own in measured.values():
         for m in own:
             if m.what != NETWORK or m.setting != setting or m.timing is None:
                 continue
-            names = names or {plain_name(name): name for name in bundled_names()}
-            name, inputs = names.get(plain_name(m.subject["network"])), m.subject["inputs"]
+            names = names or {entry["network"]: entry["name"] for entry in catalogue()}
+            name, inputs = names.get(m.subject["network"]), m.subject["inputs"]
             if name is None or len(inputs) != 1:
                 continue
             (sizes,) = inputs.values()

@@ -31,6 +31,8 @@ SOURCES = {
     ROOFLINE: "no layer of its kind was measured: roofline and launch overhead, times what other kinds take over them",
 }
 """Where the time of a layer comes from."""
+USUAL_OF_WHOLE = 0.15
+"""Standard deviation of the logarithm of what networks take over their layers, where few were measured."""
 UNKNOWN = 0.5
 """Standard deviation of the logarithm of times of a kind that nothing was measured of, at the least."""
 
@@ -173,7 +175,7 @@ class Predictor:
             times = [(len(layer.names), found[1].median) for layer, found in own if found is not None]
             total = sum(count * seconds for count, seconds in times)
             points.append(Point(_whole_sizes(total, sum(c for c, _ in times), graph), timing.median / total))
-        return (Model(points, ("seconds a layer", "batch")) if points else None), len(points)
+        return (Model(points, ("seconds a layer", "batch"), USUAL_OF_WHOLE) if points else None), len(points)
 
     def predict(self, graph: Graph) -> Prediction:
         """The time of a network, layer by layer and in all."""
