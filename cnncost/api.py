@@ -156,6 +156,7 @@ def compare(
     batch: Any = None,
     set: Mapping[str, Any] | None = None,
     dtype: str = "fp32",
+    training: bool = False,
     watch: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Networks side by side: totals, published errors, ratios to one of them.
@@ -163,7 +164,8 @@ def compare(
     networks: paths, bundled names, globs over both, "family:resnet", "all", or graphs from load();
     each counts once. relative_to: the one that ratios are to, which is added where it is not among
     them. input, batch, set, dtype: as in analyze(), for all of them; of networks that only a pattern
-    stands for, those that cannot take them are left out. watch: called with the number of networks
+    stands for, those that cannot take them are left out. training: the memory that a step of training
+    takes, too. watch: called with the number of networks
     done and of all, before each. Raises SpecError, ShapeError, UsageError at the first other network
     that cannot be priced, and names it.
     """
@@ -184,7 +186,7 @@ def compare(
             watch(done, len(chosen))
         try:
             graph = graph_of(one.network, input, batch, set)
-            rows[place] = network_row(analyze_graph(graph, dtype, fields=False), graph.facts)
+            rows[place] = network_row(analyze_graph(graph, dtype, fields=False), graph.facts, training)
         except CnncostError as e:
             if one.named or (input is None and not set) or not _can_be_priced(one):
                 name_it(e, one)

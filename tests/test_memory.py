@@ -469,3 +469,18 @@ def test_torchvisions_own_modules(name: str) -> None:
     assert memory.peak == watch.highest
     assert memory.parts["parameters"] == FP32 * sum(p.numel() for p in module.parameters())
     assert memory.parts.get("buffers", 0) == sum(b.numel() * b.element_size() for b in module.buffers())
+
+
+# ---- beside other figures -------------------------------------------------------------------------
+
+
+def test_reports_and_comparisons_tell_the_peak_of_training() -> None:
+    from cnncost.analysis.training_memory import training_memory
+
+    graph = cnncost.load("lenet5", batch=3)
+    peak = training_memory(graph).peak
+    assert json.loads(cnncost.analyze(graph).to_json())["totals"]["training_peak_bytes"] == peak
+    assert cnncost.analyze(graph, dtype="bf16").training_peak_bytes == training_memory(graph, precision="bf16").peak
+    assert cnncost.analyze(graph, dtype="int8").training_peak_bytes is None, "integers have no gradients"
+    assert cnncost.compare(graph, training=True).networks[0].training_peak_bytes == peak
+    assert cnncost.compare(graph).networks[0].training_peak_bytes is None, "it is a walk of its own"

@@ -73,7 +73,8 @@ class NetworkRow(NamedTuple):
 
     name: what it is called here, a bundled name or a file's. network: its name for people. cost,
     layers (with weights, on the longest path), peak_bytes: as in its report. nodes: layers of any kind. facts:
-    what was measured of it. notes: what a reader of its counts must know.
+    what was measured of it. notes: what a reader of its counts must know. training_peak_bytes: as in
+    its report; None too where it was not asked for.
     """
 
     name: str
@@ -88,6 +89,7 @@ class NetworkRow(NamedTuple):
     peak_bytes: int
     facts: tuple[dict[str, Any], ...]
     notes: tuple[str, ...] = ()
+    training_peak_bytes: int | None = None
 
     @property
     def totals(self) -> dict[str, Any]:
@@ -135,8 +137,11 @@ def called(report: Report) -> str:
     return (file.rsplit(".", 1)[0] if file.endswith((".yaml", ".yml")) else file) or report.name
 
 
-def network_row(report: Report, facts: tuple[dict[str, Any], ...] = ()) -> NetworkRow:
-    """The row of a network: its report without the layers. Raises UsageError for one over arrays."""
+def network_row(report: Report, facts: tuple[dict[str, Any], ...] = (), training: bool = False) -> NetworkRow:
+    """The row of a network: its report without the layers. training: with the memory that training takes.
+
+    Raises UsageError for one over arrays.
+    """
     if report.swept:
         raise UsageError("a comparison has one number a cell", hint="compare single networks, without arrays of sizes")
     return NetworkRow(
@@ -152,6 +157,7 @@ def network_row(report: Report, facts: tuple[dict[str, Any], ...] = ()) -> Netwo
         report.memory.peak,  # type: ignore[arg-type]  # not over arrays
         facts,
         report.notes,
+        report.training_peak_bytes if training else None,  # type: ignore[arg-type]  # not over arrays
     )
 
 
@@ -195,6 +201,8 @@ NETWORK_COLUMNS = {
         Column("weight_bytes", "parameters", "bytes", "storage of the parameters",
                lambda r: r.cost.params * r.element_bytes),
         Column("peak_bytes", "peak", "bytes", "most bytes alive at once at inference", lambda r: r.peak_bytes),
+        Column("training_peak_bytes", "training peak", "bytes", "the same in training, SGD with momentum",
+               lambda r: r.training_peak_bytes),
         Column("moved_bytes", "moved", "bytes", "elements read and written, layer by layer", lambda r: r.moved_bytes),
         Column("intensity", "FLOPs/B", "number", "FLOPs per byte moved", lambda r: r.intensity),
         Column("top1_error", "top-1", "percent", "published top-1 error", _error("top1")),
@@ -253,8 +261,8 @@ class Comparison:
         """A network's figure over the base's; None where there is none to divide by, or the column has no ratio."""
         if self.base is None or not column.adds_up:
             return None
-        of = column.value(self.base)
-        return column.value(row) / of if of else None
+        of, value = column.value(self.base), column.value(row)
+        return value / of if of and value is not None else None
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dict a network, ready for pandas.DataFrame: all columns, and with a base the ratios."""

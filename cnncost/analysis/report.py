@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from cnncost.analysis.dtypes import DTYPES, dtype_name
@@ -116,7 +116,8 @@ class Report:
     """The cost of a network at one input, batch and dtype: layers in execution order, and totals.
 
     inputs: shapes by name, batch first. depth: layers with weights on the longest path. notes: what a
-    reader of the counts must know. memory: what is alive while it runs, layer by layer.
+    reader of the counts must know. memory: what is alive while it runs, layer by layer. graph: what
+    was priced.
     """
 
     name: str
@@ -130,6 +131,7 @@ class Report:
     total: Cost
     depth: int
     memory: Memory
+    graph: Graph = field(compare=False)
     notes: tuple[str, ...] = ()
 
     @property
@@ -177,6 +179,22 @@ class Report:
     def peak_bytes(self) -> Size:
         """The most bytes alive at once at inference: parameters, buffers, inputs, activations, temporaries."""
         return self.memory.peak
+
+    @property
+    def training_peak_bytes(self) -> Size | None:
+        """The most bytes alive at once in a step of training by SGD with momentum, all in this dtype.
+
+        None where it cannot be trained so: in int8, or with operators whose gradients are not known.
+        """
+        from cnncost.analysis.training_memory import training_memory
+        from cnncost.analysis.training_step import TRAINABLE
+
+        if self.dtype not in TRAINABLE:
+            return None
+        try:
+            return training_memory(self.graph, precision=self.dtype).peak
+        except UsageError:
+            return None
 
     def rows(self) -> list[dict[str, Any]]:
         """One flat dict a layer, ready for pandas.DataFrame."""
@@ -265,6 +283,7 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: boo
         total(layer.cost for layer in layers),
         depth(graph.nodes),
         memory,
+        graph,
         graph.notes,
     )
 

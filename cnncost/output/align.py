@@ -232,13 +232,13 @@ def layers_schema() -> dict[str, Any]:
 
     parts = report_parts()
     layer = {"anyOf": [parts["layers"]["items"], {"type": "null"}]}
-    integer = {"type": "integer"}
+    integer, totals = {"type": "integer"}, parts["totals"]["properties"]
     side = object_(
         {
             "name": {"type": "string"},
             "source": parts["source"],
             "inputs": {"type": "object", "additionalProperties": SHAPE},
-            "totals": parts["totals"],
+            "totals": object_({name: one for name, one in totals.items() if name != "training_peak_bytes"}),
         }
     )
     pair = {

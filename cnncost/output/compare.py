@@ -89,7 +89,7 @@ def _column(comparison: Comparison, rows: Sequence[NetworkRow], column: Column, 
         return Drawn(column, column.header, [cell(value, column) for value in values], "")
     unit = unit_for([_middle(values)] if units == "auto" else values, column.kind == "bytes", units)
     header = f"{column.header} ({unit.name})" if unit.name else column.header
-    lines = [unit.show(value) for value in values]
+    lines = ["-" if value is None else unit.show(value) for value in values]
     if comparison.base is not None:
         ratios = [times(comparison.ratio(row, column)) for row in rows]
         width = max(map(len, ratios), default=0)
@@ -177,7 +177,7 @@ def network_record(comparison: Comparison, row: NetworkRow) -> dict[str, Any]:
         "input": list(next(iter(row.inputs.values()))),
         "inputs": {name: list(sizes) for name, sizes in row.inputs.items()},
         "nodes": row.nodes,
-        "totals": row.totals,
+        "totals": {**row.totals, "training_peak_bytes": row.training_peak_bytes},
         "error": error._asdict() if error else None,
         "facts": list(row.facts),
         "notes": list(row.notes),

@@ -56,7 +56,7 @@ def record(report: Report, rows: Sequence[LayerReport] | None = None) -> dict[st
         "dtype": report.dtype,
         "notes": list(report.notes),
         "conventions": list(CONVENTIONS),
-        "totals": report.totals,
+        "totals": {**report.totals, "training_peak_bytes": report.training_peak_bytes},
         "per_image": report.per_image,
         "layers": [layer_record(layer) for layer in (report.layers if rows is None else rows)],
     }

@@ -158,6 +158,10 @@ def report_parts() -> dict[str, Any]:
         "shares": {**text, "description": "the layer whose parameters this one reuses; its own counts are 0"},
         "where": {**text, "description": "file:line:column"},
     }
+    training = {
+        "type": ["integer", "null"],
+        "description": "the same in a step of training, SGD with momentum; null where the dtype has no gradients",
+    }
     totals = {
         **_counts(),
         "peak_bytes": {**COUNT, "description": "most bytes alive at once at inference, parameters and inputs too"},
@@ -175,7 +179,7 @@ def report_parts() -> dict[str, Any]:
         "dtype": {"enum": list(DTYPES)},
         "notes": {**NAMES, "description": "what a reader of these numbers must know"},
         "conventions": {**NAMES, "description": "what the numbers mean"},
-        "totals": object_(totals),
+        "totals": object_({**totals, "training_peak_bytes": training}),
         "per_image": {"type": "object", "additionalProperties": COUNT},
         "layers": {"type": "array", "items": object_(layer)},
     }

@@ -14,6 +14,8 @@ from cnncost.cli.options import LEGEND, column_options, format_of, no_effect, ou
 from cnncost.cli.progress import Progress
 from cnncost.errors import UsageError, did_you_mean
 
+TRAINING = "training_peak_bytes"
+"""The column that takes a walk of its own, and is filled only where it is asked for."""
 EXAMPLES = """\b
 Examples:
   cnncost compare alexnet vgg16 resnet50
@@ -106,8 +108,9 @@ def _networks(
     shown = None if columns is None else chosen(columns, NETWORK_COLUMNS, NETWORK_DEFAULT, NETWORK_SYNONYMS)
     if sort is not None and sort not in NETWORK_COLUMNS:
         raise UsageError(f"--sort: unknown column {sort}", hint=did_you_mean(sort, NETWORK_COLUMNS, NETWORK_SYNONYMS))
+    training = format_ == "json" or TRAINING in (sort, *(column.name for column in shown or ()))
     with Progress() as watch:
-        comparison = compare(specs, relative_to=relative_to, watch=watch, **sizes)
+        comparison = compare(specs, relative_to=relative_to, training=training, watch=watch, **sizes)
     rows = _picked(comparison, NETWORK_COLUMNS[sort] if sort else None, top)
     from cnncost.output import compare as write
 
