@@ -17,9 +17,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from cnncost.analysis.books import Books, Store
+from cnncost.analysis.memory import What
 from cnncost.analysis.recorded import FULL, LEAF, LOW, PART, Cast, Gradient, Layer, Record, StopHereError, Value
 from cnncost.dims import Size
-from cnncost.ops.tape import OF_PARAMETERS, PARAMETERS, Call, Gives, Saved
+from cnncost.ops.tape import NOWHERE, PARAMETERS, Call, Gives, Saved
 
 
 class Autograd:
@@ -179,18 +180,17 @@ class Autograd:
         idle: list[Store],
     ) -> None:
         """Keep a tensor for the backward pass, if it needs it. idle: gets what the call makes for nothing."""
-        if kept.to is None:
-            needed = record is not None
-        elif kept.to == PARAMETERS:
-            needed = any_learned
+        if isinstance(kept.to, int):
+            needed = record is not None and values[record.call.takes[kept.to]].record is not None
         else:
-            needed = values[record.call.takes[kept.to]].record is not None if record is not None else False
+            needed = {None: record is not None, PARAMETERS: any_learned, NOWHERE: False}[kept.to]
         needed = needed and self.keeping
         if kept.value is None:
-            if not needed and kept.to is not None:
+            if not needed and kept.to not in (None, NOWHERE):
                 return
-            size = self.itemsize if kept.itemsize == OF_PARAMETERS else kept.itemsize or itemsize
-            store = self.books.new(layer.name, "saved" if needed else "temporary", kept.elements * size)
+            size = self.itemsize if kept.itemsize == PARAMETERS else kept.itemsize or itemsize
+            what: What = "saved" if needed else "temporary"
+            store = self.books.new(layer.name, what, kept.elements * size)
             if needed and record is not None:
                 record.kept.append((store, 1))
             else:
@@ -292,11 +292,12 @@ class Autograd:
         if not _any(record.learns):
             return None
         if record.casts:
-            return self._learn_casts(record)
+            self._learn_casts(record)
+            return None
         place = (record.layer.owner, record.number)
         first = place not in self._learned and not self.accumulates
         self._learned.add(place)
-        what = "parameter gradient" if first else "gradient"
+        what: What = "parameter gradient" if first else "gradient"
         store = self.books.new(record.layer.owner, what, record.learns * self.itemsize)
         return None if first else store
 

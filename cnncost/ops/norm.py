@@ -9,7 +9,7 @@ from cnncost.dims import Shape, Size, larger, numel, require
 from cnncost.ops.axes import along, channels_of, divides, spatial_rank
 from cnncost.ops.base import Along, Elementwise, Op, Sight, layer, unmoved
 from cnncost.ops.keeping import Kept, Temporary
-from cnncost.ops.tape import OF_PARAMETERS, Call, Tape
+from cnncost.ops.tape import NOWHERE, PARAMETERS, Call, Saved, Tape
 from cnncost.ops.tapes import lrn, scaled
 from cnncost.options import Flag, Index, OptionalReal, Rank, Real
 
@@ -31,7 +31,7 @@ class Norm(Elementwise):
         (call,) = super().tape(y, x)
         if not (getattr(self, "affine", False) or getattr(self, "track_running_stats", False)):
             return (call,)
-        own = (kept if kept.value is not None else kept._replace(itemsize=OF_PARAMETERS) for kept in call.keeps)
+        own = (kept if kept.value is not None else kept._replace(itemsize=PARAMETERS) for kept in call.keeps)
         return (call._replace(keeps=tuple(own)),)
 
     def parameter_sizes(self, x: Shape) -> tuple[Size, ...]:
@@ -246,6 +246,14 @@ class InstanceNorm(Norm):
         """Two statistics, the image's or running ones repeated for every image; scale and shift so, too."""
         return (Temporary(numel(x[:2]) * 2 * (1 + self.affine)),)
 
+    def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
+        """Scale and shift are repeated for every image, and so are their gradients; means of running statistics."""
+        (call,) = super().tape(y, x)
+        c, repeated = x[1], numel(x[:2])
+        made = Saved(None, repeated * self.affine + c * self.track_running_stats, PARAMETERS, NOWHERE)
+        work = (Temporary(2 * (repeated - c)),) if self.affine else ()
+        return (call._replace(keeps=(*call.keeps, made), work=work),)
+
     def module(self, torch: Any, x: Shape) -> Any:
         norm = getattr(torch.nn, f"InstanceNorm{len(x) - 2}d")
         return norm(x[1], self.eps, self.momentum, self.affine, self.track_running_stats)
@@ -341,8 +349,8 @@ class Scale(Op):
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
         n, c = numel(x), x[self.axis]
-        tape = scaled(Tape(1), 0, n, c) if self.learned else Tape(1).add((0,), n, (n,))
-        return tape.add((1,), n, ("same",), learns=c, cast="mixed").done if self.bias else tape.done
+        tape = scaled(Tape(1), n, c) if self.learned else Tape(1).then(n, n)
+        return tape.then(n, "same", learns=c, cast="mixed").done if self.bias else tape.done
 
     def module(self, torch: Any, x: Shape) -> Any:
         op, channels = self, x[self.axis]

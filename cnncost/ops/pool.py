@@ -11,7 +11,7 @@ from cnncost.ops.axes import by_axis, one_per_axis, spatial_rank
 from cnncost.ops.base import Along, Sight, Unlearned, layer
 from cnncost.ops.keeping import INDICES, Kept, Temporary
 from cnncost.ops.modules import calls, in_order, pad_module
-from cnncost.ops.tape import Call, Saved, Tape
+from cnncost.ops.tape import Call, Saved
 from cnncost.ops.tapes import l2_pool, largest, roi_pool
 from cnncost.ops.window import Windowed, torch_padding
 from cnncost.options import Flag, OptionalSize, OptionalSizes, Pads, Real, Sizes, SizesOrNone
@@ -112,11 +112,13 @@ class AvgPool(Pool):
         return (*super().temporaries(y, x), Temporary(ones))
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
-        """Where padding is not counted and comes before, the mean is divided by that of ones."""
+        """Where padding is not counted and comes before, the mean is divided by that of ones, padded alike."""
         calls = super().tape(y, x)
         if len(calls) == 1 or self.count_include_pad or self.divisor_override is not None:
             return calls
-        return *calls, Call((2,), numel(y), (numel(y),), None, (Saved(None, numel(y)),))
+        n, m, padded = numel(x), numel(y), numel(self.padded(x))
+        ones = Call((), n, ()), Call((3,), padded, (n,)), Call((4, 3), m, (padded, n))  # there until the mean is
+        return *calls, *ones, Call((2, 5), m, (m, m), None, (Saved(5, m),))
 
     def module(self, torch: Any, x: Shape) -> Any:
         pool = getattr(torch.nn, f"AvgPool{len(x) - 2}d")
@@ -167,6 +169,10 @@ class L2Pool(Pool):
         """The padded input; and the powers, or their mean, its sign, its absolute value and that without its sign."""
         bare, powers = self.before_powers(x)
         return (Temporary(powers * (1 - bare) + larger(powers, 3 * numel(y))),)
+
+    def pads(self, x: Shape) -> bool:
+        """Whether there is any padding; of arrays that is taken to be so."""
+        return not all(type(w.before + w.after) is int and w.before + w.after == 0 for w in self.windows(x))
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
         return l2_pool(self, y, x)
@@ -307,7 +313,7 @@ class GlobalMaxPool(GlobalPool):
         return Kept("input", numel(x)), Kept("output", numel(y))
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
-        return largest(Tape(1), numel(x), numel(y)).done
+        return largest(numel(x), numel(y))
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: t.amax(tuple(range(2, len(x))), self.keep))
@@ -353,7 +359,8 @@ class RoIPool(AdaptivePool):
         return Temporary(numel(y) * (1 - one)), Temporary(numel(y) * one, INDICES)
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
-        return roi_pool(self, y, x)
+        """Region by region; where their number is an array, as one call."""
+        return roi_pool(self, y, x) if type(self.rois) is int else super().tape(y, x)
 
     def module(self, torch: Any, x: Shape) -> Any:
         """Regions in even steps from the first corner of the map to the last."""

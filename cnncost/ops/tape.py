@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Union
+from typing import Any, Literal, NamedTuple, Union
 
 from cnncost.dims import Shape, Size
 from cnncost.ops.keeping import Temporary
 
 Gives = Union[Size, Literal["same", "view", "part"]]
-PARAMETERS = -1
-"""Where the gradient goes that needs a kept tensor: to the parameters."""
-OF_PARAMETERS = 0
-"""Bytes an element of what a norm keeps of its own: those of its parameters, whatever its input has."""
 Cast = Literal["low", "full", "mixed"]
+PARAMETERS: Literal["parameters"] = "parameters"
+NOWHERE: Literal["nowhere"] = "nowhere"
 
 
 class Saved(NamedTuple):
@@ -20,14 +18,15 @@ class Saved(NamedTuple):
 
     value     which one, by its number in the layer; None for one that nothing else holds
     elements  of its whole storage; 0 where the sizes are such that it is not kept
-    itemsize  bytes an element; None is that of what the call computes in
-    to        the input whose gradient is computed from it, or PARAMETERS; None where any is
+    itemsize  bytes an element; None is that of what the call computes in, PARAMETERS is theirs
+    to        whose gradient is computed from it: an input's, by its place in `takes`, or the PARAMETERS';
+              None where any is, and NOWHERE where it is made and not kept
     """
 
     value: int | None
     elements: Size
-    itemsize: int | None = None
-    to: int | None = None
+    itemsize: int | Literal["parameters"] | None = None
+    to: int | Literal["parameters", "nowhere"] | None = None
 
 
 class Call(NamedTuple):
@@ -85,6 +84,10 @@ class Tape:
         self.done = (*self.done, Call(takes, out, gives, into, keeps, learns, taken, cast, factors))
         self.last += 1
         return self
+
+    def then(self, out: Size, gives: Gives, **more: Any) -> Tape:
+        """Append a call that takes what there is last. more: as for `add`."""
+        return self.add((self.last,), out, (gives,), **more)
 
 
 def stretched(x: Shape, y: Shape) -> bool:

@@ -15,25 +15,27 @@ if TYPE_CHECKING:
     from cnncost.ops.pool import L2Pool, RoIPool
 
 
-def power(tape: Tape, value: int, n: Size) -> Tape:
-    """x ** p of n elements. Its gradient is grad * (p * x ** (p - 1))."""
-    return tape.add((value,), n, (n,), keeps=(Saved(value, n),), work=2 * n)
+def power(tape: Tape, n: Size) -> Tape:
+    """x ** p of the n elements that there are last. Its gradient is grad * (p * x ** (p - 1))."""
+    return tape.then(n, n, keeps=(Saved(tape.last, n),), work=2 * n)
 
 
-def quotient(tape: Tape, value: int, divisor: int, n: Size) -> Tape:
-    """n elements by as many. The divisor's gradient is -grad * (x / d / d)."""
-    return tape.add((value, divisor), n, (n, n), keeps=(Saved(value, n, to=1), Saved(divisor, n)), work=2 * n)
+def quotient(tape: Tape, n: Size) -> Tape:
+    """The layer's input, n elements, by what there is last. The divisor's gradient is -grad * (x / d / d)."""
+    keeps = Saved(0, n), Saved(tape.last, n)
+    return tape.add((0, tape.last), n, (n, n), keeps=keeps, work=2 * n)
 
 
-def scaled(tape: Tape, value: int, n: Size, factors: Size) -> Tape:
-    """n elements times learned factors, whose gradient is summed up from n products."""
-    return tape.add((value,), n, (n,), keeps=(Saved(value, n, to=PARAMETERS),), learns=factors, work=n, cast="mixed")
+def scaled(tape: Tape, n: Size, factors: Size) -> Tape:
+    """The n elements that there are last times learned factors, whose gradient is summed up from n products."""
+    keeps = (Saved(tape.last, n, to=PARAMETERS),)
+    return tape.then(n, n, keeps=keeps, learns=factors, work=n, cast="mixed")
 
 
-def largest(tape: Tape, n: Size, m: Size) -> Tape:
+def largest(n: Size, m: Size) -> tuple[Call, ...]:
     """The largest of n elements along an axis or more, m of them. Those equal to it, counted, share its gradient."""
-    keeps = Saved(0, n), Saved(tape.last + 1, m)
-    return tape.add((tape.last,), m, (n,), keeps=keeps, work=m, masks=n + m * INDICES)
+    keeps = Saved(0, n), Saved(1, m)
+    return Tape(1).add((0,), m, (n,), keeps=keeps, work=m, masks=n + m * INDICES).done
 
 
 def joined(tape: Tape, values: list[int], n: Size) -> Tape:
@@ -45,45 +47,43 @@ def joined(tape: Tape, values: list[int], n: Size) -> Tape:
 def lrn(op: LRN, x: Shape) -> tuple[Call, ...]:
     """x * x, padded by channels, averaged, scaled, + k, to the power of beta; x divided by that."""
     n, squares = numel(x), op.squares(x)
-    tape = Tape(1).add((0, 0), n, (n, n), keeps=(Saved(0, n),)).add((1,), squares, (n,))
-    tape.add((2,), n, (squares,), keeps=(Saved(2, squares),), cast="full").add((3,), n, (n,)).add((4,), n, ("same",))
-    return quotient(power(tape, 5, n), 0, 6, n).done
+    tape = Tape(1).add((0, 0), n, (n, n), keeps=(Saved(0, n),)).then(squares, n)
+    tape.then(n, squares, keeps=(Saved(tape.last, squares),), cast="full").then(n, n).then(n, "same")
+    power(tape, n)
+    return quotient(tape, n).done
 
 
 def l2_norm(op: L2Norm, x: Shape) -> tuple[Call, ...]:
     """Lengths, at least eps, spread over the channels; x divided by them; and scaled."""
     n, positions = numel(x), numel(x[:1]) * numel(x[2:])
-    lengths = Saved(0, n), Saved(1, positions)
-    tape = Tape(1).add((0,), positions, (n,), keeps=lengths, work=n, masks=positions)
-    tape.add((1,), positions, (positions,), keeps=lengths[1:], work=1, masks=positions)
-    tape.add((2,), n, (positions,), into=2)
-    quotient(tape, 0, 3, n)
-    return scaled(tape, 4, n, x[1]).done if op.affine else tape.done
+    length = Saved(1, positions)
+    tape = Tape(1).then(positions, n, keeps=(Saved(0, n), length), work=n, masks=positions)
+    tape.then(positions, positions, keeps=(length,), masks=positions)
+    tape.then(n, positions, into=tape.last)
+    quotient(tape, n)
+    return scaled(tape, n, x[1]).done if op.affine else tape.done
 
 
 def l2_pool(op: L2Pool, y: Shape, x: Shape) -> tuple[Call, ...]:
     """Powers, their mean; its sign times its size, scaled to the sum, and the root of that."""
     n, m, tape = numel(x), numel(y), Tape(1)
-    if any(type(w.before + w.after) is not int or w.before + w.after for w in op.windows(x)):
+    if op.pads(x):
         around = numel((*x[:2], *(w.n + w.before + w.after for w in op.windows(x))))
         uneven = op.uneven(x)
         padded = around * (1 - uneven) + numel(op.padded(x)) * uneven
-        tape.add((0,), padded, (n,))
+        tape.then(padded, n)
         n = padded
-    powers = power(tape, tape.last, n).last
-    mean = tape.add((powers,), m, (n,), keeps=(Saved(powers, n),)).last
-    sign = tape.add((mean,), m, (m,)).last
-    size = tape.add((mean,), m, (m,), keeps=(Saved(mean, m),), work=m).last
-    positive = tape.add((size,), m, (m,), keeps=(Saved(size + 1, m),)).last
-    product = Saved(sign, m, to=1), Saved(positive, m, to=0)
-    tape.add((sign, positive), m, (m, m), keeps=product).add((positive + 1,), m, (m,))
-    return power(tape, positive + 2, m).done
+    powers = power(tape, n).last
+    mean = tape.then(m, n, keeps=(Saved(powers, n),)).last
+    sign = tape.then(m, m).last
+    tape.add((mean,), m, (m,), keeps=(Saved(mean, m),), work=m).then(m, m, keeps=(Saved(tape.last + 1, m),))
+    factors = sign, tape.last
+    tape.add(factors, m, (m, m), keeps=tuple(Saved(factor, m) for factor in factors)).then(m, m)
+    return power(tape, m).done
 
 
 def roi_pool(op: RoIPool, y: Shape, x: Shape) -> tuple[Call, ...]:
     """Of each region a slice along every axis, and its pool; all stacked."""
-    if type(op.rois) is not int:
-        return super(type(op), op).tape(y, x)
     tape, region, pools = Tape(1), op.regions(x)[2:], []
     pooled = numel((*x[:2], *y[2:]))
     for _ in range(op.rois):
