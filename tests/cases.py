@@ -377,6 +377,7 @@ TRAINING = [
     case("stochastic_depth", IMAGE, p=0),
     case("stochastic_depth", IMAGE, p=1),
     case("multiply", (2, 6, 1, 1), (2, 6, 1, 1), IMAGE, IMAGE),
+    case("add", (2, 6, 1, 1), (2, 6, 1, 1)),
     case("multiply", IMAGE, IMAGE, (2, 1, 11, 8), inplace=True),
     case("maximum", (2, 6, 1, 1), (2, 1, 1, 8), IMAGE, IMAGE),
     case("pad", VOLUME, amount=0, mode="reflect"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from cases import CASES, TRAINING, Case
 
 from cnncost.analysis.training_memory import training_memory
@@ -78,6 +79,25 @@ def check_tapes(cases: Sequence[Case], measured: Steps, precision: str = "fp32")
     assert ours.kept == measured.kept
 
 
+POINTS = (1, 2, 5)
+
+
+def check_arrays() -> None:
+    """Arrays of batches give at every point what the batch alone does. A batch of 1 stays: it is structure."""
+    several = [case for case in EXACT if all(shape[0] > 1 for shape in case.shapes)]
+    together = steps(training_memory(tried([grown(case, np.array(POINTS)) for case in several]), "sgd"))
+    for i, point in enumerate(POINTS):
+        alone = steps(training_memory(tried([grown(case, point) for case in several]), "sgd"))
+        found = {key: tuple(np.broadcast_to(n, len(POINTS))[i] for n in sizes) for key, sizes in together.alive.items()}
+        assert found == alone.alive
+        assert together.kept[i] == alone.kept
+
+
+def grown(case: Case, factor: Any) -> Case:
+    """A case with so many times the batch."""
+    return case._replace(shapes=tuple((shape[0] * factor, *shape[1:]) for shape in case.shapes))
+
+
 class Answers(NamedTuple):
     """What PyTorch says: of EXACT, of CAST under autocast, and the sizes of parameters of all CASES."""
 
@@ -93,6 +113,7 @@ def check_answers(answers: Any) -> None:
     check_tapes(CAST, Steps(*cast), "autocast-bf16")
     for case, found in zip(CASES, sizes, strict=True):
         check_parameter_sizes(case, found)
+    check_arrays()
 
 
 def check_parameter_sizes(case: Case, sizes: Sequence[int]) -> None:

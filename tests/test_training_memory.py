@@ -260,6 +260,10 @@ def test_parameters_are_so_many_tensors(answers: tapes.Answers) -> None:
         tapes.check_parameter_sizes(case, sizes)
 
 
+def test_tapes_of_arrays() -> None:
+    tapes.check_arrays()
+
+
 def test_rough_tapes_are_of_some_cases() -> None:
     for part in tapes.ROUGH:
         assert any(part in str(case) for case in (*CASES, *TRAINING))
