@@ -113,6 +113,20 @@ def test_leaving_one_out_is_the_model_without_it() -> None:
         assert residual == pytest.approx(float(standard[i]), rel=1e-4)
 
 
+def test_leaving_several_out_is_the_model_without_them() -> None:
+    given = points(20, power_law, 0.1)
+    model = Model(given)
+    left = [3, 4, 11]
+    mean, covariance = model.without(left)
+    rest = Model([point for i, point in enumerate(given) if i not in left])
+    rest.length, rest.noise, rest.slope, rest.middle = model.length, model.noise, model.slope, model.middle
+    _, rest.inverse, rest.weights, _, _ = rest._left_out(model.length, model.noise, slice(None))
+    rest.scale = model.scale
+    there, spread = rest.log_ratios([given[i].sizes for i in left])
+    assert list(mean) == pytest.approx(list(there), rel=1e-4)
+    assert covariance.ravel().tolist() == pytest.approx(spread.ravel().tolist(), rel=1e-3, abs=1e-6)
+
+
 def test_near_shapes_are_counted_and_far_ones_named() -> None:
     base = points(1, power_law)[0].sizes
     given = [Point(tuple(size + shift for size in base), 1.0) for shift in (0.0, 0.9, 1.1, -3.0)]
@@ -175,15 +189,18 @@ def test_layers_that_were_measured_are_taken_exactly() -> None:
         assert row.seconds == seconds(layer.op, layer.inputs)
     total = sum(len(layer.names) * seconds(layer.op, layer.inputs) for layer in distinct_layers(graph)[0])
     assert found.seconds == found.layers_seconds == pytest.approx(total) and found.networks == 0
-    assert found.low == pytest.approx(total) == found.high, "samples that do not spread"
+    assert found.low is not None and found.high is not None
+    assert total / 1.02 < found.low < total < found.high < 1.02 * total, "as far as a machine is steady at all"
 
 
 def test_left_out_networks_are_predicted_within_a_tenth() -> None:
     graphs = loaded(*NETWORKS)
-    errors, roofline, covered = [], [], 0
+    errors, roofline, covered, widenings = [], [], 0, []
     for graph in graphs:
         rest = [each for each in graphs if each is not graph]
-        found = made(records(rest, noise=0.03)).predict(graph)
+        predict = made(records(rest, noise=0.03))
+        found = predict.predict(graph)
+        widenings.append(predict.widening)
         truth = WHOLE * sum(len(each.names) * seconds(each.op, each.inputs) for each in distinct_layers(graph)[0])
         errors.append(abs(found.seconds / truth - 1))
         roofline.append(abs(found.roofline / truth - 1))
@@ -192,7 +209,8 @@ def test_left_out_networks_are_predicted_within_a_tenth() -> None:
         assert found.networks == len(rest) and found.measured is None
     assert median(errors) < 0.03 and max(errors) < 0.10
     assert median(roofline) > 0.2, "which the roofline alone is not"
-    assert covered >= 0.7 * len(graphs)
+    assert covered >= 0.75 * len(graphs)
+    assert min(widenings) >= 1 and max(widenings) > 1, "networks are farther from each other than their layers"
 
 
 def test_what_networks_take_beyond_their_layers_is_learned() -> None:

@@ -161,6 +161,12 @@ class Model:
         own = self._covariance(at, at, self.length) + self.noise * np.eye(len(at))
         return mean, self.scale * (own - across @ self.inverse @ across.T)
 
+    def without(self, members: Sequence[int]) -> tuple[Any, Any]:
+        """The same of points by number, from all the others: leaving several out at once."""
+        np, some = self.np, list(members)
+        covariance = np.linalg.inv(self.inverse[np.ix_(some, some)])
+        return self.y[some] - covariance @ self.weights[some], self.scale * covariance
+
     def guess(self, sizes: Sequence[float]) -> Guess:
         """What it says of a layer."""
         mean, covariance = self.log_ratios([sizes])

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from cnncost.analysis.bench import Layer, distinct_layers, network_subject
 from cnncost.analysis.dtypes import DTYPES
-from cnncost.analysis.efficiency import WIDE, Model, Point, kind_of, sizes_of
+from cnncost.analysis.efficiency import COVERS, FEW, WIDE, Model, Point, kind_of, sizes_of
 from cnncost.analysis.known import Known, known, networks_of, setting_for
 from cnncost.analysis.measurements import LAYER, NETWORK, Setting, key_of, layer_subject, read
 from cnncost.analysis.roofline import Ceilings, ceilings, least_seconds
@@ -31,8 +31,12 @@ SOURCES = {
     ROOFLINE: "no layer of its kind was measured: roofline and launch overhead, times what other kinds take over them",
 }
 """Where the time of a layer comes from."""
+WHOLE_SIZES = ("seconds a layer", "batch", "bytes a second")
+"""What a whole network takes over the sum of its layers goes by; the bytes cost the memory that is asked for."""
 USUAL_OF_WHOLE = 0.15
 """Standard deviation of the logarithm of what networks take over their layers, where few were measured."""
+UNSTEADY = 0.01
+"""Standard deviation of the logarithm of a network's time from one measurement to the next, at the least."""
 UNKNOWN = 0.5
 """Standard deviation of the logarithm of times of a kind that nothing was measured of, at the least."""
 
@@ -137,9 +141,14 @@ class Predictor:
         self.roofs: Ceilings = ceilings(device, setting.dtype)
         overhead = device.shortest_kernel if device.kind == "gpu" else device.launch_overhead
         self.overhead = overhead or 0.0
+        self.points: dict[str, tuple[str, int]] = {}
+        """By the key of a layer that was measured: its kind, and its number in that kind's model."""
         self.models = self._fitted()
         self.others = self._other_kinds()
-        self.whole, self.networks = self._whole(networks)
+        whole = list(networks)
+        self.whole, self.networks = self._whole(whole)
+        self.widening = self._widening(whole)
+        """What intervals of sums are to be wider by, as leaving out networks shows."""
 
     def _task(self, layer: Layer, output: Shape) -> Task:
         works: Any = alone(layer.op, output, layer.inputs, DTYPES[self.setting.dtype], self.setting.direction)
@@ -149,10 +158,12 @@ class Predictor:
 
     def _fitted(self) -> dict[str, Model]:
         points: dict[str, list[Point]] = {}
-        for layer, timing in self.known.layers.values():
+        for key, (layer, timing) in self.known.layers.items():
             task = self._task(layer, layer.op.shape(*layer.inputs))
             if task.least > 0:
-                points.setdefault(task.kind, []).append(Point(task.sizes, timing.median / task.least))
+                own = points.setdefault(task.kind, [])
+                self.points[key] = task.kind, len(own)
+                own.append(Point(task.sizes, timing.median / task.least))
         return {kind: Model(own) for kind, own in points.items()}
 
     def _other_kinds(self) -> tuple[float, float]:
@@ -172,27 +183,76 @@ class Predictor:
             own = [(layer, self.known.layers.get(_layer_key(layer, self.setting))) for layer in layers]
             if timing is None or not own or any(found is None for _, found in own):
                 continue
-            times = [(len(layer.names), found[1].median) for layer, found in own if found is not None]
-            total = sum(count * seconds for count, seconds in times)
-            points.append(Point(_whole_sizes(total, sum(c for c, _ in times), graph), timing.median / total))
-        return (Model(points, ("seconds a layer", "batch"), USUAL_OF_WHOLE) if points else None), len(points)
+            total = sum(len(layer.names) * found[1].median for layer, found in own if found is not None)
+            points.append(Point(self._whole_sizes(total, self._tasks(graph), graph), timing.median / total))
+        return (Model(points, WHOLE_SIZES, USUAL_OF_WHOLE) if points else None), len(points)
+
+    def _whole_sizes(self, total: float, tasks: Sequence[Task], graph: Graph) -> tuple[float, ...]:
+        """What tells networks apart whose layers take so many seconds in all."""
+        batch: Any = graph.batch
+        layers = sum(len(task.layer.names) for task in tasks)
+        moved = sum(len(task.layer.names) * task.moved for task in tasks)
+        return log2(1e6 * total / layers), log2(batch), log2(max(1.0, moved / total))
+
+    def _widening(self, networks: Sequence[Graph]) -> float:
+        """Each network predicted from the others: a new one is farther from what is known than one layer left out."""
+        tasks = [
+            (graph.name, [(_layer_key(t.layer, self.setting), t) for t in self._tasks(graph)]) for graph in networks
+        ]
+        owners: dict[str, set[str]] = {}
+        for name, own in tasks:
+            for key, _ in own:
+                owners.setdefault(key, set()).add(name)
+        off: list[float] = []
+        for name, own in tasks:
+            left = {key: task for key, task in own if key in self.points and owners[key] == {name}}
+            error, variance = self._left_out(left, {key for key, names in owners.items() if names == {name}})
+            if variance > 0:
+                off.append(abs(error) / variance**0.5)
+        if len(off) < FEW:
+            return 1.0
+        return max(1.0, sorted(off)[round(COVERS * (len(off) - 1))] / WIDE)
+
+    def _left_out(self, left: Mapping[str, Task], hidden: set[str]) -> tuple[float, float]:
+        """What layers that only one network has are predicted too long by in all, and the variance of that.
+
+        hidden: all layers of that network alone, at any batch. Of a kind that no other network has nothing is said.
+        """
+        error: float = 0.0
+        variance: float = 0.0
+        for kind, model in self.models.items():
+            keys = [key for key in hidden if key in self.points and self.points[key][0] == kind]
+            mine = [i for i, key in enumerate(keys) if key in left]
+            if not mine or len(keys) == len(model.y):
+                continue
+            mean, covariance = model.without([self.points[key][1] for key in keys])
+            times = [len(left[keys[i]].layer.names) * left[keys[i]].least * exp(float(mean[i])) for i in mine]
+            truth = [model.y[self.points[keys[i]][1]] for i in mine]
+            error += sum(time * (1 - exp(float(y - mean[i]))) for time, y, i in zip(times, truth, mine))
+            at = model.np.array(times)
+            variance += self._calibrated(model, float(at @ covariance[model.np.ix_(mine, mine)] @ at))
+        return error, variance
+
+    def _tasks(self, graph: Graph) -> list[Task]:
+        shapes = {node.name: node.shape for node in graph}
+        return [self._task(layer, shapes[layer.names[0]]) for layer in distinct_layers(graph)[0]]
 
     def predict(self, graph: Graph) -> Prediction:
         """The time of a network, layer by layer and in all."""
-        layers, untimed = distinct_layers(graph)
-        shapes = {node.name: node.shape for node in graph}
-        tasks = [self._task(layer, shapes[layer.names[0]]) for layer in layers]
+        untimed = distinct_layers(graph)[1]
+        tasks = self._tasks(graph)
         rows = [self._row(task) for task in tasks]
         total = sum(row.instances * row.seconds for row in rows)
         instances = sum(row.instances for row in rows)
         factor, variance = 1.0, 0.0
         if self.whole is not None and total:
-            mean, covariance = self.whole.log_ratios([_whole_sizes(total, instances, graph)])
+            mean, covariance = self.whole.log_ratios([self._whole_sizes(total, tasks, graph)])
             factor, variance = exp(float(mean[0])), self._calibrated(self.whole, float(covariance[0, 0]))
         seconds = self._on_host(total * factor, instances)
         low = high = None
         if self.known.layers and total:
-            reach = WIDE * (self._variance(tasks, rows) / total**2 + variance) ** 0.5
+            of_layers = self._variance(tasks, rows) * (self.widening / total) ** 2
+            reach = WIDE * (of_layers + variance + UNSTEADY**2) ** 0.5
             low, high = seconds * exp(-reach), seconds * exp(reach)
         whole = self.known.networks.get(_key(NETWORK, network_subject(graph), self.setting))
         least = sum(len(task.layer.names) * task.least for task in tasks)
@@ -269,14 +329,4 @@ def _layer_key(layer: Layer, setting: Setting) -> str:
     return _key(LAYER, layer_subject(layer.op, layer.inputs), setting)
 
 
-def _whole_sizes(total: float, instances: int, graph: Graph) -> tuple[float, float]:
-    batch: Any = graph.batch
-    return log2(1e6 * total / instances), log2(batch)
-
-
-def error(predicted: float, measured: float) -> float:
-    """How far a prediction is off, as a part of what was measured; below 0 where it is too short."""
-    return predicted / measured - 1
-
-
-__all__ = ["MEASURED", "SOURCES", "Prediction", "Predictor", "Row", "error"]
+__all__ = ["MEASURED", "SOURCES", "Prediction", "Predictor", "Row", "predictor"]
