@@ -37,6 +37,12 @@ def padding(call: Call, kernel: Any, strides: Any, dilations: Any) -> Any:
     return axes_of([a if a == b else (a, b) for a, b in both], rank, 0)
 
 
+def fits(call: Call, wanted: Any, given: Any, what: str = "channels") -> None:
+    """Raise UsageError where the weights, whose sizes the file fixes, are for another input than there is."""
+    if wanted != given:
+        raise call.fault(f"weights for {wanted} {what} on an input of {given}", "the file fixes them; see --input")
+
+
 def _convolution(call: Call) -> str:
     """Weights are out x in / groups x kernel."""
     weight, rank = call.weight(1), len(call.x) - 2
@@ -44,8 +50,7 @@ def _convolution(call: Call) -> str:
         raise call.fault(f"weights of {len(weight)} axes on an input of {len(call.x)}")
     groups, kernel = call.get("group", 1), weight[2:]
     strides, dilations = call.get("strides", [1] * rank), call.get("dilations", [1] * rank)
-    if weight[1] * groups != call.x[1]:
-        raise call.fault(f"weights for {weight[1] * groups} channels on an input of {call.x[1]}")
+    fits(call, weight[1] * groups, call.x[1])
     options = {
         "kernel": axes_of(kernel, rank, 1),
         "stride": axes_of(strides, rank, 1),
@@ -63,6 +68,7 @@ def _transposed(call: Call) -> str:
     weight, rank, groups = call.weight(1), len(call.x) - 2, call.get("group", 1)
     if call.get("auto_pad", "NOTSET") != "NOTSET" or "output_shape" in call.attributes:
         raise call.fault("with auto_pad or output_shape is not known here", "export it with pads")
+    fits(call, weight[0], call.x[1])
     pads = call.get("pads", [0] * 2 * rank)
     extra = list(call.get("output_padding", [0] * rank))
     for i, (before, after) in enumerate(zip(pads[:rank], pads[rank:])):
@@ -87,8 +93,9 @@ def _gemm(call: Call) -> str:
     weight = call.weight(1)
     if call.get("transA", 0) or len(call.x) != 2:
         raise call.fault("with A transposed is not known here")
-    return call.add(Linear(int(weight[0] if call.get("transB", 0) else weight[1]), bias=call.bias(2)),
-                    owner=call.names[1])  # fmt: skip
+    out, features = weight if call.get("transB", 0) else weight[::-1]
+    fits(call, features, call.x[-1], "features")
+    return call.add(Linear(int(out), bias=call.bias(2)), owner=call.names[1])
 
 
 def _matmul(call: Call) -> str:
@@ -98,17 +105,19 @@ def _matmul(call: Call) -> str:
     weight = call.weight(1)
     if len(weight) != 2:
         raise call.fault(f"weights of {len(weight)} axes are not known here")
+    fits(call, weight[0], call.x[-1], "features")
     return call.add(Linear(int(weight[1]), bias=call.bias(2)), owner=call.names[1])
 
 
 def _batch_norm(call: Call) -> str:
     for i in range(1, 5):
-        call.weight(i)
+        fits(call, call.weight(i)[0], call.x[1])
     momentum = round(1 - call.get("momentum", 0.9), 6)
     return call.add(BatchNorm(short(call.get("epsilon", 1e-5)), momentum, call.affine()), owner=call.names[1])
 
 
 def _instance_norm(call: Call) -> str:
+    fits(call, call.weight(1)[0], call.x[1])
     return call.add(InstanceNorm(eps=short(call.get("epsilon", 1e-5)), affine=call.affine()), owner=call.names[1])
 
 
@@ -119,6 +128,9 @@ def _group_norm(call: Call) -> str:
 def _layer_norm(call: Call) -> str:
     axis, rank = call.get("axis", -1), len(call.x)
     axes = -axis if axis < 0 else rank - axis
+    scale = call.constant(1)
+    if scale is not None and scale.shape:
+        fits(call, scale.shape[-1], call.x[-1], "features")
     op = LayerNorm(axes, eps=short(call.get("epsilon", 1e-5)), affine=call.affine(), bias=call.bias(2))
     return call.add(op, owner=call.names[1])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -62,7 +62,15 @@ def _compare(graph: Graph, text: str) -> None:
     from cnncost.spec.files import Source
 
     written = expand(read_document(Source(text, "the written spec", None, False)), None, graph.batch)
-    if [node.shape for node in written] != [node.shape for node in graph]:
+    if _wiring(written) != _wiring(graph):
         raise RuntimeError("the written spec has other layers")
-    if analyze(written, fields=False).total != analyze(graph, fields=False).total:
-        raise RuntimeError("the written spec has other totals")
+    here, there = (analyze(either, fields=False) for either in (graph, written))
+    if [layer.cost for layer in here.layers] != [layer.cost for layer in there.layers] or here.total != there.total:
+        raise RuntimeError("the written spec has other costs")
+
+
+def _wiring(graph: Graph) -> list[tuple[Any, ...]]:
+    """Of each layer its shape, and by their places what it takes and whose parameters it has."""
+    place: dict[str | None, Any] = {None: None}
+    place |= {name: i for i, name in enumerate((*graph.inputs, *(node.name for node in graph)))}
+    return [(node.shape, [place[name] for name in node.inputs], place[node.shares]) for node in graph]
