@@ -24,7 +24,7 @@ from cnncost.analysis.memory import Memory
 from cnncost.analysis.training_step import TrainingStep, memory_of
 from cnncost.devices import names as device_names
 from cnncost.graph import Graph
-from cnncost.output.fit import fit_schema
+from cnncost.output.fit import Shown, fit_schema, fit_table
 
 NET = """\
 name: Small
@@ -232,8 +232,12 @@ def test_where_larger_ones_cannot_run_the_last_that_can_is_the_answer() -> None:
             raise cnncost.ShapeError("larger than 64")
         return asked(batch, shape)
 
-    found = fit(asked.graph(), 10**9, up_to_64).input
-    assert found == (Point(1, (3, 64, 64), asked.peak(1, (3, 64, 64))), None)
+    found = fit(asked.graph(), 10**9, up_to_64)
+    assert found.input == (Point(1, (3, 64, 64), asked.peak(1, (3, 64, 64))), None)
+    text = fit_table(Shown(asked.graph(), room("1GB"), found, "fp32"))
+    row = next(line for line in text.splitlines() if line.startswith("largest input"))
+    assert row.split()[-2:] == ["-", "-"]
+    assert "-: it cannot run at any larger size.\n" in text
 
 
 def test_sides_keep_their_ratio() -> None:

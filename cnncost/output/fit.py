@@ -22,6 +22,7 @@ from cnncost.output.units import Unit, percent, plural, readable_bytes, shape, u
 SCHEMA_VERSION = 1
 """Of the JSON of fit; grows when a key changes its meaning or goes."""
 CHECKED = "Every row was computed at both sizes: the one that fits, and the next larger, which does not."
+NO_LARGER = "-: it cannot run at any larger size."
 GROWS = "Parameters grow with the input: of linear layers that take all of it."
 
 
@@ -110,7 +111,7 @@ def _found_columns(found: Sequence[Found], unit: Unit) -> list[Drawn]:
     fits = [each.fits for each in found]
     more = [each.more for each in found]
     peaks = [int(point.peak or 0) for point in fits]
-    beyond = [int(point.peak or 0) if point else None for point in more]
+    beyond = [point.peak if point else None for point in more]
     return [
         column("batch", "batch", "count", [f"{point.batch:,}" for point in fits]),
         column("input", "input", "count", [shape(point.input) for point in fits]),
@@ -130,7 +131,10 @@ def _next(found: Found) -> str:
 def legend_lines(shown: Shown) -> list[str]:
     """What was computed, and what is counted."""
     fit = shown.fit
-    lines = [CHECKED] if fit.batch or fit.frontier else []
+    found = [*(row for _, row in largest(fit)), *fit.frontier]
+    lines = [CHECKED] if found else []
+    if any(row.more is None or row.more.peak is None for row in found):
+        lines.append(NO_LARGER)
     if fit.frontier:
         ratio = "; sides keep their ratio to the nearest step" if len(set(fit.own.input[1:])) > 1 else ""
         lines.append(f"Inputs in steps of {plural(fit.step, 'pixel')} (--step){ratio}.")
