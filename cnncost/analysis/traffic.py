@@ -9,7 +9,7 @@ from cnncost.dims import Shape, Size, is_array, numel, smaller
 from cnncost.graph import Graph, Node
 from cnncost.ops.base import Op, unmoved
 from cnncost.ops.join import Join
-from cnncost.ops.tape import PARAMETERS, stretched
+from cnncost.ops.tape import NOWHERE, PARAMETERS, stretched
 
 PASSES = ("forward", "backward", "train")
 """Inference; the gradients; both, the forward pass as in training."""
@@ -119,14 +119,17 @@ class _Kept:
             if number == last:
                 self.passed = {value for value, give in zip(call.takes, call.gives) if isinstance(give, str)}
             for saved in call.keeps:
+                if saved.to == NOWHERE:
+                    continue
+                itemsize = None if saved.itemsize == PARAMETERS else saved.itemsize  # all are of one dtype here
                 needed = live[-1] if saved.to is None else learned if saved.to == PARAMETERS else to[saved.to]
                 if not needed:
                     continue
                 if saved.value is None:
-                    self.saved[number, len(self.saved)] = saved.elements, saved.itemsize
+                    self.saved[number, len(self.saved)] = saved.elements, itemsize
                 else:
                     store = stores[saved.value]
-                    self.saved[store] = smaller(saved.elements, sizes[store]), saved.itemsize
+                    self.saved[store] = smaller(saved.elements, sizes[store]), itemsize
         self.there = {*range(len(x)), stores[last]}
 
     def bytes(self, itemsize: int, new: bool = False) -> Size:
