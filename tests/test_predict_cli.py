@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import statistics
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from documents import ROOT, commands, printed
-from made_up import SETTING, SHEET, WHOLE, loaded, records, write
+from made_up import SETTING, SHEET, WHOLE, loaded, records, seconds, write
 from test_layering import loaded_by
 
 import cnncost
+from cnncost.analysis.bench import distinct_layers
 from cnncost.analysis.predict import SOURCES
 from cnncost.output.predict import predict_schema
 
@@ -145,9 +149,11 @@ BF16 = SETTING._replace(dtype="bf16")
         (("--device", "abacus.yaml", "--dtype", "bf16", "--results", "measured.jsonl"),
          "measured.jsonl: measured with dtype fp32, and not bf16\n"
          "hint: predict that with --dtype fp32, or measure with cnncost bench --dtype bf16"),
-        (("--device", "abacus.yaml", "--threads", "1", "--results", "measured.jsonl"),
+        (("--device", "any.yaml", "--threads", "1", "--results", "measured.jsonl"),
          "measured.jsonl: measured with threads 2, and not 1\n"
          "hint: predict that with --threads 2, or measure with cnncost bench --threads 1"),
+        (("--device", "abacus.yaml", "--threads", "1"), "the sheet of Abacus 9 holds for 2 threads, and not for 1\n"
+         "hint: cnncost machine --threads 1 writes another"),
         (("--device", "abacus.yaml", "--results", "empty.jsonl"), "empty.jsonl: no measurement in it\n"
          "hint: give a file that cnncost bench wrote"),
         (("--device", "abacus.yaml", "--results", "none.jsonl"), "none.jsonl: No such file or directory\n"
@@ -164,6 +170,7 @@ BF16 = SETTING._replace(dtype="bf16")
 )  # fmt: skip
 def test_bad_input_is_one_message_and_exit_2(here: Path, run, arguments: tuple[str, ...], message: str) -> None:
     (here / "slow.yaml").write_text(SHEET.replace("bandwidth: 20 GB/s\n", ""))
+    (here / "any.yaml").write_text(SHEET.replace("threads: 2\n", ""))
     (here / "empty.jsonl").write_text("")
     done = run("predict", "small.yaml", *arguments)
     assert (done.code, done.out, done.err) == (2, "", f"error: {message}\n")
@@ -176,6 +183,44 @@ def test_results_in_two_dtypes_serve_each(here: Path, run) -> None:
         arguments = ("squeezenet1_1", "--device", "abacus.yaml", "--results", "both.jsonl", "--dtype", dtype)
         (net,) = record(run, *arguments)["networks"]
         assert net["setting"]["dtype"] == dtype and {layer["from"] for layer in net["layers"]} == {"measured"}
+
+
+@pytest.mark.parametrize("passes", ["forward", "backward", "train"])
+def test_every_pass_is_predicted(here: Path, run, passes: str) -> None:
+    setting = SETTING._replace(direction=passes)
+    write(here / "passes.jsonl", records(loaded("squeezenet1_1"), setting))
+    arguments = ("resnet18", "--device", "abacus.yaml", "--pass", passes)
+    (alone,) = record(run, *arguments)["networks"]
+    (net,) = record(run, *arguments, "--results", "passes.jsonl")["networks"]
+    assert net["setting"]["pass"] == passes and net["seconds"] > 0
+    assert alone["seconds"] == net["roofline_seconds"]
+    assert (net["layers"][0]["macs"] == cnncost.analyze("resnet18").layers[0].macs) == (passes == "forward")
+
+
+def test_the_benchmark_leaves_a_network_out_at_all_its_batches(here: Path) -> None:
+    names = ("resnet18", "vgg11", "squeezenet1_1")
+    graphs = [graph for batch in (1, 2) for graph in loaded(*names, batch=batch)]
+    write(here / "all.jsonl", records(graphs))
+    script = str(ROOT / "benchmarks" / "predict.py")
+    command = [sys.executable, script, "evaluate", "all.jsonl", "--sheet", "abacus.yaml", "--networks",
+               ",".join(names), "--batch", "1,2", "--threads", "2", "--out", "errors.jsonl"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    *rows, told = [json.loads(line) for line in Path("errors.jsonl").read_text().splitlines()]
+    assert [(row["network"], row["batch"]) for row in rows] == [(name, batch) for name in names for batch in (1, 2)]
+    for row, graph in zip(rows, [cnncost.load(name, batch=batch) for name in names for batch in (1, 2)]):
+        total = sum(len(each.names) * seconds(each.op, each.inputs) for each in distinct_layers(graph)[0])
+        assert row["measured_seconds"] == pytest.approx(WHOLE * total)
+        assert row["error"] == pytest.approx(row["predicted_seconds"] / row["measured_seconds"] - 1)
+        assert 0 <= row["from"]["measured"] < 1, "what no other network has is not known"
+    assert told["predictions"] == 6 and told["median_error"] == pytest.approx(
+        statistics.median(abs(row["error"]) for row in rows)
+    )
+    assert f"median error {told['median_error']:.1%}" in done.stdout
+
+
+def test_help_is_as_it_was_read(run, golden) -> None:
+    for name in ("machine", "predict"):
+        golden(f"help-{name}.txt", run(name, "--help").out)
 
 
 @pytest.mark.parametrize(("command", "shown"), commands(ROOT / "docs" / "predict.md"))

@@ -28,9 +28,14 @@ def setting_for(device: Device, measured: Mapping[str, Sequence[Measurement]], w
     """The wanted setting as the measurements name its device, and with their threads where none are asked for.
 
     measured: by file. wanted: `device` is not looked at. Raises UsageError for results of another
-    device, or with several numbers of threads.
+    device, or with several numbers of threads, and for threads that the sheet does not hold for.
     """
     names = {plain_name(name) for name in (device.name, f"{device.maker} {device.name}", *device.aliases, device.key)}
+    if device.threads and wanted.threads and device.threads != wanted.threads:
+        raise UsageError(
+            f"the sheet of {device.name} holds for {device.threads} threads, and not for {wanted.threads}",
+            hint=f"cnncost machine --threads {wanted.threads} writes another",
+        )
     called = wanted.device
     for file, own in measured.items():
         others = list(dict.fromkeys(m.setting.device for m in own if plain_name(m.setting.device) not in names))
