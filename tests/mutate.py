@@ -333,8 +333,8 @@ def ask_pytorch(path: str) -> None:
         for case, e in answers
     ]
     plain += [(oracle.held(case), tuple(oracle.taken(case))) for case in TRAINING]
-    exact, cast, sizes = oracle.taped()
-    plain.append((tuple(exact), tuple(cast), sizes))
+    *steps, sizes = oracle.taped()
+    plain.append((*map(tuple, steps), sizes))
     Path(path).write_bytes(pickle.dumps(plain))
 
 

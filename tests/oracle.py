@@ -318,10 +318,13 @@ def taped() -> tapes.Answers:
     from cnncost.live.build import build
     from cnncost.live.memory import measure_training
 
-    def steps(cases: Any, autocast: torch.dtype | None) -> tapes.Steps:
-        graph = tapes.tried(cases)
+    def steps(graph: Graph, autocast: torch.dtype | None = None) -> tapes.Steps:
         model = build(graph, device="meta")
         return tapes.steps(measure_training(model, list(graph.inputs.values()), optimizer="sgd", autocast=autocast))
 
-    sizes = [[p.numel() for p in module_of(case.op(), case.shapes).parameters()] for case in tapes.CASES]
-    return tapes.Answers(steps(tapes.EXACT, None), steps(tapes.CAST, torch.bfloat16), sizes)
+    return tapes.Answers(
+        steps(tapes.tried(tapes.EXACT)),
+        steps(tapes.tried(tapes.CAST, low=True), torch.bfloat16),
+        steps(tapes.tried(tapes.PARTLY, "copy")),
+        [[p.numel() for p in module_of(case.op(), case.shapes).parameters()] for case in tapes.CASES],
+    )

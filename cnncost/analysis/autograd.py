@@ -250,12 +250,14 @@ class Autograd:
             return
         made = [self._made(record, gradient, give, value) for give, value in zip(call.gives, record.takes)]
         temporary: Size = 0
-        for elements, itemsize in call.work:
-            temporary = temporary + elements * (itemsize or record.itemsize)
+        for elements, itemsize, to in call.work:
+            if to is None or record.takes[to] is not None:
+                temporary = temporary + elements * (itemsize or record.itemsize)
+        books.look(temporary)
         for i, (value, new) in enumerate(zip(record.takes, made)):
             if value is not None and new is not None and new.itemsize != value.itemsize:
                 made[i] = self._gradient(record.layer, value)
-                books.look(temporary)
+                books.look(temporary if _any(record.learns) else 0)
                 self._release(new)
         learned = self._learn(record)
         books.look(temporary)
@@ -285,7 +287,7 @@ class Autograd:
             gradient.uses += 1
             return gradient
         gradient.store.holders += 1
-        return Gradient(gradient.store, gradient.itemsize, gradient.dense and give == "view")
+        return Gradient(gradient.store, gradient.itemsize, alone=False)
 
     def _learn(self, record: Record) -> Store | None:
         """Make the gradients of a call's parameters; returns what is to be let go once they are added to others."""
@@ -302,10 +304,10 @@ class Autograd:
         return None if first else store
 
     def _arrived(self, record: Record, gradient: Gradient) -> None:
-        """The gradient of a parameter is its own, or a copy where something else holds it or it is part of another."""
+        """The gradient of a parameter is its own, or a copy where something else holds it."""
         if self.accumulates:
             self._release(gradient)
-        elif gradient.uses == 1 and gradient.dense:
+        elif gradient.uses == 1:
             self.books.turn(gradient.store, "parameter gradient")
         else:
             self.books.new(record.layer.name, "parameter gradient", record.call.out * self.itemsize)
@@ -336,7 +338,7 @@ class Autograd:
         if old is None:
             target.gradient = new
             return
-        if old.uses == 1 and old.store.holders == 1 and old.dense:
+        if old.uses == 1 and old.alone:
             self.books.look()
         else:
             target.gradient = self._gradient(layer, value)

@@ -27,12 +27,12 @@ class Value:
 
 
 class Gradient:
-    """A tensor of the backward pass. uses: who holds it. dense: whether it fills its storage."""
+    """A tensor of the backward pass. uses: who holds it. alone: whether it is no view, which holds its base, too."""
 
-    __slots__ = ("dense", "itemsize", "store", "uses")
+    __slots__ = ("alone", "itemsize", "store", "uses")
 
-    def __init__(self, store: Store, itemsize: int, dense: bool = True) -> None:
-        self.store, self.itemsize, self.dense, self.uses = store, itemsize, dense, 1
+    def __init__(self, store: Store, itemsize: int, *, alone: bool = True) -> None:
+        self.store, self.itemsize, self.alone, self.uses = store, itemsize, alone, 1
 
 
 class Layer(NamedTuple):

@@ -255,7 +255,7 @@ class _Step:
         engine, layer = self.engine, Layer(LOSS, LOSS)
         total: Value | None = None
         for output in outputs:
-            one = engine.run(layer, (Call((0,), 1, ("part",)),), [output])
+            one = engine.run(layer, (Call((0,), 1, ("view",)),), [output])
             engine.release(output)
             if total is not None:
                 both = engine.run(layer, (Call((0, 1), 1, ("same", "same")),), [total, one])

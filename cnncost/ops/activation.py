@@ -106,7 +106,7 @@ class PReLU(Activation):
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
         n, c = numel(x), self.other_params(x)
-        return Tape(1).add((0,), n, (n,), keeps=(Saved(0, n),), learns=c, work=n, cast="low", factors=c).done
+        return Tape().add((0,), n, (n,), keeps=(Saved(0, n),), learns=c, work=n, cast="low", factors=c).done
 
     def module(self, torch: Any, x: Shape) -> Any:
         return torch.nn.PReLU(self.other_params(x))
@@ -245,8 +245,8 @@ class ScaledTanh(Activation):
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
         n = numel(x)
-        tape = Tape(1).add((0,), n, (n,)).add((1,), n, (n,), keeps=(Saved(2, n),))
-        return tape.add((2,), n, (n,)).done
+        tape = Tape().then(n, n)
+        return tape.then(n, n, keeps=(Saved(tape.last + 1, n),)).then(n, n).done
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: self.amplitude * torch.tanh(self.slope * t))
@@ -332,7 +332,7 @@ class Softsign(Activation):
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
         n = numel(x)
-        tape = Tape(1).add((0,), n, (n,), keeps=(Saved(0, n),), work=n).add((1,), n, ("same",))
+        tape = Tape().add((0,), n, (n,), keeps=(Saved(0, n),), work=n).add((1,), n, ("same",))
         return quotient(tape, n).done
 
     def module(self, torch: Any, x: Shape) -> Any:
@@ -348,7 +348,7 @@ class Square(Activation):
     grad_from = "input"
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
-        return power(Tape(1), numel(x)).done
+        return power(Tape(), numel(x)).done
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, torch.square)

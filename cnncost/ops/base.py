@@ -233,7 +233,6 @@ class Op(ABC):
         """
         into = 0 if self.shares_in_training else None
         to = PARAMETERS if self.weighted and not self.together else into
-        factors = self.weights(*x) if self.weighted else 0
         place = {"input": 0, "output": len(x)}
         keeps = tuple(
             Saved(None, kept.elements, kept.itemsize, to)
@@ -243,7 +242,8 @@ class Op(ABC):
             if is_array(kept.elements) or kept.elements
         )
         gives: tuple[Gives, ...] = ("view",) if self.view else tuple(map(numel, x))
-        learns = self.weights(*x) + self.biases(*x) + self.other_params(*x)
+        factors = self.weights(*x)
+        learns = factors + self.biases(*x) + self.other_params(*x)
         return (Call(tuple(range(len(x))), numel(y), gives, into, keeps, learns, (), self.cast, factors),)
 
     def fitted_to(self, *x: Any) -> tuple[Any, ...]:

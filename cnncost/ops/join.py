@@ -13,7 +13,7 @@ from cnncost.ops.axes import along
 from cnncost.ops.base import Along, Free, Sight, Unlearned, all_but, layer, unmoved
 from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.modules import calls
-from cnncost.ops.tape import Call, Gives, Saved, Tape, stretched
+from cnncost.ops.tape import Call, Gives, Saved, Tape, Work, stretched
 from cnncost.options import Flag, Index, Parts, Range, spelled
 
 
@@ -102,9 +102,8 @@ class Subtract(Join):
 
     def tape(self, y: Shape, a: Shape, b: Shape) -> tuple[Call, ...]:
         first: Gives = numel(a) if stretched(a, y) else "same"
-        negative = numel(y) * stretched(b, y)  # before it is summed up
-        into = 0 if self.inplace else None
-        return Tape(2).add((0, 1), numel(y), (first, numel(b)), into=into, work=negative).done
+        negative = (Work(numel(y), to=1),) if stretched(b, y) else ()  # before it is summed up
+        return (Call((0, 1), numel(y), (first, numel(b)), 0 if self.inplace else None, work=negative),)
 
     def module(self, torch: Any, *x: Shape) -> Any:
         return calls(torch, torch.Tensor.sub_ if self.inplace else torch.sub)
@@ -129,9 +128,9 @@ class Multiply(Join):
         tape = Tape(len(x))
         for a, b, first, other, joined in self.pairs(y, *x):
             keeps = Saved(None if self.inplace else a, numel(first), to=1), Saved(b, numel(other), to=0)
-            whole = numel(joined) * (stretched(first, joined) + stretched(other, joined))  # products, to be summed up
+            sums = tuple(numel(joined) * stretched(s, joined) for s in (first, other))
             into = a if self.inplace else None
-            tape.add((a, b), numel(joined), (numel(first), numel(other)), into=into, keeps=keeps, work=whole)
+            tape.add((a, b), numel(joined), (numel(first), numel(other)), into=into, keeps=keeps, sums=sums)
         return tape.done
 
     def module(self, torch: Any, *x: Shape) -> Any:
@@ -158,8 +157,8 @@ class Maximum(Join):
         for a, b, first, other, joined in self.pairs(y, *x):
             n, gives = numel(joined), (numel(first), numel(other))
             keeps = Saved(a, numel(first)), Saved(b, numel(other))
-            whole = n + sum(n - numel(s) for s in (first, other) if stretched(s, joined))
-            tape.add((a, b), n, gives, keeps=keeps, work=whole, masks=2 * n)
+            sums = tuple((n - numel(s)) * stretched(s, joined) for s in (first, other))
+            tape.add((a, b), n, gives, keeps=keeps, work=n, masks=2 * n, sums=sums)
         return tape.done
 
     def module(self, torch: Any, *x: Shape) -> Any:
@@ -198,9 +197,8 @@ class Concat(Free):
 
     def tape(self, y: Shape, *x: Shape) -> tuple[Call, ...]:
         """Each input's gradient is a part of the output's, and no copy."""
-        whole = all(type(n) is int and n == 1 for n in y[: along(self, y, self.axis)])
-        gives: Gives = "view" if whole else "part"
-        return Tape(len(x)).add(tuple(range(len(x))), numel(y), (gives,) * len(x)).done
+        gives: Gives = "view"
+        return (Call(tuple(range(len(x))), numel(y), (gives,) * len(x)),)
 
     def module(self, torch: Any, *x: Shape) -> Any:
         return calls(torch, lambda *t: torch.cat(t, self.axis))
@@ -227,11 +225,9 @@ class Part(Free):
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
         """The gradient is that of the part among zeros; all of an axis is no part."""
-        span = *self.span(x), x[along(self, x, self.axis)]
-        first, count, step, n = (value if type(value) is int else None for value in span)
-        whole = n is not None and (first, count, step) == (0, n, 1)
-        gives: Gives = "view" if whole else numel(x)
-        return Tape(1).add((0,), numel(y), (gives,), into=0).done
+        count, n = self.span(x)[1], x[along(self, x, self.axis)]
+        whole = type(count) is type(n) is int and count == n
+        return (Call((0,), numel(y), ("view" if whole else numel(x),), into=0),)
 
     def module(self, torch: Any, x: Shape) -> Any:
         start, count, step = self.span(x)

@@ -9,7 +9,7 @@ from cnncost.dims import Shape, Size, larger, numel, require
 from cnncost.ops.axes import along, channels_of, divides, spatial_rank
 from cnncost.ops.base import Along, Elementwise, Op, Sight, layer, unmoved
 from cnncost.ops.keeping import Kept, Temporary
-from cnncost.ops.tape import NOWHERE, PARAMETERS, Call, Saved, Tape
+from cnncost.ops.tape import NOWHERE, PARAMETERS, Call, Saved, Tape, Work
 from cnncost.ops.tapes import lrn, scaled
 from cnncost.options import Flag, Index, OptionalReal, Rank, Real
 
@@ -251,7 +251,7 @@ class InstanceNorm(Norm):
         (call,) = super().tape(y, x)
         c, repeated = x[1], numel(x[:2])
         made = Saved(None, repeated * self.affine + c * self.track_running_stats, PARAMETERS, NOWHERE)
-        work = (Temporary(2 * (repeated - c)),) if self.affine else ()
+        work = (Work(2 * (repeated - c)),) if self.affine else ()
         return (call._replace(keeps=(*call.keeps, made), work=work),)
 
     def module(self, torch: Any, x: Shape) -> Any:
@@ -349,7 +349,7 @@ class Scale(Op):
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
         n, c = numel(x), x[self.axis]
-        tape = scaled(Tape(1), n, c) if self.learned else Tape(1).then(n, n)
+        tape = scaled(Tape(), n, c) if self.learned else Tape().then(n, n)
         return tape.then(n, "same", learns=c, cast="mixed").done if self.bias else tape.done
 
     def module(self, torch: Any, x: Shape) -> Any:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple, Union
 
 from cnncost.dims import Shape, Size
-from cnncost.ops.keeping import Temporary
 
-Gives = Union[Size, Literal["same", "view", "part"]]
+Gives = Union[Size, Literal["same", "view"]]
 Cast = Literal["low", "full", "mixed"]
 PARAMETERS: Literal["parameters"] = "parameters"
 NOWHERE: Literal["nowhere"] = "nowhere"
@@ -29,13 +28,21 @@ class Saved(NamedTuple):
     to: int | Literal["parameters", "nowhere"] | None = None
 
 
+class Work(NamedTuple):
+    """Elements that the backward pass takes for a moment. itemsize, to: as of Saved."""
+
+    elements: Size
+    itemsize: int | None = None
+    to: int | None = None
+
+
 class Call(NamedTuple):
     """One operator, forward and backward. Values have numbers: the layer's inputs from 0, then the calls' outputs.
 
     takes   the values that gradients go to
     out     elements of the output
     gives   for each of `takes`, its gradient: the elements of a new tensor, or the gradient of the
-            output: the "same" tensor, a "view" of all of it, or one of a "part" of it
+            output: the "same" tensor, or a "view" of it or a part of it
     into    the value in whose storage the output is: a view, or in place; None for one of its own
     keeps   what is kept for the backward pass
     learns  elements of the gradients of its parameters
@@ -52,7 +59,7 @@ class Call(NamedTuple):
     into: int | None = None
     keeps: tuple[Saved, ...] = ()
     learns: Size = 0
-    work: tuple[Temporary, ...] = ()
+    work: tuple[Work, ...] = ()
     cast: Cast | None = None
     factors: Size = 0
 
@@ -60,7 +67,7 @@ class Call(NamedTuple):
 class Tape:
     """Grows the calls of a layer of so many inputs, one after another. last: the number of the last output."""
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int = 1) -> None:
         self.last = inputs - 1
         self.done: tuple[Call, ...] = ()
 
@@ -75,11 +82,12 @@ class Tape:
         learns: Size = 0,
         work: Size = 0,
         masks: Size = 0,
+        sums: tuple[Size, ...] = (),
         cast: Cast | None = None,
         factors: Size = 0,
     ) -> Tape:
-        """Append a call. work: in elements of its dtype; masks: in bytes."""
-        parts = Temporary(work), Temporary(masks, 1)
+        """Append a call. work: in elements of its dtype; masks: in bytes; sums: what each gradient is summed up of."""
+        parts = Work(work), Work(masks, 1), *(Work(n, None, to) for to, n in enumerate(sums))
         taken = tuple(part for part in parts if type(part.elements) is not int or part.elements)
         self.done = (*self.done, Call(takes, out, gives, into, keeps, learns, taken, cast, factors))
         self.last += 1

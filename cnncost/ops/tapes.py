@@ -35,19 +35,19 @@ def scaled(tape: Tape, n: Size, factors: Size) -> Tape:
 def largest(n: Size, m: Size) -> tuple[Call, ...]:
     """The largest of n elements along an axis or more, m of them. Those equal to it, counted, share its gradient."""
     keeps = Saved(0, n), Saved(1, m)
-    return Tape(1).add((0,), m, (n,), keeps=keeps, work=m, masks=n + m * INDICES).done
+    return Tape().add((0,), m, (n,), keeps=keeps, work=m, masks=n + m * INDICES).done
 
 
 def joined(tape: Tape, values: list[int], n: Size) -> Tape:
     """Values side by side, n elements in all. Their gradients are parts of that."""
-    part: Gives = "part"
-    return tape.add(tuple(values), n, (part,) * len(values))
+    gives: Gives = "view"
+    return tape.add(tuple(values), n, (gives,) * len(values))
 
 
 def lrn(op: LRN, x: Shape) -> tuple[Call, ...]:
     """x * x, padded by channels, averaged, scaled, + k, to the power of beta; x divided by that."""
     n, squares = numel(x), op.squares(x)
-    tape = Tape(1).add((0, 0), n, (n, n), keeps=(Saved(0, n),)).then(squares, n)
+    tape = Tape().add((0, 0), n, (n, n), keeps=(Saved(0, n),)).then(squares, n)
     tape.then(n, squares, keeps=(Saved(tape.last, squares),), cast="full").then(n, n).then(n, "same")
     power(tape, n)
     return quotient(tape, n).done
@@ -57,7 +57,7 @@ def l2_norm(op: L2Norm, x: Shape) -> tuple[Call, ...]:
     """Lengths, at least eps, spread over the channels; x divided by them; and scaled."""
     n, positions = numel(x), numel(x[:1]) * numel(x[2:])
     length = Saved(1, positions)
-    tape = Tape(1).then(positions, n, keeps=(Saved(0, n), length), work=n, masks=positions)
+    tape = Tape().then(positions, n, keeps=(Saved(0, n), length), work=n, masks=positions)
     tape.then(positions, positions, keeps=(length,), masks=positions)
     tape.then(n, positions, into=tape.last)
     quotient(tape, n)
@@ -66,7 +66,7 @@ def l2_norm(op: L2Norm, x: Shape) -> tuple[Call, ...]:
 
 def l2_pool(op: L2Pool, y: Shape, x: Shape) -> tuple[Call, ...]:
     """Powers, their mean; its sign times its size, scaled to the sum, and the root of that."""
-    n, m, tape = numel(x), numel(y), Tape(1)
+    n, m, tape = numel(x), numel(y), Tape()
     if op.pads(x):
         around = numel((*x[:2], *(w.n + w.before + w.after for w in op.windows(x))))
         uneven = op.uneven(x)
@@ -84,7 +84,7 @@ def l2_pool(op: L2Pool, y: Shape, x: Shape) -> tuple[Call, ...]:
 
 def roi_pool(op: RoIPool, y: Shape, x: Shape) -> tuple[Call, ...]:
     """Of each region a slice along every axis, and its pool; all stacked."""
-    tape, region, pools = Tape(1), op.regions(x)[2:], []
+    tape, region, pools = Tape(), op.regions(x)[2:], []
     pooled = numel((*x[:2], *y[2:]))
     for _ in range(op.rois):
         shape, value = x, 0
@@ -101,7 +101,7 @@ def roi_pool(op: RoIPool, y: Shape, x: Shape) -> tuple[Call, ...]:
 def local_conv(op: LocalConv, y: Shape, x: Shape) -> tuple[Call, ...]:
     """The input padded, which copies it, its windows unfolded, one product a place, and the bias."""
     n, m, padded = numel(x), numel(y), numel(op.padded(x))
-    tape = Tape(1).add((0,), padded, (n,))
+    tape = Tape().add((0,), padded, (n,))
     shape = op.padded(x)
     for axis, (w, places) in enumerate(zip(op.windows(x), op.places(x)), 2):
         for after in ((*shape[:axis], places, *shape[axis + 1 :], w.reach), None):
@@ -123,7 +123,7 @@ def local_conv(op: LocalConv, y: Shape, x: Shape) -> tuple[Call, ...]:
 
 def partial_conv(op: PartialConv, y: Shape, x: Shape) -> tuple[Call, ...]:
     """For each output channel a selection of input channels and its convolution; all joined."""
-    tape, outs = Tape(1), []
+    tape, outs = Tape(), []
     whole = op.padded(x) if op.pads_first(x) else x
     if whole is not x:
         tape.done = (op.pad_call(x),)
