@@ -33,12 +33,20 @@ NETWORKS = (
 """Twenty bundled networks, of most families: with large layers and small, grouped, depthwise and joined ones."""
 
 
-def collect(results: str, sheet: str, networks: Sequence[str], batches: str, threads: int, rest: Sequence[str]) -> None:
-    """Measure the machine, then every network; what is on file is not measured again."""
+def collect(results: str, sheet: str, networks: Sequence[str], batches: str, threads: int, minutes: float,
+            rest: Sequence[str]) -> None:  # fmt: skip
+    """Measure the machine, then every network; what is on file is not measured again.
+
+    minutes: after which no further network is begun.
+    """
+    until = time.monotonic() + 60 * minutes
     if not os.path.exists(sheet):
         _run("machine", "--threads", str(threads), "-o", sheet)
     for number, name in enumerate(networks, 1):
         begun = time.monotonic()
+        if begun > until:
+            print(f"stopped after {minutes:g} minutes; the same command goes on with {name}")
+            return
         options = ("--batch", batches, "--threads", str(threads), "--results", results, "-o", os.devnull, *rest)
         _run("bench", name, *options)
         print(f"{number}/{len(networks)} {name}: {time.monotonic() - begun:.0f} s", flush=True)
@@ -157,12 +165,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--input", help="a smaller input for all networks, to take less time: 3x128x128")
     parser.add_argument("--repetitions", type=int, default=3, help="collect: fewer take less time")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="collect: begin no network after so many")
     parser.add_argument("-o", "--out", help="evaluate: rows and summary as JSON lines")
     given = parser.parse_args()
     networks = given.networks.split(",")
     rest = ["--repetitions", str(given.repetitions), *(("--input", given.input) if given.input else ())]
     if given.what == "collect":
-        collect(given.results, given.sheet, networks, given.batch, given.threads, rest)
+        collect(given.results, given.sheet, networks, given.batch, given.threads, given.minutes, rest)
         return
     batches = [int(batch) for batch in given.batch.split(",")]
     rows = evaluate(given.results, load(given.sheet), networks, batches, given.input, given.threads)
