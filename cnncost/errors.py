@@ -73,6 +73,12 @@ def counted(n: int, one: str, many: str | None = None) -> str:
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 
+def one_line(error: BaseException) -> str:
+    """An error of somebody else's code in one line: its kind, and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
 def did_you_mean(word: str, known: Iterable[str], synonyms: dict[str, str] | None = None) -> str:
     """A hint for an unknown name: the nearest known one, else the list of what there is."""
     known = list(known)

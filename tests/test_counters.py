@@ -347,9 +347,15 @@ def test_a_tool_that_is_not_installed(name: str) -> None:
 
 def test_a_tool_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> Any:
-        raise ModuleNotFoundError("No module named 'transformers'")
+        raise error
 
     monkeypatch.setattr(counters, "version", lambda package: "1.0")
     monkeypatch.setattr(counters, "import_module", broken)
-    with pytest.raises(UsageError, match="thop cannot be imported: ModuleNotFoundError: No module named 'transfor"):
+    error: Exception = ModuleNotFoundError("No module named 'transformers'", name="transformers")
+    with pytest.raises(UsageError, match="thop cannot be imported: ModuleNotFoundError: No module named 'tr") as e:
         counters.installed("thop")
+    assert e.value.hint == "pip install transformers"
+    error = OSError("a library is missing")
+    with pytest.raises(UsageError, match="thop cannot be imported: OSError: a library is missing") as e:
+        counters.installed("thop")
+    assert e.value.hint == "python -c 'import thop' shows where"

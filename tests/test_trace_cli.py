@@ -161,3 +161,24 @@ def test_without_torch_the_error_says_what_to_install() -> None:
 )
 def test_what_is_a_models_name(name: str, model: bool) -> None:
     assert is_model(name) is model
+
+
+@pytest.mark.parametrize("command", ["report", "check"])
+def test_what_a_model_prints_is_not_in_the_output(folder: Path, run: Callable[..., Any], command: str) -> None:
+    (folder / "loud.py").write_text(
+        "from torch import nn\nprint('read')\nclass Loud(nn.Linear):\n"
+        "    def __init__(self):\n        super().__init__(5, 4)\n        print('built')\n"
+        "    def forward(self, x):\n        print('run')\n        return super().forward(x)\n"
+    )
+    result = run(command, "loud.py:Loud", "--input", "5", "--format", "json")
+    assert json.loads(result.out)
+    assert set(result.err.split()) == {"read", "built", "run"}
+
+
+def test_check_does_not_advise_what_it_has_not(net: None, run: Callable[..., Any]) -> None:
+    result = run("check", "net.py:Net", "--input", "3x9x9")
+    assert result.code == 2
+    assert result.err.splitlines()[0].startswith("error: no rule says what aten::_linalg_svd")
+    assert result.err.splitlines()[1] == (
+        "hint: what has no rule cannot be checked; CONTRIBUTING.md shows how to add a rule"
+    )

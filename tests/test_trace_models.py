@@ -124,6 +124,9 @@ NET = """
     def broken():
         raise KeyError("weights")
 
+    def quits():
+        raise SystemExit(3)
+
     ready = Net(4)
     number = 3
 
@@ -137,6 +140,7 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file with models, in the current folder."""
     (tmp_path / "some_net.py").write_text(textwrap.dedent(NET))
     (tmp_path / "bad_net.py").write_text("import no_such_library\n")
+    (tmp_path / "script.py").write_text("import argparse\nargparse.ArgumentParser(exit_on_error=True).exit(2)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "some_net", raising=False)
     return tmp_path
@@ -169,8 +173,19 @@ WRONG: dict[str, tuple[str, str | None]] = {
         "bad_net.py cannot be imported: ModuleNotFoundError: No module named 'no_such_library'", "--debug shows where",
     ),
     "no_such_file.py:Net": ("no_such_file.py: no such file", "write path/to/file.py:Attribute"),
+    "script.py:Net": (
+        "script.py cannot be imported: it exits (2)",
+        "what runs as a script stands behind `if __name__ == '__main__':`",
+    ),
+    "some_net.py:": ("some_net.py: names no model in some_net.py", "write some_net.py:Attribute"),
+    "some_net.py:zzz": (
+        "some_net.py has no zzz", "known here: Net, build, wrong, broken, quits, ready, Named",
+    ),
+    "some_net.py:quits": ("some_net.py:quits cannot be built: it exits (3)", None),
     "some_net.py:Nett": ("some_net.py has no Nett", "did you mean Net?"),
-    "some_net.py:number": ("some_net.py:number is a int, no model", "name a module, class or function"),
+    "some_net.py:number": (
+        "some_net.py:number is no model but a value of type int", "name a module, class or function",
+    ),
     "some_net.py:wrong": ("some_net.py:wrong gives a dict, not a torch.nn.Module", None),
     "some_net.py:broken": ("some_net.py:broken cannot be built: KeyError: 'weights'", "--debug shows where"),
     "some_net.py:build": (

@@ -15,7 +15,7 @@ from cnncost.errors import UsageError
 from cnncost.graph import Graph, Node
 from cnncost.live.build import build
 from cnncost.live.counters import Ran, Traced, by_fvcore, by_tool, by_torch, installed
-from cnncost.live.models import sized
+from cnncost.live.models import printing_aside, sized
 from cnncost.ops.base import Op
 
 TRACED_AT_MOST = 2**29
@@ -76,7 +76,8 @@ class Checker:
     def check_named(self, reference: str, inputs: Any, batch: int, arguments: Mapping[str, Any]) -> Checked:
         """The same of a model by its name. inputs: a shape without the batch, shapes by name, or None for its own."""
         model, shapes = sized(reference, inputs, batch, arguments)
-        return self.check_model(model.module, shapes, name=model.name, source=reference)
+        with printing_aside():
+            return self.check_model(model.module, shapes, name=model.name, source=reference)
 
     def _fvcore(self, op: Op, x: tuple[Any, ...]) -> Traced:
         key = op, x

@@ -19,10 +19,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from cnncost.analysis.checks import Against, Checked, LayerCheck, faults
 from cnncost.analysis.conventions import FVCORE, TORCH, counted
 from cnncost.analysis.report import LayerReport, analyze
-from cnncost.errors import UsageError
+from cnncost.errors import UsageError, one_line
 from cnncost.graph import Graph
-from cnncost.live.counters import TOOLS, Traced, fvcore_analysis, half, of_module, one_line, traced
+from cnncost.live.counters import TOOLS, Traced, fvcore_analysis, half, of_module, traced
 from cnncost.live.preserve import same_randomness, whole_attention
+from cnncost.live.recorder import ALLOW, TraceError
 from cnncost.live.trace import arguments, is_shape, parameters_of, trace
 
 WHOLE = "(model)"
@@ -89,7 +90,12 @@ def check_model(
     the meta device, where it sees attention whole; fvcore and some tools run copies on the CPU; all at
     inference. The model itself is not changed. Raises UsageError.
     """
-    graph = trace(model, inputs, name=name, source=source)
+    try:
+        graph = trace(model, inputs, name=name, source=source)
+    except TraceError as e:
+        if ALLOW in (e.hint or ""):
+            e.hint = "what has no rule cannot be checked; CONTRIBUTING.md shows how to add a rule"
+        raise
     report = analyze(graph, fields=False)
     total: Any = report.total
     with same_randomness():

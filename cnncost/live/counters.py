@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnncost.errors import UsageError
+from cnncost.errors import UsageError, one_line
 from cnncost.graph import Graph
 from cnncost.live.build import Network, build
 
@@ -201,13 +201,9 @@ def _load(name: str) -> Any:
                     vision.models()
             return import_module(TOOLS[name].module)
     except Exception as e:
-        hint = "--debug shows where; does it need another package?"
+        wanted = e.name if isinstance(e, ModuleNotFoundError) else None
+        hint = f"pip install {wanted}" if wanted else f"python -c 'import {TOOLS[name].module}' shows where"
         raise UsageError(f"{name} cannot be imported: {one_line(e)}", hint=hint) from e
-
-
-def one_line(error: BaseException) -> str:
-    """An error in one line."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
 
 
 def by_tool(name: str, graph: Graph) -> int:

@@ -9,14 +9,14 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import torch
 from torch.overrides import TorchFunctionMode
 
-from cnncost.errors import UsageError, did_you_mean
+from cnncost.errors import UsageError, did_you_mean, one_line
 from cnncost.graph import Graph
 from cnncost.live.trace import trace
 
@@ -50,7 +50,8 @@ def traced(
     its constructor is called with. train, allow_unknown: as in trace(). Raises UsageError.
     """
     model, shapes = sized(reference, inputs, batch, arguments or {})
-    return trace(model.module, shapes, train=train, allow_unknown=allow_unknown, name=model.name, source=reference)
+    with printing_aside():
+        return trace(model.module, shapes, train=train, allow_unknown=allow_unknown, name=model.name, source=reference)
 
 
 def sized(reference: str, inputs: Any, batch: int, arguments: Mapping[str, Any]) -> tuple[Model, Any]:
@@ -64,19 +65,30 @@ def sized(reference: str, inputs: Any, batch: int, arguments: Mapping[str, Any])
     return model, (batch, *given)
 
 
+def printing_aside() -> redirect_stdout[Any]:
+    """What a model prints goes to standard error: standard output is for what was asked of it, JSON or a spec."""
+    return redirect_stdout(sys.stderr)
+
+
 def find(reference: str, arguments: Mapping[str, Any]) -> Model:
     """The model of a reference, without memory for its weights where that can be. Raises UsageError."""
+    with printing_aside():
+        return _found(reference, arguments)
+
+
+def _found(reference: str, arguments: Mapping[str, Any]) -> Model:
     place, _, attribute = reference.rpartition(":")
     if place == "torchvision":
         return _torchvision(attribute, arguments)
     if place == "timm":
         return _timm(attribute, arguments)
+    if not attribute:
+        raise UsageError(f"{reference} names no model in {place}", hint=f"write {place}:Attribute")
     module = _file(place) if place.endswith(".py") else _module(place)
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):
-            known = [name for name in vars(found) if not name.startswith("_")]
-            raise UsageError(f"{place} has no {part}", hint=did_you_mean(part, known))
+            raise UsageError(f"{place} has no {part}", hint=did_you_mean(part, _models_in(found)))
         found = getattr(found, part)
     made = found if isinstance(found, torch.nn.Module) else _made(found, arguments, reference)
     return Model(made, type(made).__name__, _own_input(made))
@@ -128,10 +140,10 @@ def _installed(package: str, load: Callable[[], Any]) -> Any:
         return load()
     except ImportError as e:
         hint = f"pip install {package}" if getattr(e, "name", None) == package else "--debug shows where"
-        raise UsageError(f"{package} cannot be imported: {_line(e)}", hint=hint) from e
+        raise UsageError(f"{package} cannot be imported: {one_line(e)}", hint=hint) from e
     except Exception as e:
         hint = "--debug shows where; are torch and torchvision built for each other?"
-        raise UsageError(f"{package} cannot be imported: {_line(e)}", hint=hint) from e
+        raise UsageError(f"{package} cannot be imported: {one_line(e)}", hint=hint) from e
 
 
 class Weightless(TorchFunctionMode):
@@ -176,6 +188,16 @@ def _file(path: str) -> ModuleType:
     return module
 
 
+def _models_in(space: Any) -> list[str]:
+    """Names of what may be a model, or make one: modules, their classes, functions; those of the place itself first."""
+    names = {
+        name: getattr(value, "__module__", None) == getattr(space, "__name__", None)
+        for name, value in vars(space).items()
+        if not name.startswith("_") and callable(value)
+    }
+    return sorted(names, key=lambda name: not names[name])
+
+
 @contextmanager
 def _searched(folder: str) -> Any:
     sys.path.insert(0, folder)
@@ -190,18 +212,22 @@ def _run(what: str, load: Callable[[], Any]) -> Any:
     """What an import gives. Raises UsageError with the import's own error in a line."""
     try:
         return load()
+    except SystemExit as e:
+        hint = "what runs as a script stands behind `if __name__ == '__main__':`"
+        raise UsageError(f"{what} cannot be imported: it exits ({e.code})", hint=hint) from e
     except Exception as e:
-        raise UsageError(f"{what} cannot be imported: {_line(e)}", hint="--debug shows where") from e
+        raise UsageError(f"{what} cannot be imported: {one_line(e)}", hint="--debug shows where") from e
 
 
 def _made(build: Any, arguments: Mapping[str, Any], reference: str) -> torch.nn.Module:
     """What a class or a function builds: with weights on the meta device, which take no memory, or else as it is."""
     if not callable(build):
-        raise UsageError(f"{reference} is a {type(build).__name__}, no model", hint="name a module, class or function")
+        message = f"{reference} is no model but a value of type {type(build).__name__}"
+        raise UsageError(message, hint="name a module, class or function")
     try:
         with Weightless():
             made = build(**arguments)
-    except Exception:
+    except (Exception, SystemExit):
         made = _really_made(build, arguments, reference)
     if isinstance(made, torch.nn.Module):
         return made
@@ -212,9 +238,11 @@ def _really_made(build: Any, arguments: Mapping[str, Any], reference: str) -> An
     """The same with weights: constructors that look at values cannot do without."""
     try:
         return build(**arguments)
+    except SystemExit as e:
+        raise UsageError(f"{reference} cannot be built: it exits ({e.code})") from e
     except Exception as e:
         hint = "give its arguments with --arg name=value" if isinstance(e, TypeError) else "--debug shows where"
-        raise UsageError(f"{reference} cannot be built: {_line(e)}", hint=hint) from e
+        raise UsageError(f"{reference} cannot be built: {one_line(e)}", hint=hint) from e
 
 
 def _own_input(model: torch.nn.Module) -> tuple[int, ...] | None:
@@ -224,9 +252,3 @@ def _own_input(model: torch.nn.Module) -> tuple[int, ...] | None:
         return tuple(config["input_size"])
     example = getattr(model, "example_input_array", None)
     return tuple(example.shape[1:]) if isinstance(example, torch.Tensor) else None
-
-
-def _line(error: Exception) -> str:
-    """An error in one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

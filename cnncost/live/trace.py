@@ -18,7 +18,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_flatten, tree_map
 
 from cnncost.dims import shown
-from cnncost.errors import CnncostError, UsageError
+from cnncost.errors import CnncostError, UsageError, one_line
 from cnncost.graph import Graph
 from cnncost.live.assemble import assemble
 from cnncost.live.places import Places
@@ -97,15 +97,16 @@ def run_model(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, A
     try:
         return model(*args, **kwargs)
     except (DataDependentOutputException, DynamicOutputShapeException) as e:
-        message = f"{str(e.func).removesuffix('.default')} depends on the data, and nothing is computed"
+        name = str(e.func).removesuffix(".default")
+        said = " (a tensor as a Python number or condition)" if name == "aten._local_scalar_dense" else ""
+        message = f"{name}{said} depends on the data, and nothing is computed"
         raise located(message, places, e, "give the part of the model whose sizes are known") from e
     except CnncostError as e:
         raise located(e.message, places, e, e.hint) from e
     except RuleError:
         raise
     except Exception as e:
-        lines = str(e).strip().splitlines() or [""]
-        raise located(f"forward raises {type(e).__name__}: {lines[0]}", places, e) from e
+        raise located(f"forward raises {one_line(e)}", places, e) from e
 
 
 def located(message: str, places: Places, error: Exception, hint: str | None = None) -> TraceError:
