@@ -144,3 +144,9 @@ def test_lazy_modules_run_once_before() -> None:
     )
     model(torch.zeros(1, 3, 8, 8))
     assert analyze(model, (1, 3, 8, 8)).total.macs == 4 * 27 * 6 * 6 + 4 * 6 * 6 * 5
+
+
+def test_inputs_by_names_that_forward_has_not() -> None:
+    with pytest.raises(UsageError, match="forward raises TypeError") as e:
+        trace(nn.Linear(4, 4), {"image": (1, 4)})
+    assert e.value.hint == "forward takes input: image went in as one dict"

@@ -58,7 +58,7 @@ def trace(
         if not recorder.records:
             raise UsageError("no tensor goes into the model", hint="write its shape, (1, 3, 224, 224)")
         with places.followed(), recorder:
-            out = run_model(model, args, kwargs, places)
+            out = run_model(model, args, kwargs, places, went_in_whole(model, inputs, kwargs))
         recorder.finish()
     results = [recorder.read(t) for t in tensors(out)]
     if not results:
@@ -92,7 +92,9 @@ def unlogged() -> Iterator[None]:
         log.disabled = before
 
 
-def run_model(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], places: Places) -> Any:
+def run_model(
+    model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], places: Places, hint: str | None = None
+) -> Any:
     """The forward pass. Whatever it raises becomes one error that names the module and its shapes."""
     try:
         return model(*args, **kwargs)
@@ -106,7 +108,7 @@ def run_model(model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, A
     except RuleError:
         raise
     except Exception as e:
-        raise located(f"forward raises {one_line(e)}", places, e) from e
+        raise located(f"forward raises {one_line(e)}", places, e, hint) from e
 
 
 def located(message: str, places: Places, error: Exception, hint: str | None = None) -> TraceError:
@@ -158,6 +160,14 @@ def arguments(model: torch.nn.Module, inputs: Any) -> tuple[tuple[Any, ...], dic
         hint = f"its inputs are {', '.join(names)}: write --input {names[0]}=3x224x224 for each" if names else None
         raise UsageError(f"{type(model).__name__}.forward: {e}", hint=hint) from None
     return args, kwargs
+
+
+def went_in_whole(model: torch.nn.Module, inputs: Any, kwargs: Mapping[str, Any]) -> str | None:
+    """A hint where forward was given inputs by name as one dict, for they are not all parameters of it."""
+    if kwargs or not isinstance(inputs, Mapping):
+        return None
+    names = ", ".join(p.name for p in parameters_of(model))
+    return f"forward takes {names}: {', '.join(map(str, inputs))} went in as one dict"
 
 
 def parameters_of(model: torch.nn.Module) -> list[inspect.Parameter]:
