@@ -292,14 +292,14 @@ def check(
     network: Graph | Spec | Model,
     inputs: Any = None,
     *,
-    against: Iterable[str] = (),
+    against: str | Iterable[str] = (),
     input: Any = None,
     batch: Any = None,
     set: Mapping[str, Any] | None = None,
 ) -> Checked:
     """Every layer against PyTorch's module, torch's flop counter and fvcore.
 
-    against: further tools, of analysis.checks.FURTHER. The others as in analyze(); of a PyTorch
+    against: further tools, of analysis.checks.FURTHER, or one. The others as in analyze(); of a PyTorch
     model every module is checked, as the model itself runs it. Raises SpecError, ShapeError;
     UsageError also where PyTorch or one of the tools is not installed.
     """

@@ -344,3 +344,13 @@ def test_what_was_checked_before_an_interrupt_is_shown(net: str, run: Any, monke
 @pytest.mark.parametrize(("command", "shown"), commands(ROOT / "docs/check.md"), ids=lambda text: text.split("\n")[0])
 def test_the_docs_show_what_happens(command: str, shown: str) -> None:
     assert printed(command) == shown
+
+
+def test_tools_by_their_names_from_python() -> None:
+    pytest.importorskip("torchinfo")
+    one, listed = cnncost.check("lenet5", against="torchinfo"), cnncost.check("lenet5", against=["torchinfo"])
+    assert one.against == listed.against
+    assert one.against[-1].name == "torchinfo"
+    with pytest.raises(UsageError, match="unknown tool torchinf") as e:
+        cnncost.check("lenet5", against=["torchinf"])
+    assert e.value.hint == "did you mean torchinfo?"

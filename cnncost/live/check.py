@@ -29,11 +29,11 @@ class Checker:
     missing: tools that were asked for and are not here, each with the reason.
     """
 
-    def __init__(self, against: Iterable[str] = ()) -> None:
-        """against: names of further tools."""
+    def __init__(self, against: str | Iterable[str] = ()) -> None:
+        """against: names of further tools, or one."""
         self.versions: dict[str, str] = {}
         self.missing: dict[str, UsageError] = {}
-        for name in dict.fromkeys(against):
+        for name in dict.fromkeys([against] if isinstance(against, str) else against):
             try:
                 self.versions[name] = installed(name)
             except UsageError as e:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnncost.errors import UsageError, one_line
+from cnncost.errors import UsageError, did_you_mean, one_line
 from cnncost.graph import Graph
 from cnncost.live.build import Network, build
 
@@ -180,7 +180,9 @@ IMPORT_TORCHVISION = ("ptflops", "calflops")
 
 
 def installed(name: str) -> str:
-    """The version of a tool. Raises UsageError where it is not installed or does not load."""
+    """The version of a tool. Raises UsageError where it is not installed, does not load, or is none of these."""
+    if name not in TOOLS:
+        raise UsageError(f"unknown tool {name}", hint=did_you_mean(name, TOOLS))
     tool = TOOLS[name]
     try:
         found = version(tool.package)
