@@ -87,6 +87,9 @@ NAMES = {
 
 EQUIVALENT = {
     "ops.axes divides: 1 -> 0": "one group loses its shortcut past a check that it passes",
+    "ops.tape Call: 0 -> 1": "nobody asks for the factors of calls that autocast leaves alone",
+    "ops.tape Tape.add: 0 -> 1": "nobody asks for the factors of calls that autocast leaves alone",
+    "ops.tapes l2_norm: 0 -> 1": "its input is kept by the division, too",
     "ops.norm LRN: 1 -> 2": "k changes no count",
     "ops.norm LRN: 1 -> 0": "k changes no count",
     "ops.axes along: axis < 0 -> axis <= 0": "axis 0, the batch, is refused before and after",

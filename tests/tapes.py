@@ -106,6 +106,29 @@ def check_arrays() -> None:
         assert found == alone.alive
         assert together.kept[i] == alone.kept
 
+    x = (2, np.array([3, 4]), 5)
+    for key, options in (("slice", {"range": (0, None)}), ("roi_pool", {"size": 1, "rois": np.array([2, 3])})):
+        op = find(key)(**options)
+        (call,) = op.tape(op.shape(x), x)
+        assert np.all(call.gives[0] == 2 * 5 * x[1])
+
+
+def check_frozen() -> None:
+    """A convolution keeps its input for whatever gradient, a product for that of its weights."""
+    shape, bytes = (2, 3, 5, 7), 2 * 3 * 5 * 7 * 4
+    for key, kept in (("conv", bytes), ("linear", 0), ("local_conv", 0)):
+        builder = GraphBuilder()
+        builder.add_input("x", shape)
+        for name, op, takes in (
+            ("a", find("scale")(), "x"),
+            ("b", find(key)(4), "a"),
+            ("c", find("complement")(), "b"),
+        ):
+            builder.add(name, op, (takes,))
+        graph = Graph("frozen", builder.inputs, tuple(builder.nodes))
+        loss = 4
+        assert training_memory(graph, "sgd", frozen=["b"]).kept_bytes == bytes + kept + loss
+
 
 def grown(case: Case, factor: Any) -> Case:
     """A case with so many times the batch."""
@@ -145,6 +168,7 @@ def check_answers(answers: Any) -> None:
     for check in (check_exact, check_cast, check_partly, check_sizes):
         check(known)
     check_arrays()
+    check_frozen()
 
 
 def check_parameter_sizes(case: Case, sizes: Sequence[int]) -> None:

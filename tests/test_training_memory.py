@@ -253,6 +253,10 @@ def test_tapes_of_arrays() -> None:
     tapes.check_arrays()
 
 
+def test_frozen_layers_keep_what_the_gradient_of_their_input_needs() -> None:
+    tapes.check_frozen()
+
+
 def test_rough_tapes_are_of_some_cases() -> None:
     for part in tapes.ROUGH:
         assert any(part in str(case) for case in (*CASES, *TRAINING))

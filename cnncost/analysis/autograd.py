@@ -20,7 +20,7 @@ from cnncost.analysis.books import Books, Store
 from cnncost.analysis.memory import What
 from cnncost.analysis.recorded import FULL, LEAF, LOW, PART, Cast, Gradient, Layer, Record, StopHereError, Value
 from cnncost.dims import Size
-from cnncost.ops.tape import NOWHERE, PARAMETERS, Call, Gives, Saved
+from cnncost.ops.tape import NOWHERE, OUTPUT, PARAMETERS, Call, Gives, Saved
 
 
 class Autograd:
@@ -154,7 +154,7 @@ class Autograd:
         stop = self._stop
         if stop is None or (stop.layer.name, stop.number) != (layer.name, number):
             return False
-        return all(kept.value is not None and kept.value != number for kept in call.keeps)
+        return all(isinstance(kept.value, int) for kept in call.keeps)
 
     def _record(
         self, layer: Layer, number: int, call: Call, wanted: Sequence[Value | None], itemsize: int, learned: Size
@@ -196,7 +196,7 @@ class Autograd:
             else:
                 idle.append(store)
             return
-        source = values[kept.value].store
+        source = values[-1 if kept.value == OUTPUT else kept.value].store
         if needed and source is not None and record is not None:
             self.books.keep(source, kept.elements)
             if source.what == "activation":

@@ -14,7 +14,7 @@ from cnncost.ops.axes import channels_of
 from cnncost.ops.base import Elementwise, Unlearned, layer
 from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.modules import calls
-from cnncost.ops.tape import Call, Saved, Tape
+from cnncost.ops.tape import OUTPUT, Call, Saved, Tape
 from cnncost.ops.tapes import power, quotient
 from cnncost.options import Flag, Real
 
@@ -245,8 +245,7 @@ class ScaledTanh(Activation):
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
         n = numel(x)
-        tape = Tape().then(n, n)
-        return tape.then(n, n, keeps=(Saved(tape.last + 1, n),)).then(n, n).done
+        return Tape().then(n, n).then(n, n, keeps=(Saved(OUTPUT, n),)).then(n, n).done
 
     def module(self, torch: Any, x: Shape) -> Any:
         return calls(torch, lambda t: self.amplitude * torch.tanh(self.slope * t))

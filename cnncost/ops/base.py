@@ -15,7 +15,7 @@ from cnncost.cost import Cost, Operations
 from cnncost.dims import Shape, Size, Window, is_array, numel
 from cnncost.errors import OptionError
 from cnncost.ops.keeping import Kept, Temporary
-from cnncost.ops.tape import PARAMETERS, Call, Cast, Gives, Saved
+from cnncost.ops.tape import OUTPUT, PARAMETERS, Call, Cast, Gives, Saved
 from cnncost.options import kind_of
 
 if TYPE_CHECKING:
@@ -233,13 +233,10 @@ class Op(ABC):
         """
         into = 0 if self.shares_in_training else None
         to = PARAMETERS if self.weighted and not self.together else into
-        place = {"input": 0, "output": len(x)}
         keeps = tuple(
-            Saved(None, kept.elements, kept.itemsize, to)
-            if kept.what == "extra"
-            else Saved(place[kept.what] + kept.index, kept.elements, None, to)
-            for kept in self.keeps(y, *x)
-            if is_array(kept.elements) or kept.elements
+            Saved(index if what == "input" else OUTPUT if what == "output" else None, elements, itemsize, to)
+            for what, elements, index, itemsize in self.keeps(y, *x)
+            if is_array(elements) or elements
         )
         gives: tuple[Gives, ...] = ("view",) if self.view else tuple(map(numel, x))
         factors = self.weights(*x)

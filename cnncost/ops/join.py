@@ -157,7 +157,7 @@ class Maximum(Join):
         for a, b, first, other, joined in self.pairs(y, *x):
             n, gives = numel(joined), (numel(first), numel(other))
             keeps = Saved(a, numel(first)), Saved(b, numel(other))
-            sums = tuple((n - numel(s)) * stretched(s, joined) for s in (first, other))
+            sums = tuple(n - numel(s) for s in (first, other))
             tape.add((a, b), n, gives, keeps=keeps, work=n, masks=2 * n, sums=sums)
         return tape.done
 

@@ -123,7 +123,7 @@ class MatMul(Unlearned):
         """Inputs of which leading axes are repeated are that first, as views or copies; each is kept for the other."""
         tape, values, sizes = Tape(2), [0, 1], [numel(a), numel(b)]
         for i, (x, copy) in enumerate(zip((a, b), self.copied(y, a, b))):
-            if len(a) > 3 and stretched(x[:-2], y[:-2]):
+            if len(a) > 3 and stretched(x[:-2], y):
                 whole = numel(y[:-2]) * numel(x[-2:])
                 into = i if type(copy) is int and not copy else None
                 tape.add((i,), whole, (sizes[i],), into=into, cast=self.cast)

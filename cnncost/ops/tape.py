@@ -10,19 +10,20 @@ Gives = Union[Size, Literal["same", "view"]]
 Cast = Literal["low", "full", "mixed"]
 PARAMETERS: Literal["parameters"] = "parameters"
 NOWHERE: Literal["nowhere"] = "nowhere"
+OUTPUT: Literal["output"] = "output"
 
 
 class Saved(NamedTuple):
     """A tensor that a call keeps for the backward pass.
 
-    value     which one, by its number in the layer; None for one that nothing else holds
+    value     which one, by its number in the layer; the call's OUTPUT; None for one that nothing else holds
     elements  of its whole storage; 0 where the sizes are such that it is not kept
     itemsize  bytes an element; None is that of what the call computes in, PARAMETERS is theirs
     to        whose gradient is computed from it: an input's, by its place in `takes`, or the PARAMETERS';
               None where any is, and NOWHERE where it is made and not kept
     """
 
-    value: int | None
+    value: int | Literal["output"] | None
     elements: Size
     itemsize: int | Literal["parameters"] | None = None
     to: int | Literal["parameters", "nowhere"] | None = None
@@ -89,7 +90,11 @@ class Tape:
         """Append a call. work: in elements of its dtype; masks: in bytes; sums: what each gradient is summed up of."""
         parts = Work(work), Work(masks, 1), *(Work(n, None, to) for to, n in enumerate(sums))
         taken = tuple(part for part in parts if type(part.elements) is not int or part.elements)
-        self.done = (*self.done, Call(takes, out, gives, into, keeps, learns, taken, cast, factors))
+        return self.put(Call(takes, out, gives, into, keeps, learns, taken, cast, factors))
+
+    def put(self, call: Call) -> Tape:
+        """Append a call."""
+        self.done = (*self.done, call)
         self.last += 1
         return self
 

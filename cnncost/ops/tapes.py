@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cnncost.dims import Shape, Size, numel
 from cnncost.ops.keeping import INDICES
-from cnncost.ops.tape import PARAMETERS, Call, Gives, Saved, Tape, one
+from cnncost.ops.tape import OUTPUT, PARAMETERS, Call, Gives, Saved, Tape, one
 
 if TYPE_CHECKING:
     from cnncost.ops.conv import LocalConv, PartialConv
@@ -34,7 +34,7 @@ def scaled(tape: Tape, n: Size, factors: Size) -> Tape:
 
 def largest(n: Size, m: Size) -> tuple[Call, ...]:
     """The largest of n elements along an axis or more, m of them. Those equal to it, counted, share its gradient."""
-    keeps = Saved(0, n), Saved(1, m)
+    keeps = Saved(0, n), Saved(OUTPUT, m)
     return Tape().add((0,), m, (n,), keeps=keeps, work=m, masks=n + m * INDICES).done
 
 
@@ -56,9 +56,9 @@ def lrn(op: LRN, x: Shape) -> tuple[Call, ...]:
 def l2_norm(op: L2Norm, x: Shape) -> tuple[Call, ...]:
     """Lengths, at least eps, spread over the channels; x divided by them; and scaled."""
     n, positions = numel(x), numel(x[:1]) * numel(x[2:])
-    length = Saved(1, positions)
-    tape = Tape().then(positions, n, keeps=(Saved(0, n), length), work=n, masks=positions)
-    tape.then(positions, positions, keeps=(length,), masks=positions)
+    lengths = Saved(0, n), Saved(OUTPUT, positions)
+    tape = Tape().then(positions, n, keeps=lengths, work=n, masks=positions)
+    tape.then(positions, positions, keeps=(Saved(tape.last, positions),), masks=positions)
     tape.then(n, positions, into=tape.last)
     quotient(tape, n)
     return scaled(tape, n, x[1]).done if op.affine else tape.done
@@ -76,7 +76,7 @@ def l2_pool(op: L2Pool, y: Shape, x: Shape) -> tuple[Call, ...]:
     powers = power(tape, n).last
     mean = tape.then(m, n, keeps=(Saved(powers, n),)).last
     sign = tape.then(m, m).last
-    tape.add((mean,), m, (m,), keeps=(Saved(mean, m),), work=m).then(m, m, keeps=(Saved(tape.last + 1, m),))
+    tape.add((mean,), m, (m,), keeps=(Saved(mean, m),), work=m).then(m, m, keeps=(Saved(OUTPUT, m),))
     factors = sign, tape.last
     tape.add(factors, m, (m, m), keeps=tuple(Saved(factor, m) for factor in factors)).then(m, m)
     return power(tape, m).done
@@ -126,8 +126,7 @@ def partial_conv(op: PartialConv, y: Shape, x: Shape) -> tuple[Call, ...]:
     tape, outs = Tape(), []
     whole = op.padded(x) if op.pads_first(x) else x
     if whole is not x:
-        tape.done = (op.pad_call(x),)
-        tape.last = 1
+        tape.put(op.pad_call(x))
     source = tape.last
     plane = numel(y) // y[1]
     for row in op.maps:
