@@ -180,6 +180,13 @@ def test_named_inputs_reach_further_tools() -> None:
     assert counted["torchinfo"] == 6 * 6 * (4 * 3 * 9 + 4 + 4 * 9 + 4), "MACs and biases"
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what importing the compiler imports
+def test_a_compiled_model_is_checked_as_what_was_compiled() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    compiled: Any = torch.compile(model)
+    assert cnncost.check(compiled, (1, 3, 8, 8)).layers == cnncost.check(model, (1, 3, 8, 8)).layers
+
+
 def test_tied_weights_stay_tied_in_copies() -> None:
     checked = cnncost.check(Tied(), (1, 8))
     assert {row.name: row.torch_params for row in checked.layers} == {"a": 8 * 8, "b": 0, "c": 8}

@@ -182,3 +182,10 @@ def test_check_does_not_advise_what_it_has_not(net: None, run: Callable[..., Any
     assert result.err.splitlines()[1] == (
         "hint: what has no rule cannot be checked; CONTRIBUTING.md shows how to add a rule"
     )
+
+
+@pytest.mark.parametrize("command", ["report", "check", "import"])
+def test_a_file_of_python_is_no_spec(net: None, run: Callable[..., Any], command: str) -> None:
+    result = run(command, "net.py")
+    message = "error: net.py is Python, and no spec\nhint: write net.py:Attribute for a model in it\n"
+    assert (result.code, result.out, result.err) == (2, "", message)

@@ -24,7 +24,7 @@ from cnncost.graph import Graph
 from cnncost.live.counters import TOOLS, Traced, fvcore_analysis, half, of_module, traced
 from cnncost.live.preserve import same_randomness, whole_attention
 from cnncost.live.recorder import ALLOW, TraceError
-from cnncost.live.trace import arguments, is_shape, parameters_of, trace
+from cnncost.live.trace import arguments, is_shape, parameters_of, trace, uncompiled
 
 WHOLE = "(model)"
 """The row of what runs outside of any part of the model."""
@@ -96,6 +96,7 @@ def check_model(
         if ALLOW in (e.hint or ""):
             e.hint = "what has no rule cannot be checked; CONTRIBUTING.md shows how to add a rule"
         raise
+    model = uncompiled(model)
     report = analyze(graph, fields=False)
     total: Any = report.total
     with same_randomness():
@@ -136,7 +137,6 @@ def owner(path: str, ran: Collection[str]) -> str:
 def by_torch(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, Own], int]:
     """What every module does itself by torch's counter, and the multiply-accumulates of all, on the meta device."""
     copied, tensors = ready("meta", model, inputs)
-    copied.requires_grad_(False)  # it follows gradients where there are any
     paths = {id(module): path for path, module in copied.named_modules()}
     counter = FlopCounterMode(display=False)
     running, flops, outputs = [""], Counter[str](), dict[str, Any]()
@@ -232,7 +232,9 @@ def copy_on(device: str, model: torch.nn.Module) -> Any:
             plain = torch.zeros_like(plain, device=device)
         else:
             plain = plain.to(device, copy=True)
-        return torch.nn.Parameter(plain, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else plain
+        if not isinstance(tensor, torch.nn.Parameter):
+            return plain
+        return torch.nn.Parameter(plain, tensor.requires_grad and device != "meta")  # torch's counter follows gradients
 
     held = [value for module in model.modules() for value in vars(module).values()]
     held += [*model.parameters(), *model.buffers()]

@@ -47,8 +47,7 @@ def trace(
     """
     if not isinstance(model, torch.nn.Module):
         raise UsageError(f"a model is a torch.nn.Module, got {type(model).__name__}", hint="give an instance of it")
-    if type(model).__name__ == "OptimizedModule":  # naming the class would import the compiler
-        model = model._orig_mod  # type: ignore[assignment]
+    model = uncompiled(model)
     complete(model)
     args, kwargs = arguments(model, inputs)
     places = Places(model)
@@ -64,6 +63,13 @@ def trace(
     if not results:
         raise TraceError("the model returns no tensor")
     return assemble(model, recorder.records, results, name or type(model).__name__, source)
+
+
+def uncompiled(model: torch.nn.Module) -> torch.nn.Module:
+    """The model that torch.compile was given, where this came out of it."""
+    if type(model).__name__ == "OptimizedModule":  # naming the class would import the compiler
+        return model._orig_mod  # type: ignore[return-value]
+    return model
 
 
 def complete(model: torch.nn.Module) -> None:

@@ -72,6 +72,8 @@ def find_spec(spec: str, beside: str | None = None) -> Place:
     if spec == "-":
         return Place(None, "<stdin>", False)
     shown = spelled(spec) or "''"
+    if spec.endswith(".py") and os.path.isfile(spec):
+        raise UsageError(f"{shown} is Python, and no spec", hint=f"write {shown}:Attribute for a model in it")
     try:
         found = _found(spec, beside)
         if found is not None:
