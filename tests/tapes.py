@@ -111,6 +111,8 @@ def check_arrays() -> None:
         op = find(key)(**options)
         (call,) = op.tape(op.shape(x), x)
         assert np.all(call.gives[0] == 2 * 5 * x[1])
+    weights, biases = find("conv")(x[1]).parameter_sizes((2, 3, 5))
+    assert (weights.tolist(), biases.tolist()) == ([3 * 3, 4 * 3], [3, 4])
 
 
 def check_frozen() -> None:
