@@ -31,7 +31,8 @@ class Again:
         self.block, self.values = block, values
         self.records = list(records)
         keeping = [record for record in self.records if record.call.keeps]
-        self.first, self.last = (keeping[-1], keeping[0]) if keeping else (None, None)
+        self.first: Record | None = keeping[-1] if keeping else None
+        self.last: Record | None = keeping[0] if keeping else None
 
 
 def taken(part: Block | Node) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from cnncost.dims import Shape, Size, is_array, numel, smaller
 from cnncost.graph import Graph, Node
 from cnncost.ops.base import Op, unmoved
 from cnncost.ops.join import Join
-from cnncost.ops.tape import NOWHERE, PARAMETERS, stretched
+from cnncost.ops.tape import NOWHERE, OUTPUT, PARAMETERS, stretched
 
 PASSES = ("forward", "backward", "train")
 """Inference; the gradients; both, the forward pass as in training."""
@@ -128,7 +128,7 @@ class _Kept:
                 if saved.value is None:
                     self.saved[number, len(self.saved)] = saved.elements, itemsize
                 else:
-                    store = stores[saved.value]
+                    store = stores[number if saved.value == OUTPUT else saved.value]
                     self.saved[store] = smaller(saved.elements, sizes[store]), itemsize
         self.there = {*range(len(x)), stores[last]}
 
