@@ -9,11 +9,11 @@ from cnncost.devices import WorkingSet
 
 @dataclass(frozen=True)
 class Rate:
-    """The fastest product of two matrices of a dtype, `size` by `size`: operations a second."""
+    """The fastest that was found for a dtype, in operations a second. of: what was computed, in words."""
 
     dtype: str
     unit: str
-    size: int
+    of: str
     rate: float
 
 

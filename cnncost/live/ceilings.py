@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, Protocol
@@ -30,6 +30,8 @@ METHOD = Method(warm_up=0.05, warm_up_at_most=0.4, window=6, samples=9, fewest=3
 """Shorter than for layers: the fastest of many probes counts, and all are to be done within a minute."""
 PRODUCTS = (512, 1024, 2048, 4096, 8192)
 """Sizes of the matrices, as far as one takes no longer than LONGEST."""
+CHANNELS = (64, 128, 256, 512)
+"""Of the convolutions, 3x3 on 28x28: on some processors they are computed by a faster library than products are."""
 LONGEST = 0.4
 BEYOND = 8
 """How many times the last cache data is that says something of memory."""
@@ -66,6 +68,9 @@ class Stand(Protocol):
 
     def product(self, dtype: str, size: int) -> Probe:
         """A product of two matrices."""
+
+    def convolutions(self, dtype: str) -> Iterable[tuple[str, Probe]]:
+        """Convolutions, each with what it is in words; none where they may do less arithmetic than they count."""
 
     def reads(self, size: int) -> Sequence[Probe]:
         """Ways of reading so many bytes of data."""
@@ -126,16 +131,20 @@ def measure(
 
 def _rate(stand: Stand, dtype: str, fastest: Callable[[Probe], float]) -> Rate:
     """The best over a few sizes; a size that would take too long is not tried."""
-    best: Rate | None = None
+    found = []
     for size in PRODUCTS:
         probe = stand.product(dtype, size)
         took = fastest(probe)
-        if best is None or probe.work / took > best.rate:
-            best = Rate(dtype, stand.unit(dtype), size, probe.work / took)
+        found.append((probe.work / took, f"products of {size} x {size}"))
         if 8 * took > LONGEST:
             break
-    assert best is not None
-    return best
+    for text, probe in stand.convolutions(dtype):
+        took = fastest(probe)
+        found.append((probe.work / took, text))
+        if 4 * took > LONGEST:
+            break
+    rate, of = max(found)
+    return Rate(dtype, stand.unit(dtype), of, rate)
 
 
 def _working_set(stand: Stand, size: int, fastest: Callable[[Probe], float], overhead: float) -> WorkingSet:
@@ -179,6 +188,18 @@ class TorchStand:
         a, b = (torch.randn(size, size, device=self.device).to(TYPES[dtype]) for _ in range(2))
         out = torch.empty_like(a)
         return Probe(_run(lambda: torch.mm(a, b, out=out)), 2.0 * size**3)
+
+    def convolutions(self, dtype: str) -> Iterator[tuple[str, Probe]]:
+        if self.kind == "gpu":  # cuDNN may take algorithms that do less arithmetic, as Winograd's
+            return
+        for channels in CHANNELS:
+            yield f"3x3 convolutions of {channels} channels", self._convolution(dtype, channels)
+
+    def _convolution(self, dtype: str, channels: int) -> Probe:
+        side = 28
+        x = torch.randn(1, channels, side, side, device=self.device).to(TYPES[dtype])
+        weight = torch.randn(channels, channels, 3, 3, device=self.device).to(TYPES[dtype])
+        return Probe(_run(lambda: torch.conv2d(x, weight, padding=1)), 2.0 * channels * side * side * channels * 9)
 
     def reads(self, size: int) -> Sequence[Probe]:
         """The sum of the data, gone over again and again; the product of its halves, for what is large."""

@@ -95,8 +95,7 @@ def _figures(machine: Machine) -> Iterator[str]:
 def _peaks(machine: Machine) -> Iterator[str]:
     yield "peaks:"
     for rate in machine.rates:
-        product = f"  # products of {rate.size} x {rate.size}"
-        yield f"  - {{dtype: {rate.dtype}, unit: {rate.unit}, rate: {figure(rate.rate, 'rate')}}}{product}"
+        yield f"  - {{dtype: {rate.dtype}, unit: {rate.unit}, rate: {figure(rate.rate, 'rate')}}}  # {rate.of}"
 
 
 def _working_sets(machine: Machine) -> Iterator[str]:
