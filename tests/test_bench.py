@@ -500,3 +500,13 @@ def test_settings_of_results_are_told_apart(net: str, wound: None, run: Any) -> 
     assert "no layer of Small" in run(*common, "--batch", "2").err
     assert "a setting has no thread\nhint: did you mean threads?" in run(*common, "--where", "thread=2").err
     assert "--where has no effect here" in run(*common[:4], "--where", "threads=2").err
+
+
+def test_more_than_the_roofline_is_told(net: str) -> None:
+    from cnncost.output.bench import BEYOND, bench_table
+
+    setting, device = Setting("x", threads=1), cnncost.load_device("gtx-580")
+    (table,) = tables([cnncost.load(net, batch=2)], [setting], measured(net, setting, 1), device)
+    fast = tuple(row._replace(attainable=1.0) for row in table.rows)
+    assert BEYOND not in bench_table([table])
+    assert BEYOND in bench_table([table._replace(rows=fast)])

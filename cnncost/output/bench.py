@@ -23,6 +23,7 @@ CONVENTIONS = (
     "time: median of one run of one layer. spread: from the repetitions' lowest first to their highest third quartile.",
     "FLOP/s: 2 x MACs over time, other operations not counted. B/s: what has to move, each tensor once, over time.",
 )
+BEYOND = "More than 100% of the roofline: the data was in a cache, which is faster than the memory of the sheet."
 CACHE_TEXTS = {
     "chain": "weights are not in the caches, the input may be, as in a network",
     "cold": "neither weights nor input are in the caches",
@@ -39,6 +40,8 @@ def bench_table(tables: Sequence[BenchTable], paper: Paper | None = None, notes:
     doubts = dict.fromkeys(d for table in tables for t in _timings(table) for d in t.doubts)
     lines = [Text(line, style="dim") for line in CONVENTIONS]
     lines += [Text(f"{doubt}: {DOUBTS[doubt]}.", style="dim") for doubt in doubts]
+    if any((row.efficiency or 0) > 1 for table in tables for row in table.rows):
+        lines.append(Text(BEYOND, style="dim"))
     return paper.print(*parts, *(Text(note, style="yellow") for note in notes), *lines)
 
 
