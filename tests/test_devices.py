@@ -403,7 +403,10 @@ def test_quantities_are_read_exactly(dimension: str) -> None:
 
 def test_the_help(run, golden, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    golden("help-devices.txt", run("devices", "--help").out)
+    result = run("devices", "--help")
+    assert (result.code, result.err) == (0, "")
+    assert max(map(len, result.out.splitlines())) <= 100
+    golden("help-devices.txt", result.out)
 
 
 def test_the_list(run, golden) -> None:

@@ -207,7 +207,10 @@ def test_on_a_terminal_nothing_is_wider_than_it_is(golden, width: int) -> None:
 
 def test_help(run, golden, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    golden("help-explain.txt", run("explain", "--help").out)
+    result = run("explain", "--help")
+    assert (result.code, result.err) == (0, "")
+    assert max(map(len, result.out.splitlines())) <= 100
+    golden("help-explain.txt", result.out)
 
 
 def test_json_follows_its_schema_and_holds_the_report(run) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Result
+from conftest import GOLDEN, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from specs import FOLDER, faults, net
 
 import cnncost
 from cnncost.analysis.report import analyze
-from cnncost.api import graph_of
+from cnncost.api.networks import graph_of
 from cnncost.cli.commands.import_ import _compare
 from cnncost.errors import UsageError
 from cnncost.graph import Graph, GraphBuilder
@@ -81,7 +81,9 @@ def test_at_another_input_and_batch() -> None:
 
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2", "densenet121", "googlenet"])
 def test_written_text(name: str, golden: Callable[[str, str], None]) -> None:
-    golden(f"import-{name}.yaml", cnncost.to_yaml(cnncost.load(name)))
+    graph = cnncost.load(name)
+    golden(f"import-{name}.yaml", cnncost.to_yaml(graph))
+    assert analyze(cnncost.load(GOLDEN / f"import-{name}.yaml")).totals == analyze(graph).totals
 
 
 # ---- any graph --------------------------------------------------------------------------------

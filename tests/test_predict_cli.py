@@ -220,7 +220,9 @@ def test_the_benchmark_leaves_a_network_out_at_all_its_batches(here: Path) -> No
 
 def test_help_is_as_it_was_read(run, golden) -> None:
     for name in ("machine", "predict"):
-        golden(f"help-{name}.txt", run(name, "--help").out)
+        result = run(name, "--help")
+        assert (result.code, result.err) == (0, "")
+        golden(f"help-{name}.txt", result.out)
 
 
 @pytest.mark.parametrize(("command", "shown"), commands(ROOT / "docs" / "predict.md"))

@@ -104,12 +104,16 @@ def test_a_terminal_too_narrow_gets_no_drawing() -> None:
 @pytest.mark.parametrize("width", [80, 120])
 def test_golden_at_a_terminal_of_some_width(golden: Any, width: int) -> None:
     found = cnncost.roofline("alexnet", "gtx-580")
-    golden(f"roofline-{width}.txt", roofline_table(found, found.layers, paper=Paper(width)))
+    text = roofline_table(found, found.layers, paper=Paper(width))
+    assert max(map(len, text.splitlines())) <= width
+    golden(f"roofline-{width}.txt", text)
 
 
 def test_the_drawing_in_ascii(golden: Any) -> None:
     found = cnncost.roofline("mobilenet_v2", "h100", dtype="tf32", batch=32)
-    golden("roofline-ascii.txt", "".join(f"{line}\n" for line in chart(found, 80, False)))
+    text = "".join(f"{line}\n" for line in chart(found, 80, False))
+    assert text.isascii()
+    golden("roofline-ascii.txt", text)
 
 
 def test_a_roofline_over_arrays_is_refused() -> None:
