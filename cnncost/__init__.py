@@ -25,23 +25,8 @@ if TYPE_CHECKING:
     from cnncost.analysis.report import LayerReport, Report
     from cnncost.analysis.roofline import Roof, Roofline
     from cnncost.analysis.training import EvaluationCost, TrainingCost
-    from cnncost.api import (
-        align,
-        analyze,
-        check,
-        compare,
-        evaluation_cost,
-        explain,
-        fit,
-        load,
-        load_device,
-        memory,
-        predict,
-        roofline,
-        trace,
-        training_cost,
-        verify,
-    )
+    from cnncost.api import align, analyze, check, compare, explain, load, trace, verify
+    from cnncost.api.running import evaluation_cost, fit, load_device, memory, predict, roofline, training_cost
     from cnncost.cost import Cost
     from cnncost.devices import Device
     from cnncost.errors import CnncostError, ShapeError, SpecError, UsageError
@@ -76,20 +61,20 @@ _PUBLIC = {
     "analyze": "cnncost.api",
     "check": "cnncost.api",
     "compare": "cnncost.api",
-    "evaluation_cost": "cnncost.api",
+    "evaluation_cost": "cnncost.api.running",
     "explain": "cnncost.api",
-    "fit": "cnncost.api",
+    "fit": "cnncost.api.running",
     "Verdict": "cnncost.analysis.claims",
     "Verification": "cnncost.analysis.claims",
     "load": "cnncost.api",
-    "load_device": "cnncost.api",
+    "load_device": "cnncost.api.running",
     "load_onnx": "cnncost.onnx.load",
-    "memory": "cnncost.api",
-    "predict": "cnncost.api",
-    "roofline": "cnncost.api",
+    "memory": "cnncost.api.running",
+    "predict": "cnncost.api.running",
+    "roofline": "cnncost.api.running",
     "to_yaml": "cnncost.spec.writing",
     "trace": "cnncost.api",
-    "training_cost": "cnncost.api",
+    "training_cost": "cnncost.api.running",
     "verify": "cnncost.api",
 }
 

@@ -20,6 +20,7 @@ import cnncost
 from cnncost.analysis.bench import distinct_layers, is_free, network_subject, tables
 from cnncost.analysis.measurements import LAYER, NETWORK, Measurement, Setting, key_of, layer_subject, read
 from cnncost.analysis.storage import out_of_place
+from cnncost.api.networks import graph_of
 from cnncost.errors import UsageError
 from cnncost.live import bench as live
 from cnncost.live import machine, subjects
@@ -105,7 +106,7 @@ def test_equal_layers_are_one_and_free_ones_none(net: str) -> None:
 
 def test_every_layer_is_timed_free_or_part_of_the_model() -> None:
     for name in ("resnet50", "torchvision:resnet18", "mobilenet_v2"):
-        graph = cnncost.api.graph_of(name)
+        graph = graph_of(name)
         layers, untimed = distinct_layers(graph)
         timed = {name for layer in layers for name in layer.names}
         free = [node for node in graph if node.name not in timed and node.name not in untimed]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import GOLDEN, Result
+from documents import ROOT, commands, filled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from specs import FOLDER, faults, net
@@ -316,22 +317,14 @@ def test_force_replaces_a_file(folder: Path, run: Run) -> None:
 
 # ---- the documentation ------------------------------------------------------------------------
 
-DOCS = Path(__file__).parent.parent / "docs" / "import.md"
+DOCS = ROOT / "docs" / "import.md"
 
 
-def with_output(text: str) -> str:
-    """The page with what its command writes."""
-    command = "$ cnncost import torchvision:resnet50\n"
-    before, start, rest = text.partition(command)
-    _, end, after = rest.partition("```\n")
-    said = cnncost.to_yaml(graph_of("torchvision:resnet50"))
-    return f"{before}{start}# Written by: cnncost import torchvision:resnet50\n{said}{end}{after}"
-
-
-def test_the_documentation_shows_what_is_written() -> None:
-    text = DOCS.read_text(encoding="utf-8")
-    assert with_output(text) == text, "python tests/test_import.py writes it anew"
+def test_the_documentation_shows_what_is_written(run: Run) -> None:
+    ((command, shown),) = commands(DOCS)
+    result = run(*command.split()[1:])
+    assert result.out + result.err == shown, "python tests/test_import.py writes it anew"
 
 
 if __name__ == "__main__":
-    DOCS.write_text(with_output(DOCS.read_text(encoding="utf-8")), encoding="utf-8")
+    DOCS.write_text(filled(DOCS), encoding="utf-8")

@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import cnncost
 from cnncost.analysis.report import analyze
-from cnncost.api import graph_of
+from cnncost.api.networks import graph_of
 from cnncost.errors import CnncostError
 from cnncost.graph import Graph
 from cnncost.live import vision

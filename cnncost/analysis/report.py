@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -233,14 +233,35 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: boo
     one network, and left out then.
     """
     dtype = dtype_name(dtype)
-    shapes, size = graph.shapes, DTYPES[dtype]
-    swept = any(is_array(n) for shape in shapes.values() for n in shape)
+    swept = any(is_array(n) for shape in graph.shapes.values() for n in shape)
     seen = receptive_fields(graph) if fields and not swept else {}
     if swept:
         countable(graph)
     memory = inference_memory(graph, dtype)
+    layers = tuple(_layers(graph, memory, seen, DTYPES[dtype], strict, swept))
+    return Report(
+        graph.name,
+        graph.source,
+        graph.about,
+        graph.inputs,
+        graph.outputs,
+        graph.batch,
+        dtype,
+        layers,
+        total(layer.cost for layer in layers),
+        depth(graph.nodes),
+        memory,
+        graph,
+        graph.notes,
+    )
+
+
+def _layers(
+    graph: Graph, memory: Memory, seen: Mapping[str, ReceptiveField | None], size: int, strict: bool, swept: bool
+) -> Iterator[LayerReport]:
+    """The layers of a graph, priced. size: bytes of an element."""
+    shapes = graph.shapes
     known: dict[Any, tuple[Any, ...]] = {}  # equal layers are priced once; arrays have no hash
-    layers = []
     for node, step in zip(graph.nodes, memory.steps):
         x = tuple(shapes[i] for i in node.inputs)
         key = (id(node.op), id(node) if swept else x)
@@ -253,39 +274,22 @@ def analyze(graph: Graph, dtype: str = "fp32", strict: bool = False, fields: boo
                 _fits(node, x, axis)
         if node.shares:
             cost = cost._replace(weights=0, biases=0, other_params=0, buffers=0)
-        layers.append(
-            LayerReport(
-                node.name,
-                node.op.key,
-                kind,
-                node.inputs,
-                node.shape,
-                cost,
-                dropped,
-                uneven,
-                seen.get(node.name),
-                node.shares,
-                node.where,
-                size,
-                graph.batch,
-                step.alive,
-            )
+        yield LayerReport(
+            node.name,
+            node.op.key,
+            kind,
+            node.inputs,
+            node.shape,
+            cost,
+            dropped,
+            uneven,
+            seen.get(node.name),
+            node.shares,
+            node.where,
+            size,
+            graph.batch,
+            step.alive,
         )
-    return Report(
-        graph.name,
-        graph.source,
-        graph.about,
-        graph.inputs,
-        graph.outputs,
-        graph.batch,
-        dtype,
-        tuple(layers),
-        total(layer.cost for layer in layers),
-        depth(graph.nodes),
-        memory,
-        graph,
-        graph.notes,
-    )
 
 
 def depth(nodes: Iterable[Node], among: Collection[str] | None = None) -> int:

@@ -104,6 +104,18 @@ class NetworkColumnParam(ColumnParam):
         return NETWORK_COLUMNS
 
 
+class LateChoice(click.Choice):  # type: ignore[type-arg]
+    """A choice among names that are looked up when they are needed, which for most calls is never."""
+
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        self._names = names
+        self.case_sensitive = True
+
+    @property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(self._names())
+
+
 class DeviceParam(click.ParamType):  # type: ignore[type-arg]
     """A device by name, which it completes, or the path of a sheet."""
 
@@ -162,7 +174,7 @@ def parse_inputs(values: tuple[str, ...]) -> Any:
 
 def load_graph(spec: str, inputs: tuple[str, ...], batch: int, settings: tuple[str, ...]) -> Graph:
     """The graph of a spec, or of a PyTorch model, under the command line's overrides."""
-    from cnncost.api import graph_of
+    from cnncost.api.networks import graph_of
 
     return graph_of(spec, input=parse_inputs(inputs), batch=batch, set=parse_settings(settings))
 

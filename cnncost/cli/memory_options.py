@@ -88,7 +88,7 @@ class Asked:
 
         Raises UsageError for a model out of place.
         """
-        from cnncost.api import resizable
+        from cnncost.api.networks import resizable
 
         if self.out_of_place and is_model(spec):
             raise UsageError("--out-of-place is for specs", hint="a model says itself which layers work in place")

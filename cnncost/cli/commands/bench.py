@@ -177,7 +177,7 @@ def _graphs(
     spec: str, words: tuple[str, ...], inputs: tuple[str, ...], settings: tuple[str, ...], batches: tuple[int, ...]
 ) -> list[Graph]:
     """The networks, or the layers as networks of their own, at every batch."""
-    from cnncost.api import graph_of
+    from cnncost.api.networks import graph_of
     from cnncost.cli.op_options import expanded
     from cnncost.spec.single import is_op, no_such_op
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cnncost.analysis.columns import COLUMNS, DEFAULT, SYNONYMS, Column, chosen
-from cnncost.analysis.conventions import CONVENTIONS, counted, with_counts
 from cnncost.analysis.fold import BY, fold, ranked
 from cnncost.analysis.fold import top as first
 from cnncost.analysis.report import LayerReport, Report, analyze
-from cnncost.cli.common import ColumnParam, SpecParam, deliver, load_graph, paper
+from cnncost.cli.common import ColumnParam, LateChoice, SpecParam, deliver, load_graph, paper
 from cnncost.cli.costs import Costs, cost_options
 from cnncost.cli.options import LEGEND, column_options, format_of, no_effect, output_options, size_options
 from cnncost.errors import UsageError, did_you_mean
@@ -36,6 +35,13 @@ Examples:
 """
 
 
+def _conventions() -> Iterable[str]:
+    """Names of the tools whose counts are known."""
+    from cnncost.analysis.conventions import CONVENTIONS
+
+    return CONVENTIONS
+
+
 @click.command("report", epilog=EXAMPLES)
 @click.argument("spec", type=SpecParam())
 @size_options
@@ -47,7 +53,7 @@ Examples:
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Only the first N rows, and the others as one.")
 @column_options(COLUMNS, DEFAULT, ColumnParam())
 @click.option("--strict", is_flag=True, help="A window that does not fit evenly is an error.")
-@click.option("--convention", type=click.Choice(tuple(CONVENTIONS)), help="A column more: what this tool counts, "
+@click.option("--convention", type=LateChoice(_conventions), help="A column more: what this tool counts, "
               "by its rules; and how that comes from the MACs.")  # fmt: skip
 @cost_options
 @LEGEND
@@ -92,6 +98,7 @@ def command(
     report = analyze(graph, dtype, strict)
     counts = None
     if convention is not None:
+        from cnncost.analysis.conventions import counted, with_counts
         from cnncost.output.conventions import AsCounted
 
         counts = AsCounted(counted(graph, convention))
