@@ -11,7 +11,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,9 +21,10 @@ from cnncost.analysis.report import LayerReport, analyze
 from cnncost.errors import UsageError, one_line
 from cnncost.graph import Graph
 from cnncost.live.counters import TOOLS, Traced, fvcore_analysis, half, of_module, traced
+from cnncost.live.places import modules_followed
 from cnncost.live.preserve import same_randomness, whole_attention
 from cnncost.live.recorder import ALLOW, TraceError
-from cnncost.live.trace import arguments, is_shape, parameters_of, trace, uncompiled
+from cnncost.live.trace import arguments, dtype_of, is_shape, parameters_of, trace, uncompiled
 
 WHOLE = "(model)"
 """The row of what runs outside of any part of the model."""
@@ -156,16 +156,12 @@ def by_torch(model: torch.nn.Module, inputs: Any) -> tuple[dict[str, Own], int]:
         settle()
         outputs[running.pop()] = output
 
-    hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
     try:
-        with whole_attention(), torch.no_grad(), torch.device("meta"), counter, watch:
+        with modules_followed(enter, leave), whole_attention(), torch.no_grad(), torch.device("meta"), counter, watch:
             copied(*tensors)
     except Exception as e:  # what a model does where nothing has values is anything
         message = f"the model does not run on the meta device, where torch's counter counts it: {one_line(e)}"
         raise UsageError(message, hint="cnncost report needs no such run") from e
-    finally:
-        for hook in hooks:
-            hook.remove()
     settle()
     own = {
         path: Own(
@@ -204,7 +200,7 @@ def ready(device: str, model: torch.nn.Module, inputs: Any) -> tuple[Any, list[A
     Raises UsageError where the model cannot be copied, or does not take these inputs.
     """
     args, kwargs = arguments(model, inputs)
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
+    dtype = dtype_of(model)
 
     def one(value: Any) -> Any:
         if isinstance(value, torch.Tensor):

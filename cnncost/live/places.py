@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -46,8 +46,22 @@ class _Running(NamedTuple):
     """The exception that was being handled when the module was called."""
 
 
+@contextmanager
+def modules_followed(enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[None]:
+    """`enter` and `leave` are called as modules begin and end, also with an error: hooks for all modules at once.
+
+    None is attached to the model.
+    """
+    hooks = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 class Places:
-    """Follows which module runs, with hooks for all modules at once: none is attached to the model."""
+    """Follows which module runs."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         self.paths = {id(module): path for path, module in model.named_modules()}
@@ -56,15 +70,9 @@ class Places:
         self.calls = 0
         self._where: dict[tuple[Any, int], Where] = {}
 
-    @contextmanager
-    def followed(self) -> Iterator[None]:
-        leave = register_module_forward_hook(self._leave, always_call=True)
-        hooks = [register_module_forward_pre_hook(self._enter), leave]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+    def followed(self) -> AbstractContextManager[None]:
+        """What runs here is followed."""
+        return modules_followed(self._enter, self._leave)
 
     def _enter(self, module: torch.nn.Module, args: Any) -> None:
         self.calls += 1

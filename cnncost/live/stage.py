@@ -18,7 +18,7 @@ from cnncost.live.build import Network
 from cnncost.live.places import Places
 from cnncost.live.preserve import preserved
 from cnncost.live.storages import Layers, Tracker, unshared
-from cnncost.live.trace import POSITIONAL, arguments, is_shape, parameters_of, run_model, tensors, unlogged
+from cnncost.live.trace import POSITIONAL, arguments, dtype_of, is_shape, parameters_of, run_model, tensors, unlogged
 
 Optimizer = Callable[..., torch.optim.Optimizer]
 """Makes an optimizer for parameters."""
@@ -81,7 +81,7 @@ class Stage:
 
     def __init__(self, model: torch.nn.Module, inputs: Any, elsewhere: Elsewhere) -> None:
         self.model, self.elsewhere = model, elsewhere
-        self.type = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
+        self.type = dtype_of(model)
         self.args, self.kwargs = tree_map(self._entering, arguments(model, inputs), is_leaf=is_shape)
         names = {f"layers.{i}": name for i, name in enumerate(model.names)} if isinstance(model, Network) else None
         self.layers = Layers(model, names)

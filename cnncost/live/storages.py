@@ -5,18 +5,18 @@ from __future__ import annotations
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 import torch
 from torch._prims_common import is_non_overlapping_and_dense_or_false
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_iter
 
 from cnncost.analysis.memory import Phase, What
+from cnncost.live.places import modules_followed
 
 aten = torch.ops.aten
 NORMS = (aten.native_batch_norm.default, aten.native_layer_norm.default, aten.native_group_norm.default)
@@ -196,7 +196,7 @@ def unshared() -> tuple[int, int]:
 
 
 class Layers:
-    """Which layer runs: its modules are followed with hooks for all modules at once; none is attached to the model.
+    """Which layer runs: its modules are followed.
 
     names: the layer of a module, by the module's path in the model; a module inside a named one
     belongs to that one. In the backward pass a layer is that of the forward operator whose gradient
@@ -222,15 +222,9 @@ class Layers:
         layer, _, name = path.rpartition(".")
         return self._owners.get(id(tensor)) or layer or name
 
-    @contextmanager
-    def followed(self) -> Iterator[None]:
-        leave = register_module_forward_hook(self._leave, always_call=True)
-        hooks = [register_module_forward_pre_hook(self._enter), leave]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+    def followed(self) -> AbstractContextManager[None]:
+        """What runs here is followed."""
+        return modules_followed(self._enter, self._leave)
 
     def _enter(self, module: torch.nn.Module, args: Any) -> None:
         above = self.running[-1] if self.running else ""

@@ -146,6 +146,11 @@ def is_shape(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and bool(value) and all(type(n) is int for n in value)
 
 
+def dtype_of(model: torch.nn.Module) -> torch.dtype:
+    """The dtype that a shape stands for as an input: that of the model's first parameter of fractions."""
+    return next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
+
+
 def arguments(model: torch.nn.Module, inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What forward is called with. Raises UsageError where its parameters do not take that."""
     parameters = parameters_of(model)
@@ -195,7 +200,7 @@ def entering(
     model: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments as fakes, each the graph's input of its name."""
-    dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.get_default_dtype())
+    dtype = dtype_of(model)
     names = [p.name for p in parameters_of(model) if p.kind in POSITIONAL]
     taken: list[str] = []
 
