@@ -8,13 +8,13 @@ from typing import Any
 from rich.text import Text
 
 from cnncost.analysis.bench import BenchRow, BenchTable, Regression, title
-from cnncost.analysis.columns import Column
 from cnncost.analysis.measurements import Setting
 from cnncost.analysis.samples import DOUBTS, SLOWER, Timing
+from cnncost.output import drawn
 from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn
 from cnncost.output.records import pipe_table
-from cnncost.output.tables import Paper, fit_names, fitting_groups, one_table, room_beside
+from cnncost.output.tables import Paper
 from cnncost.output.units import in_unit, percent, plural, printable, shape
 
 SCHEMA_VERSION = 1
@@ -36,7 +36,7 @@ def bench_table(tables: Sequence[BenchTable], paper: Paper | None = None, notes:
     paper = paper or Paper()
     parts: list[Any] = []
     for table in tables:
-        parts += [*_heading(table), "", *_tables(layer_columns(table), paper), *_sums(table), ""]
+        parts += [*_heading(table), "", *drawn.tables(layer_columns(table), paper), *_sums(table), ""]
     doubts = dict.fromkeys(d for table in tables for t in _timings(table) for d in t.doubts)
     lines = [Text(line, style="dim") for line in CONVENTIONS]
     lines += [Text(f"{doubt}: {DOUBTS[doubt]}.", style="dim") for doubt in doubts]
@@ -64,12 +64,6 @@ def setting_text(setting: Setting, batch: int | None = None) -> str:
     parts += ["compiled"] if setting.compile else []
     parts += ["cuDNN's search for algorithms"] if setting.algorithms != "default" else []
     return f"{', '.join(parts)}; {setting.cache}: {CACHE_TEXTS[setting.cache]}"
-
-
-def _tables(drawn: list[Drawn], paper: Paper) -> list[Any]:
-    if room_beside(drawn, paper) < 0:
-        fit_names(drawn, paper)
-    return [part for group in fitting_groups(drawn, paper) for part in (one_table(group, paper), "")]
 
 
 def layer_columns(table: BenchTable) -> list[Drawn]:
@@ -100,11 +94,9 @@ def layer_columns(table: BenchTable) -> list[Drawn]:
             lambda row: percent(row.efficiency, 1) if row.efficiency else "-",
         )
         columns.insert(-1, roofline)
-    return [
-        Drawn(Column(name, header, kind, "", show), header, [show(row) for row in rows], "")
-        for name, header, kind, show in columns
-        if name != "doubts" or any(row.timing and row.timing.doubts for row in rows)
-    ]
+    if not any(row.timing and row.timing.doubts for row in rows):
+        del columns[-1]
+    return drawn.columns(rows, columns)
 
 
 def seconds_text(value: float) -> str:
@@ -265,19 +257,14 @@ def regression_table(found: Regression, tolerance: float, paper: Paper | None = 
     """Ratios with verdicts, slower ones first; what only one run has; and how it ended."""
     paper = paper or Paper()
     rows = sorted(found.changes, key=lambda pair: -pair[1].ratio)
-    columns: list[tuple[str, str, Callable[[Any], str]]] = [
-        ("name", "what", lambda pair: printable(title(pair[0]))),
-        ("kind", "setting", lambda pair: setting_text(pair[0].setting).split(";")[0]),
-        ("old", "old", lambda pair: seconds_text(pair[1].old.median)),
-        ("new", "new", lambda pair: seconds_text(pair[1].new.median)),
-        ("ratio", "new/old", lambda pair: f"{pair[1].ratio:.3f}"),
-        ("verdict", "verdict", lambda pair: pair[1].verdict),
+    columns: list[tuple[str, str, str, Callable[[Any], str]]] = [
+        ("name", "what", "text", lambda pair: printable(title(pair[0]))),
+        ("kind", "setting", "text", lambda pair: setting_text(pair[0].setting).split(";")[0]),
+        ("old", "old", "count", lambda pair: seconds_text(pair[1].old.median)),
+        ("new", "new", "count", lambda pair: seconds_text(pair[1].new.median)),
+        ("ratio", "new/old", "count", lambda pair: f"{pair[1].ratio:.3f}"),
+        ("verdict", "verdict", "text", lambda pair: pair[1].verdict),
     ]
-    drawn = [
-        Drawn(Column(name, header, "count" if name in ("old", "new", "ratio") else "text", "", show), header,
-              [show(row) for row in rows], "")
-        for name, header, show in columns
-    ]  # fmt: skip
     counts = {verdict: sum(each.verdict == verdict for _, each in rows) for verdict in ("faster", "same", SLOWER)}
     lines = [Text(f"only in the {which} run: {printable(text)}", style="yellow") for which, text in found.alone]
     told = ", ".join(f"{n:,} {verdict}" for verdict, n in counts.items())
@@ -285,7 +272,8 @@ def regression_table(found: Regression, tolerance: float, paper: Paper | None = 
         f"A difference counts where the stated spreads do not overlap and it is more than {percent(tolerance, 1)}."
     )
     end = Text(f"{plural(len(rows), 'measurement')}: {told}.", style="bold red" if found.slower else "bold green")
-    return paper.print(*_tables(drawn, paper), *lines, Text(explained, style="dim"), end)
+    table = drawn.tables(drawn.columns(rows, columns), paper)
+    return paper.print(*table, *lines, Text(explained, style="dim"), end)
 
 
 def bench_schema() -> dict[str, Any]:

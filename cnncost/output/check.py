@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from rich.text import Text
 
 from cnncost.analysis.checks import DIFFERS, EXACT, UNCOUNTED, Against, Checked, LayerCheck
-from cnncost.analysis.columns import Column
 from cnncost.output.conventions import explanations
+from cnncost.output.drawn import column, columns, tables
 from cnncost.output.grid import Drawn
 from cnncost.output.records import pipe_table
-from cnncost.output.tables import Paper, fit_names, fitting_groups, one_table, room_beside
+from cnncost.output.tables import Paper
 from cnncost.output.units import percent, plural, printable, shape, unit_for
 
 SAME = "="
@@ -49,10 +49,10 @@ def check_table(checks: Checks, units: str = "exact", paper: Paper | None = None
     if len(checks.networks) == 1:
         (checked,) = checks.networks
         title = [*heading(checked), ""]
-        body = [*_tables(layer_columns(checked.layers), paper), *_total(checked), *_reconciled(checked, units, paper)]
+        body = [*tables(layer_columns(checked.layers), paper), *_total(checked), *_reconciled(checked, units, paper)]
     else:
         title = []
-        body = [*_tables(network_columns(checks.networks), paper), *_legend_of_networks(checks)]
+        body = [*tables(network_columns(checks.networks), paper), *_legend_of_networks(checks)]
     lines = [Text(line, style="bold red") for line in fault_lines(checks)]
     lines += [Text(reason, style="yellow") for reason in checks.missing.values()]
     verdict = Text(summary(checks), style="bold green" if checks.holds else "bold red")
@@ -69,34 +69,19 @@ def heading(checked: Checked) -> list[Text]:
     return [first, Text(f"input {inputs}{source}", style="dim")]
 
 
-def _tables(drawn: list[Drawn], paper: Paper) -> list[Any]:
-    """Columns as a table, or as several under each other."""
-    if room_beside(drawn, paper) < 0:
-        fit_names(drawn, paper)
-    return [part for group in fitting_groups(drawn, paper) for part in (one_table(group, paper), "")]
-
-
-def _columns(rows: Sequence[Any], columns: Sequence[tuple[str, str, str, Callable[[Any], str], str]]) -> list[Drawn]:
-    """Drawn columns of name, header, kind, text of a row, foot."""
-    return [
-        Drawn(Column(name, header, kind, "", text), header, [text(row) for row in rows], foot)
-        for name, header, kind, text, foot in columns
-    ]
-
-
 def layer_columns(layers: Sequence[LayerCheck]) -> list[Drawn]:
     """A row a layer: its figures, and what torch and fvcore make of them."""
-    return _columns(
+    return columns(
         layers,
         (
-            ("name", "layer", "text", lambda row: printable(row.name), ""),
-            ("kind", "kind", "text", lambda row: printable(row.kind), ""),
-            ("output", "output", "shape", lambda row: shape(row.output_shape[1:]), ""),
-            ("params", "params", "count", lambda row: f"{row.params:,}", ""),
-            ("macs", "MACs", "count", lambda row: f"{row.macs:,}", ""),
-            ("torch", "torch", "text", by_torch, ""),
-            ("verdict", "verdict", "text", lambda row: row.verdict, ""),
-            ("fvcore", "fvcore", "text", by_fvcore, ""),
+            ("name", "layer", "text", lambda row: printable(row.name)),
+            ("kind", "kind", "text", lambda row: printable(row.kind)),
+            ("output", "output", "shape", lambda row: shape(row.output_shape[1:])),
+            ("params", "params", "count", lambda row: f"{row.params:,}"),
+            ("macs", "MACs", "count", lambda row: f"{row.macs:,}"),
+            ("torch", "torch", "text", by_torch),
+            ("verdict", "verdict", "text", lambda row: row.verdict),
+            ("fvcore", "fvcore", "text", by_fvcore),
         ),
     )
 
@@ -140,8 +125,7 @@ def _reconciled(checked: Checked, units: str, paper: Paper) -> list[Any]:
     failed = [Text(f"{t.name} failed: {t.failure}", style="red") for t in checked.against if t.failure]
     failed += [Text(NOT_EXPLAINED, style="yellow")] if any(t.rest for t in checked.against) else []
     title = Text("From the MACs to what each tool prints, by kind of layer", style="bold")
-    tables = _tables(reconciliation(checked.against, units), paper)
-    return [title, *tables, *texts, *failed, Text("")]
+    return [title, *tables(reconciliation(checked.against, units), paper), *texts, *failed, Text("")]
 
 
 def _rules(tool: Against) -> str:
@@ -158,7 +142,7 @@ def reconciliation(against: Sequence[Against], units: str) -> list[Drawn]:
     amounts = [abs(n) for tool in against for n in (tool.counts.macs, tool.counts.total, *tool.counts.added.values())]
     unit = unit_for(amounts, False, units)
     labels = ["MACs", *causes, "by its rules", "the tool itself", "not explained"]
-    columns = [Drawn(Column("name", "", "text", "", lambda row: None), unit.name, labels, "")]
+    drawn = [column("name", unit.name, "text", labels)]
     for tool in against:
         added = [tool.counts.added.get(cause) for cause in causes]
         lines = [
@@ -168,8 +152,8 @@ def reconciliation(against: Sequence[Against], units: str) -> list[Drawn]:
             "failed" if tool.number is None else unit.show(tool.number),
             "" if tool.rest is None else unit.show(tool.rest) if tool.rest >= 0 else f"-{unit.show(-tool.rest)}",
         ]
-        columns.append(Drawn(Column(tool.name, tool.name, "count", "", lambda row: None), tool.name, lines, ""))
-    return columns
+        drawn.append(column(tool.name, tool.name, "count", lines))
+    return drawn
 
 
 def network_columns(networks: Sequence[Checked]) -> list[Drawn]:
@@ -179,16 +163,16 @@ def network_columns(networks: Sequence[Checked]) -> list[Drawn]:
     def of(at: int) -> Callable[[Checked], str]:
         return lambda row: _beside(row.against[at + 1], row.macs)
 
-    return _columns(
+    return columns(
         networks,
         (
-            ("name", "network", "text", lambda row: printable(row.name), ""),
-            ("layers", "layers", "count", lambda row: f"{len(row.layers):,}", ""),
-            ("exact", "exact", "count", lambda row: f"{row.exact:,}", ""),
-            ("params", "params", "count", lambda row: f"{row.params:,}", ""),
-            ("macs", "MACs", "count", lambda row: f"{row.macs:,}", ""),
-            ("torch", "torch", "text", lambda row: "differs" if row.faults else SAME, ""),
-            *((name, name, "count", of(at), "") for at, name in enumerate(tools)),
+            ("name", "network", "text", lambda row: printable(row.name)),
+            ("layers", "layers", "count", lambda row: f"{len(row.layers):,}"),
+            ("exact", "exact", "count", lambda row: f"{row.exact:,}"),
+            ("params", "params", "count", lambda row: f"{row.params:,}"),
+            ("macs", "MACs", "count", lambda row: f"{row.macs:,}"),
+            ("torch", "torch", "text", lambda row: "differs" if row.faults else SAME),
+            *((name, name, "count", of(at)) for at, name in enumerate(tools)),
         ),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cnncost.analysis.columns import Column
@@ -21,6 +21,11 @@ def tables(drawn: list[Drawn], paper: Paper) -> list[Any]:
 def column(name: str, header: str, kind: str, lines: Sequence[str], foot: str = "") -> Drawn:
     """A column of texts."""
     return Drawn(Column(name, header, kind, "", lambda row: None), header, list(lines), foot)
+
+
+def columns(rows: Sequence[Any], shown: Sequence[tuple[str, str, str, Callable[[Any], str]]]) -> list[Drawn]:
+    """Columns of texts: name, header, kind, and the text of a row."""
+    return [column(name, header, kind, [text(row) for row in rows]) for name, header, kind, text in shown]
 
 
 def bytes_column(header: str, values: Sequence[int | None], unit: Unit, foot: str = "") -> Drawn:

@@ -7,15 +7,15 @@ from typing import Any
 
 from rich.text import Text
 
-from cnncost.analysis.columns import Column
 from cnncost.analysis.measurements import Setting
 from cnncost.analysis.predict import NEAREST, SOURCES, Prediction, Row
 from cnncost.analysis.samples import DOUBTS
 from cnncost.output.bench import rate_text, seconds_text
+from cnncost.output.drawn import columns, tables
 from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn
 from cnncost.output.records import pipe_table
-from cnncost.output.tables import Paper, fit_names, fitting_groups, one_table, room_beside
+from cnncost.output.tables import Paper
 from cnncost.output.units import percent, plural, printable, shape
 
 SCHEMA_VERSION = 1
@@ -33,11 +33,8 @@ def predict_table(predictions: Sequence[Prediction], paper: Paper | None = None)
     paper = paper or Paper()
     parts: list[Any] = []
     for prediction in predictions:
-        drawn = columns(prediction)
-        if room_beside(drawn, paper) < 0:
-            fit_names(drawn, paper)
-        tables = [part for group in fitting_groups(drawn, paper) for part in (one_table(group, paper), "")]
-        parts += [*heading(prediction), "", *tables, *map(Text, sums(prediction)), *_warned(prediction), ""]
+        table = tables(layer_columns(prediction), paper)
+        parts += [*heading(prediction), "", *table, *map(Text, sums(prediction)), *_warned(prediction), ""]
     used = dict.fromkeys(row.source for prediction in predictions for row in prediction.rows)
     measured = any(prediction.known for prediction in predictions)
     lines = list(CONVENTIONS if measured else CONVENTIONS[1:])
@@ -58,7 +55,7 @@ def setting_text(setting: Setting, batch: int) -> str:
     return ", ".join((f"batch {batch:,}", setting.dtype, setting.layout, setting.direction, *threads))
 
 
-def columns(prediction: Prediction) -> list[Drawn]:
+def layer_columns(prediction: Prediction) -> list[Drawn]:
     """A row a distinct layer."""
     rows, total = prediction.rows, prediction.layers_seconds
     shown: list[tuple[str, str, str, Callable[[Row], str]]] = [
@@ -75,10 +72,7 @@ def columns(prediction: Prediction) -> list[Drawn]:
     ]
     if not prediction.known:
         shown = [column for column in shown if column[0] not in ("range", "roofline", "source")]
-    return [
-        Drawn(Column(name, header, kind, "", show), header, [show(row) for row in rows], "")
-        for name, header, kind, show in shown
-    ]
+    return columns(rows, shown)
 
 
 def source_text(row: Row) -> str:
@@ -154,7 +148,7 @@ def predict_markdown(predictions: Sequence[Prediction]) -> str:
     lines = []
     for p in predictions:
         title, setting = (str(text) for text in heading(p))
-        lines += [f"**{title}**", "", setting, "", *pipe_table(columns(p)), ""]
+        lines += [f"**{title}**", "", setting, "", *pipe_table(layer_columns(p)), ""]
         lines += [*(f"- {line}" for line in (*sums(p), *unknowns(p))), ""]
     return "\n".join([*lines, *(f"- {line}" for line in CONVENTIONS), ""])
 
