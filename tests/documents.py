@@ -1,4 +1,4 @@
-"""Console blocks of documents: commands with what they print, compared by tests and written anew by
+"""Blocks of documents, and commands in them with what they print: compared by tests, and written anew by
 
 python tests/documents.py docs/check.md
 """
@@ -12,13 +12,21 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BLOCK = re.compile(r"^```console\n(.*?)^```", re.S | re.M)
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(encoding="utf-8"), flags=re.S | re.M)
+
+
+def split(block: str) -> list[tuple[str, str]]:
+    """(command, output as shown) of a console block."""
+    parts = [part.partition("\n") for part in re.split(r"^\$ ", block, flags=re.M)[1:]]
+    return [(command, output) for command, _, output in parts]
 
 
 def commands(document: Path) -> list[tuple[str, str]]:
     """(command, output as shown) of every console block."""
-    parts = [part for block in BLOCK.findall(document.read_text()) for part in re.split(r"^\$ ", block, flags=re.M)[1:]]
-    return [(command, output) for command, _, output in (part.partition("\n") for part in parts)]
+    return [pair for block in blocks(document, "console") for pair in split(block)]
 
 
 def printed(command: str) -> str:
@@ -32,13 +40,13 @@ def printed(command: str) -> str:
 def filled(document: Path) -> str:
     """The document with what its commands print now."""
 
-    def block(match: re.Match[str]) -> str:
-        names = [part.partition("\n")[0] for part in re.split(r"^\$ ", match[1], flags=re.M)[1:]]
-        return "```console\n" + "".join(f"$ {name}\n{printed(name)}" for name in names) + "```"
+    def shown(match: re.Match[str]) -> str:
+        return "```console\n" + "".join(f"$ {name}\n{printed(name)}" for name, _ in split(match[1])) + "```"
 
-    return BLOCK.sub(block, document.read_text())
+    text = document.read_text(encoding="utf-8")
+    return re.sub(r"^```console\n(.*?)^```", shown, text, flags=re.S | re.M)
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        Path(name).write_text(filled(Path(name)))
+        Path(name).write_text(filled(Path(name)), encoding="utf-8")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from claimed import NET, claimed
+from documents import ROOT, blocks
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ from cnncost.spec.document import read_document
 from cnncost.spec.files import Source
 from cnncost.spec.printed import UNITS, figure, rounding
 
-DOCS = Path(__file__).parent.parent / "docs" / "claims.md"
+DOCS = ROOT / "docs" / "claims.md"
 BAD = Path(__file__).parent / "bad_claims.txt"
 STEM = (3 * 5 * 3 * 10, 8 * 7)
 """Weights of the stem, and places of its output."""
@@ -316,8 +317,7 @@ def test_the_docs_name_every_quantity_and_verdict() -> None:
 
 
 def test_the_example_of_the_docs() -> None:
-    example = re.findall(r"^```yaml\n(.*?)^```", DOCS.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)[0]
-    found = verify(read_document(Source(example, "net.yaml", None, False)))
+    found = verify(read_document(Source(blocks(DOCS, "yaml")[0], "net.yaml", None, False)))
     assert [v.verdict for v in found.verdicts] == [ROUNDED, EXACT, DIFFERS]
     assert len(found.facts) == 1
 

@@ -9,21 +9,18 @@ import csv
 import io
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
 from compared import FIXED, NARROW, written
+from documents import ROOT, blocks, commands, filled
 
 import cnncost
 from cnncost.analysis.compare import NETWORK_COLUMNS, NETWORK_DEFAULT
 from cnncost.output.compare import comparison_table, times
 from cnncost.output.tables import Paper
 from cnncost.spec.files import bundled_names
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -236,12 +233,7 @@ def test_output_goes_to_a_file_in_the_format_of_its_suffix(nets, run) -> None:
 DOCS = ROOT / "docs" / "compare.md"
 
 
-def examples() -> list[tuple[str, str]]:
-    """(command, output as shown) of every console block of docs/compare.md."""
-    return re.findall(r"^```console\n\$ (.*?)\n(.*?)^```", DOCS.read_text(), flags=re.S | re.M)
-
-
-@pytest.mark.parametrize(("command", "shown"), examples(), ids=[command for command, _ in examples()])
+@pytest.mark.parametrize(("command", "shown"), commands(DOCS), ids=[command for command, _ in commands(DOCS)])
 def test_docs_show_what_happens(folder, run, command, shown) -> None:
     result = run(*command.split()[1:])
     assert result.out + result.err == shown
@@ -249,22 +241,11 @@ def test_docs_show_what_happens(folder, run, command, shown) -> None:
 
 def test_the_python_of_the_docs_runs(capsys) -> None:
     values: dict[str, object] = {}
-    exec(re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), flags=re.S | re.M)[0], values)
+    exec(blocks(DOCS, "python")[0], values)
     assert len(values["rows"]) == len(values["table"]) > 2  # type: ignore[arg-type]
     difference = cnncost.analyze("resnet50_v1").total.macs - cnncost.analyze("resnet50").total.macs
     assert capsys.readouterr().out == f"{difference}\n"
 
 
-def with_outputs(document: str) -> str:
-    """The document with what its commands print."""
-
-    def shown(match: re.Match[str]) -> str:
-        command = [sys.executable, "-m", *match[1].split()]
-        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return f"```console\n$ {match[1]}\n{output}```"
-
-    return re.sub(r"```console\n\$ (.*?)\n.*?```", shown, document, flags=re.S)
-
-
 if __name__ == "__main__":
-    DOCS.write_text(with_outputs(DOCS.read_text()))
+    DOCS.write_text(filled(DOCS), encoding="utf-8")

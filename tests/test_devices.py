@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from documents import ROOT, blocks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -131,10 +132,11 @@ def test_sheets_follow_the_schema(name: str) -> None:
 
 
 def test_the_page_on_sheets_has_every_key_and_its_example_is_a_sheet(tmp_path) -> None:
-    page = (Path(__file__).parent.parent / "docs" / "devices.md").read_text(encoding="utf-8")
+    path = ROOT / "docs" / "devices.md"
+    page = path.read_text(encoding="utf-8")
     for key in (*TOP, *PEAK, *SOURCE):
         assert f"`{key}`" in page, key
-    (tmp_path / "rtx.yaml").write_text(re.findall(r"```yaml\n(.*?)```", page, flags=re.S)[0], encoding="utf-8")
+    (tmp_path / "rtx.yaml").write_text(blocks(path, "yaml")[0], encoding="utf-8")
     shown, ours = load(tmp_path / "rtx.yaml"), load("rtx-4090")
     for name in ("name", "units", "boost_clock", "l2", "memory", "bandwidth", "tdp"):
         assert getattr(shown, name) == getattr(ours, name)

@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import json
-import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+from documents import ROOT, blocks, commands, filled
 from formulas import check_true, lines_of, value_of
 
 import cnncost
@@ -22,7 +21,7 @@ from cnncost.output.explain import explanation_text, times
 from cnncost.output.tables import Paper
 from cnncost.spec.files import bundled_names
 
-DOCS = Path(__file__).parent.parent / "docs" / "explain.md"
+DOCS = ROOT / "docs" / "explain.md"
 
 # ---- as a lecture would -----------------------------------------------------------------------
 
@@ -343,14 +342,7 @@ def test_arrays_are_refused() -> None:
 # ---- docs -------------------------------------------------------------------------------------
 
 
-@cache
-def examples() -> list[tuple[str, str]]:
-    """(command, output as shown) of every console block of docs/explain.md."""
-    blocks = re.findall(r"^```console\n(.*?)^```", DOCS.read_text(), flags=re.S | re.M)
-    return [tuple(part.split("\n", 1)) for block in blocks for part in re.split(r"^\$ ", block, flags=re.M)[1:]]
-
-
-@pytest.mark.parametrize(("command", "shown"), examples(), ids=[c for c, _ in examples()])
+@pytest.mark.parametrize(("command", "shown"), commands(DOCS), ids=[c for c, _ in commands(DOCS)])
 def test_docs_show_what_happens(folder, run, command: str, shown: str) -> None:
     import shlex
 
@@ -361,30 +353,16 @@ def test_docs_show_what_happens(folder, run, command: str, shown: str) -> None:
 
 
 def test_the_docs_show_all_that_there_is_to_see() -> None:
-    shown = "".join(output for _, output in examples())
+    shown = "".join(output for _, output in commands(DOCS))
     for word in ("locally connected", "dense", "not grouped", "unseen", "receptive field", "jump'", "sum of"):
         assert word in shown
 
 
 def test_the_python_of_the_docs_runs() -> None:
     names: dict[str, Any] = {}
-    exec(re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), flags=re.S | re.M)[0], names)
+    exec(blocks(DOCS, "python")[0], names)
     assert names["conv2"].layer.name == "conv2"
 
 
-def with_outputs(document: str) -> str:
-    """The document with what its commands print."""
-    import shlex
-    import subprocess
-    import sys
-
-    def shown(match: re.Match[str]) -> str:
-        words = [sys.executable, "-m", *shlex.split(match[1])]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
-        return f"```console\n$ {match[1]}\n{done.stdout}```"
-
-    return re.sub(r"```console\n\$ (.*?)\n.*?```", shown, document, flags=re.S)
-
-
 if __name__ == "__main__":
-    DOCS.write_text(with_outputs(DOCS.read_text()))
+    DOCS.write_text(filled(DOCS), encoding="utf-8")

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
+from documents import ROOT, blocks
 from specs import net, wires
 
 import cnncost
@@ -18,7 +18,8 @@ from cnncost.spec.expr import SIZES
 from cnncost.spec.functions import FUNCTIONS
 from cnncost.spec.schema import op_table
 
-FILE = Path(__file__).parent.parent / "docs" / "spec.md"
+FILE = ROOT / "docs" / "spec.md"
+EXAMPLES = blocks(FILE, "yaml")
 TABLE = re.compile(r"(<!-- ops: .*? -->\n).*?(<!-- end of ops -->)", re.DOTALL)
 
 
@@ -26,21 +27,17 @@ def text() -> str:
     return FILE.read_text(encoding="utf-8")
 
 
-def examples() -> list[str]:
-    return re.findall(r"^```yaml\n(.*?)^```", text(), re.DOTALL | re.MULTILINE)
-
-
 def with_table(document: str) -> str:
     return TABLE.sub(lambda match: match[1] + op_table() + match[2], document)
 
 
-@pytest.mark.parametrize("example", examples(), ids=range(len(examples())))
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_example(example: str) -> None:
     assert cnncost.analyze(net(example)).total.params > 0
 
 
 def test_what_the_text_says_of_the_examples() -> None:
-    first, joins, block, _, excite, attention, residual, extends, reuse = map(net, examples())
+    first, joins, block, _, excite, attention, residual, extends, reuse = map(net, EXAMPLES)
     assert len(first) == 10
     assert wires(joins)[-1] == "sum: add(project, input)"
     assert wires(block)[-1] == "skip: relu(a.conv)"
