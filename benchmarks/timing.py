@@ -79,7 +79,8 @@ def measured(spec: tuple[int, ...], batch: int, bench: Bench) -> dict[str, Any]:
             bench.device,
             last_cache(bench.device),
         )
-        taken = repetition(run, bench.clock, bench.load, bench.method)
+        with torch.inference_mode():
+            taken = repetition(run, bench.clock, bench.load, bench.method)
         ours.append(list(taken.samples))
         doubts += taken.doubts
         del run

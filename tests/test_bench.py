@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
 from itertools import count
 from math import prod
 from pathlib import Path
@@ -15,17 +14,19 @@ import jsonschema
 import pytest
 import torch
 from cases import CASES
+from clocks import Once, Quiet
 
 import cnncost
 from cnncost.analysis.bench import distinct_layers, is_free, network_subject, tables
 from cnncost.analysis.measurements import LAYER, NETWORK, Measurement, Setting, key_of, layer_subject, read
 from cnncost.analysis.storage import out_of_place
+from cnncost.analysis.traffic import PASSES
 from cnncost.api.networks import graph_of
 from cnncost.errors import UsageError
 from cnncost.live import bench as live
 from cnncost.live import machine, subjects
 from cnncost.live.bench import OUT_OF_MEMORY, Bench, configured, is_out_of_memory, tasks
-from cnncost.live.subjects import CHAIN, COLD, LAYOUTS, PASSES, WARM, Point, subject
+from cnncost.live.subjects import CHAIN, COLD, LAYOUTS, WARM, Point, subject
 from cnncost.live.timing import Method
 from cnncost.output.bench import bench_schema
 
@@ -47,29 +48,9 @@ layers:
 METHOD = Method(samples=3, fewest=2, warm_up=0.0, window=2)
 
 
-class Wound:
-    """A clock on which the n-th sample takes n microseconds more than a millisecond a run."""
-
-    resolution, overhead = 1e-9, 0.0
-
-    def __init__(self, *_: Any) -> None:
-        self.taken, self.at = count(), 0.0
-
-    def time(self, run: Callable[[int], None], first: int, loops: int) -> float:
-        run(first)
-        took = loops * (1e-3 + 1e-6 * (next(self.taken) % 5))
-        self.at += took
-        return took
-
-    def now(self) -> float:
-        return self.at
-
-
-class Quiet:
-    def start(self) -> None: ...
-
-    def doubts(self) -> list[str]:
-        return []
+def clock() -> Once:
+    """The n-th sample takes n microseconds more than a millisecond a run."""
+    return Once(lambda n: 1e-3 + 1e-6 * (n % 5))
 
 
 @pytest.fixture
@@ -80,7 +61,7 @@ def net(folder: Path) -> str:
 
 @pytest.fixture
 def wound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "CpuClock", Wound)
+    monkeypatch.setattr(live, "CpuClock", clock)
     monkeypatch.setattr(live, "CpuLoad", Quiet)
     monkeypatch.setattr(live, "Method", lambda: METHOD)
     monkeypatch.setattr(live, "last_cache", lambda device: 2**16)
@@ -221,7 +202,7 @@ def test_switches_are_as_asked_and_then_as_before() -> None:
 def measured(net: str, setting: Setting, repetitions: int = 2) -> dict[str, Measurement]:
     from cnncost.analysis.measurements import together
 
-    bench = Bench(torch.device("cpu"), METHOD, Wound(), Quiet())
+    bench = Bench(torch.device("cpu"), METHOD, clock(), Quiet())
     return together(bench.measure(task) for task in tasks(cnncost.load(net, batch=2), [setting], repetitions))
 
 
@@ -304,7 +285,7 @@ def test_the_needed_bytes_are_a_lower_bound(net: str) -> None:
 
 def test_a_record_says_where_it_was_taken(net: str) -> None:
     task = tasks(cnncost.load(net), [Setting("x", threads=1)], 1)[0]
-    record = Bench(torch.device("cpu"), METHOD, Wound(), Quiet()).measure(task)
+    record = Bench(torch.device("cpu"), METHOD, clock(), Quiet()).measure(task)
     assert json.loads(json.dumps(record)) == record
     assert record["machine"]["torch"] == str(torch.__version__)
     assert record["machine"]["threads"] == 1

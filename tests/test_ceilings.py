@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 import torch
 import yaml
+from clocks import Once, Quiet, Wound
 
 import cnncost
 from cnncost.analysis.ceilings import Machine, Rate
@@ -35,37 +36,18 @@ CACHE = 2 * MIB
 IN_CACHE, READ, COPY = 200 * GIGA, 40 * GIGA, 30 * GIGA
 
 
-class Wound:
-    """A clock that stands still but while something runs that says how long it takes; every third sample is slow."""
+class Uneven(Wound):
+    """Every third sample is slow."""
 
-    resolution, overhead = 1e-9, 0.0
-
-    def __init__(self) -> None:
-        self.at = 0.0
-        self.samples = 0
+    samples = 0
 
     def time(self, run: Callable[[int], None], first: int, loops: int) -> float:
-        begun = self.at
-        for i in range(first, first + loops):
-            run(i)
+        took = super().time(run, first, loops)
         self.samples += 1
         if self.samples % 3 == 0:
-            self.at += 0.2 * (self.at - begun)
-        return self.at - begun
-
-    def now(self) -> float:
-        return self.at
-
-
-class Quiet:
-    def __init__(self, *found: str) -> None:
-        self.found = found
-
-    def start(self) -> None:
-        pass
-
-    def doubts(self) -> list[str]:
-        return list(self.found)
+            self.at += 0.2 * took
+            took *= 1.2
+        return took
 
 
 class MadeUp:
@@ -114,9 +96,9 @@ class MadeUp:
 
 
 def measured(kind: str = "cpu", load: Quiet | None = None, watch: Any = None) -> tuple[Machine, MadeUp]:
-    clock = Wound()
+    clock = Uneven()
     stand = MadeUp(clock, kind)
-    host = Wound() if kind == "cpu" else HostClock(clock)
+    host = Uneven() if kind == "cpu" else HostClock(clock)
     return measure(stand, clock, clock if kind == "cpu" else host, load or Quiet(), watch or (lambda *_: None)), stand
 
 
@@ -203,26 +185,13 @@ def test_caches_are_counted_as_often_as_there_are(tmp_path: Path, monkeypatch: p
 # ---- PyTorch's own, with a clock that looks away --------------------------------------------------
 
 
-class Once(Wound):
-    """Runs once, and says how long each run took."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__()
-        self.seconds = seconds
-
-    def time(self, run: Callable[[int], None], first: int, loops: int) -> float:
-        run(first)
-        self.at += self.seconds * loops
-        return self.seconds * loops
-
-
 def test_every_probe_runs_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "PRODUCTS", (16, 32))
     monkeypatch.setattr(live, "CHANNELS", (1,))
     monkeypatch.setattr(TorchStand, "sizes", lambda self: (8 * KIB, 64 * KIB))
     stand, threads = TorchStand(torch.device("cpu"), 1), torch.get_num_threads()
     method = Method(warm_up=0.0, window=2, samples=1, fewest=1)
-    found = measure(stand, Once(0.01), Once(1e-6), Quiet(), method=method)
+    found = measure(stand, Once(lambda n: 0.01), Once(lambda n: 1e-6), Quiet(), method=method)
     assert {rate.dtype: rate.rate for rate in found.rates} == pytest.approx(dict.fromkeys(RATES, 2 * 32**3 / 0.01))
     assert [each.copy for each in found.curve] == pytest.approx([8 * KIB / 0.01, 64 * KIB / 0.01])
     assert found.name == here.processor() and found.units and found.told[0] == f"torch {torch.__version__}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
+from clocks import Quiet, Wound
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,38 +15,19 @@ from cnncost.live.timing import Method, Repetition, repetition, slowed_down
 METHOD = Method()
 
 
-@dataclass
-class Wound:
-    """A clock on which run number i takes `seconds(i)`. calls: (first, loops) of each sample."""
+class Steps(Wound):
+    """A clock on which run number i takes `seconds(i)`."""
 
-    seconds: Callable[[int], float]
-    resolution: float = 1e-9
-    overhead: float = 0.0
-    at: float = 0.0
-    calls: list[tuple[int, int]] = field(default_factory=list)
+    def __init__(self, seconds: Callable[[int], float], **clock: float) -> None:
+        super().__init__(**clock)
+        self.seconds = seconds
 
     def time(self, run: Callable[[int], None], first: int, loops: int) -> float:
-        self.calls.append((first, loops))
         for i in range(first, first + loops):
             run(i)
         took = sum(self.seconds(i) for i in range(first, first + loops))
         self.at += took
         return took
-
-    def now(self) -> float:
-        return self.at
-
-
-@dataclass
-class Quiet:
-    found: tuple[str, ...] = ()
-    started: int = 0
-
-    def start(self) -> None:
-        self.started += 1
-
-    def doubts(self) -> list[str]:
-        return list(self.found)
 
 
 def taken(clock: Wound, method: Method = METHOD, load: Quiet | None = None) -> tuple[Repetition, list[int]]:
@@ -57,7 +38,7 @@ def taken(clock: Wound, method: Method = METHOD, load: Quiet | None = None) -> t
 
 @given(st.floats(1e-7, 2.0))
 def test_samples_are_the_time_of_a_run_and_long_against_the_clock(seconds: float) -> None:
-    clock = Wound(lambda i: seconds)
+    clock = Steps(lambda i: seconds)
     found, _ = taken(clock)
     assert found.samples == pytest.approx([seconds] * len(found.samples))
     assert found.loops * seconds >= METHOD.sample * (1 - 1e-9)
@@ -67,18 +48,18 @@ def test_samples_are_the_time_of_a_run_and_long_against_the_clock(seconds: float
 
 
 def test_a_coarse_clock_makes_longer_samples() -> None:
-    found, _ = taken(Wound(lambda i: 1e-3, resolution=1e-5))
+    found, _ = taken(Steps(lambda i: 1e-3, resolution=1e-5))
     assert found.loops == round(METHOD.resolutions * 1e-5 / 1e-3)
 
 
 def test_every_run_has_a_number_of_its_own_so_that_data_rotates() -> None:
-    _, runs = taken(Wound(lambda i: 1e-3))
+    _, runs = taken(Steps(lambda i: 1e-3))
     assert runs == list(range(len(runs)))
 
 
 def test_warming_up_lasts_until_times_settle() -> None:
     slow_for = 100
-    clock = Wound(lambda i: 1e-3 * (3 - 2 * i / slow_for if i < slow_for else 1))
+    clock = Steps(lambda i: 1e-3 * (3 - 2 * i / slow_for if i < slow_for else 1))
     found, _ = taken(clock, METHOD._replace(warm_up_at_most=100))
     assert found.steady
     assert found.samples == pytest.approx([1e-3] * len(found.samples), rel=0.03)
@@ -86,32 +67,32 @@ def test_warming_up_lasts_until_times_settle() -> None:
 
 
 def test_warming_up_ends_even_where_times_never_settle() -> None:
-    clock = Wound(lambda i: 1e-2 * 1.01**i)
+    clock = Steps(lambda i: 1e-2 * 1.01**i)
     found, _ = taken(clock, METHOD._replace(samples=5))
     assert not found.steady
     assert found.warm_up >= METHOD.warm_up_at_most
 
 
 def test_a_slow_subject_is_sampled_a_few_times() -> None:
-    found, runs = taken(Wound(lambda i: 10.0))
+    found, runs = taken(Steps(lambda i: 10.0))
     assert len(found.samples) == METHOD.fewest
     assert len(runs) == 1 + METHOD.fewest, "one to warm up: it is longer than any warm-up"
 
 
 def test_what_else_ran_is_a_doubt() -> None:
-    load = Quiet((OTHER_LOAD,))
-    found, _ = taken(Wound(lambda i: 1e-3), load=load)
+    load = Quiet(OTHER_LOAD)
+    found, _ = taken(Steps(lambda i: 1e-3), load=load)
     assert found.doubts == (OTHER_LOAD,)
     assert load.started == 1, "after the warm-up, so that it is not counted"
 
 
 def test_runs_no_longer_than_their_launch_are_too_short() -> None:
-    found, _ = taken(Wound(lambda i: 1e-6, overhead=2e-6))
+    found, _ = taken(Steps(lambda i: 1e-6, overhead=2e-6))
     assert found.doubts == (TOO_SHORT,)
 
 
 def test_samples_that_became_short_are_too_short() -> None:
-    clock = Wound(lambda i: 1e-3 if i < 120 else 1e-4)
+    clock = Steps(lambda i: 1e-3 if i < 120 else 1e-4)
     found, _ = taken(clock)
     assert TOO_SHORT in found.doubts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean, median
 from typing import Any, NamedTuple
 
 from cnncost.analysis.dtypes import DTYPES
@@ -31,10 +32,12 @@ class BenchRow(NamedTuple):
 
     names: of all layers that it stands for. macs: of one of them, in the pass that was timed.
     bytes_moved: of the same, each tensor once. timing: of one of them, None where it failed, and why.
-    attainable: seconds at the least by a device's sheet.
+    attainable: seconds at the least by a device's sheet. page_faults: of one run. within: seconds of one of them within
+    the network, the mean of all.
     """
 
     names: tuple[str, ...]
+    op: str
     kind: str
     inputs: tuple[tuple[int, ...], ...]
     output: tuple[int, ...]
@@ -43,6 +46,8 @@ class BenchRow(NamedTuple):
     timing: Timing | None
     failure: str | None
     attainable: float | None = None
+    page_faults: float | None = None
+    within: float | None = None
 
     @property
     def instances(self) -> int:
@@ -68,10 +73,24 @@ class BenchRow(NamedTuple):
         return self.attainable / self.timing.median if self.timing and self.attainable else None
 
 
+class Difference(NamedTuple):
+    """Between a network as a whole and the sum of its layers alone, in seconds.
+
+    total: whole less sum. kinds: what layers of a kind take more within the network than alone, by op, the largest
+    first; none where the network's layers were not timed within it. page_faults: those of a run of the whole that its
+    layers alone do not have, and what they cost, where the system tells.
+    """
+
+    total: float
+    kinds: tuple[tuple[str, float], ...]
+    page_faults: float | None
+    page_fault_seconds: float | None
+
+
 class BenchTable(NamedTuple):
     """One setting of a network, or of layers of one op. whole: the network's own timing. free: layers that do nothing.
     untimed: layers that run only within the network. batch: None where it is in each row's input.
-    complete: whether each distinct layer has been measured.
+    complete: whether each distinct layer has been measured. page_faults: of a run of the whole, and what one costs.
     """
 
     name: str
@@ -83,6 +102,8 @@ class BenchTable(NamedTuple):
     free: int
     untimed: tuple[str, ...]
     complete: bool = True
+    page_faults: float | None = None
+    page_fault_seconds: float | None = None
 
     @property
     def sum_seconds(self) -> float | None:
@@ -90,6 +111,25 @@ class BenchTable(NamedTuple):
         if not self.rows or not self.complete or any(row.timing is None for row in self.rows):
             return None
         return sum(row.seconds for row in self.rows)
+
+    @property
+    def difference(self) -> Difference | None:
+        """The whole beside the sum; None where either is missing."""
+        if self.whole is None or self.sum_seconds is None:
+            return None
+        kinds: dict[str, float] = {}
+        for row in self.rows:
+            if row.within is not None and row.timing is not None:
+                more = row.instances * (row.within - row.timing.median)
+                kinds[row.op] = kinds.get(row.op, 0.0) + more
+        faults = [row.page_faults for row in self.rows]
+        more_faults = None
+        if self.page_faults is not None and None not in faults:
+            alone = sum(row.instances * (row.page_faults or 0.0) for row in self.rows)
+            more_faults = max(0.0, self.page_faults - alone)
+        cost = None if more_faults is None or self.page_fault_seconds is None else more_faults * self.page_fault_seconds
+        largest = sorted(kinds.items(), key=lambda pair: -abs(pair[1]))
+        return Difference(self.whole.median - self.sum_seconds, tuple(largest), more_faults, cost)
 
 
 def distinct_layers(graph: Graph) -> tuple[list[Layer], list[str]]:
@@ -164,9 +204,28 @@ def _table(graph: Graph, setting: Setting, found: Mapping[str, Measurement], roo
     whole = found.get(key_of(NETWORK, network_subject(graph), setting))
     free = len(graph) - len(untimed) - sum(len(layer.names) for layer in layers)
     timing, failure = (whole.timing, whole.failure) if whole else (None, None)
-    own = tuple(rows(graph, setting, found, roofs))
-    complete = len(own) == len(layers)
-    return BenchTable(graph.name, setting, int(graph.batch), own, timing, failure, free, tuple(untimed), complete)
+    own = _with_within(rows(graph, setting, found, roofs), graph, whole)
+    return BenchTable(
+        graph.name,
+        setting,
+        int(graph.batch),
+        own,
+        timing,
+        failure,
+        free,
+        tuple(untimed),
+        complete=len(own) == len(layers),
+        page_faults=median(whole.page_faults) if whole and whole.page_faults else None,
+        page_fault_seconds=whole.machine.get("page_fault_seconds") if whole else None,
+    )
+
+
+def _with_within(rows: Iterable[BenchRow], graph: Graph, whole: Measurement | None) -> tuple[BenchRow, ...]:
+    """Rows with what their layers take within the network, where that was timed."""
+    if whole is None or not whole.within or any(len(times) != len(graph.nodes) for times in whole.within):
+        return tuple(rows)
+    taken = {node.name: median(times) for node, times in zip(graph.nodes, zip(*whole.within))}
+    return tuple(row._replace(within=fmean(taken[name] for name in row.names)) for row in rows)
 
 
 def _row(layer: Layer, output: Any, measured: Measurement, roofs: Ceilings | None) -> BenchRow:
@@ -175,6 +234,7 @@ def _row(layer: Layer, output: Any, measured: Measurement, roofs: Ceilings | Non
     works: Any = alone(layer.op, output, layer.inputs, itemsize, measured.setting.direction)
     return BenchRow(
         layer.names,
+        layer.op.key,
         layer.op.describe(*layer.inputs),
         layer.inputs,
         tuple(output),
@@ -183,6 +243,7 @@ def _row(layer: Layer, output: Any, measured: Measurement, roofs: Ceilings | Non
         measured.timing,
         measured.failure,
         None if roofs is None else sum(least_seconds(work, roofs) for work in works),
+        median(measured.page_faults) if measured.page_faults else None,
     )
 
 

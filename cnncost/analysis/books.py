@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cnncost.analysis.memory import LASTING, Held, Phase, Step, What
+from cnncost.analysis.memory import LASTING, Held, Phase, Step, What, highest
 from cnncost.dims import Size, is_array, larger
 
 
@@ -73,7 +73,7 @@ class Books:
             if kept:
                 self.drop(store)
             return
-        before = _most(store.parts)
+        before = highest(store.parts)
         store.parts.pop()
         if not store.holders:
             self._less(store, before)
@@ -86,7 +86,7 @@ class Books:
 
     def _less(self, store: Store, before: Size) -> None:
         """No tensor holds all of a storage."""
-        gone = before - _most(store.parts)
+        gone = before - highest(store.parts)
         self.alive = self.alive - gone
         if store.what in LASTING:
             self.lasts = self.lasts - gone
@@ -128,10 +128,3 @@ class Books:
                 yield Held(store.name, store.what, store.bytes)
         if temporary:
             yield Held(self.steps[step].layer, "temporary", temporary)
-
-
-def _most(sizes: list[Size]) -> Size:
-    most: Size = 0
-    for size in sizes:
-        most = larger(most, size)
-    return most

@@ -25,7 +25,8 @@ LAYER, NETWORK = "layer", "network"
 class Setting(NamedTuple):
     """The form in which something is timed. direction: forward, backward or train. algorithms: what cuDNN does.
 
-    threads: of the CPU; None on a GPU. device: its name, as the driver or the system says it.
+    threads: of the CPU; None on a GPU. device: its name, as the driver or the system says it. heap: kept or
+    default, as live.heap has it.
     """
 
     device: str
@@ -36,6 +37,7 @@ class Setting(NamedTuple):
     compile: bool = False
     algorithms: str = "default"
     threads: int | None = None
+    heap: str = "kept"
 
     def record(self) -> dict[str, Any]:
         """As a line has it; `direction` is called pass there."""
@@ -52,7 +54,8 @@ class Measurement:
     """All repetitions of one subject in one setting.
 
     what: layer or network. subject: what was timed, as plain data. repetitions: samples in seconds a
-    run. failure: why there are none. lines: where in the file.
+    run. failure: why there are none. page_faults: of a run, by repetition, where the system tells. within: of a
+    network, by repetition, seconds of each of its layers.
     """
 
     what: str
@@ -62,6 +65,8 @@ class Measurement:
     doubts: list[str] = field(default_factory=list)
     failure: str | None = None
     machine: dict[str, Any] = field(default_factory=dict)
+    page_faults: list[float] = field(default_factory=list)
+    within: list[list[float]] = field(default_factory=list)
 
     @property
     def key(self) -> str:
@@ -200,6 +205,9 @@ def _check(record: Mapping[str, Any]) -> None:
         raise TypeError("samples are seconds")
     if not set(record["doubts"]) <= set(DOUBTS):
         raise TypeError("unknown doubt")
+    told = (record.get("page_faults") or 0, *(record.get("within") or ()))
+    if not all(type(number) in (int, float) and number >= 0 for number in told):
+        raise TypeError("page_faults is a number, within are seconds")
 
 
 def read(path: str) -> list[Measurement]:
@@ -231,4 +239,8 @@ def together(records: Iterable[Mapping[str, Any]]) -> dict[str, Measurement]:
         if record["samples"]:
             known.repetitions.append(list(record["samples"]))
             known.doubts.extend(record["doubts"])
+            if record.get("page_faults") is not None:
+                known.page_faults.append(record["page_faults"])
+            if record.get("within"):
+                known.within.append(record["within"])
     return found

@@ -11,7 +11,7 @@ from cnncost.ops.base import Op, unmoved
 from cnncost.ops.join import Join
 from cnncost.ops.tape import NOWHERE, OUTPUT, PARAMETERS, stretched
 
-PASSES = ("forward", "backward", "train")
+FORWARD, BACKWARD, TRAIN = PASSES = ("forward", "backward", "train")
 """Inference; the gradients; both, the forward pass as in training."""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -23,13 +23,16 @@ from cnncost.analysis.measurements import (
 from cnncost.analysis.storage import out_of_place
 from cnncost.dims import numel
 from cnncost.graph import Graph
+from cnncost.live import heap
 from cnncost.live.build import build
 from cnncost.live.clocks import CpuClock, CpuLoad, CudaClock, CudaLoad
 from cnncost.live.machine import free_bytes, last_cache, machine, name_of
-from cnncost.live.subjects import FORWARD, Point, check, subject
+from cnncost.live.subjects import FORWARD, Copies, Point, check, copies, run_of
 from cnncost.live.timing import Clock, Load, Method, repetition
+from cnncost.live.within import seconds_within
 
 OUT_OF_MEMORY = "out of memory"
+KEPT, DEFAULT = HEAPS = ("kept", "default")
 REPETITIONS = 3
 HEADROOM = 0.9
 """Part of the free memory that a subject may ask for on a CPU, where asking for more ends the process."""
@@ -92,20 +95,25 @@ class Bench:
         with configured(setting, self.device):
             try:
                 self._check_room(task)
-                taken = repetition(self._run(task), self.clock, self.load, self.method)
+                ready, point = self._ready(task)
+                taken = repetition(run_of(ready, point), self.clock, self.load, self.method)
                 samples |= {
                     "samples": list(taken.samples),
                     "loops": taken.loops,
                     "warm_up": taken.warm_up,
                     "steady": taken.steady,
                     "doubts": list(taken.doubts),
+                    "page_faults": taken.page_faults,
                 }
+                if task.layer is None and setting.direction == FORWARD and not setting.compile:
+                    samples["within"] = seconds_within(ready, self.clock)
             except Exception as e:
                 if not is_out_of_memory(e):
                     raise
                 samples["failure"] = OUT_OF_MEMORY
             told = machine(self.device)
         gc.collect()
+        heap.give_back()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return {
@@ -120,7 +128,8 @@ class Bench:
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
 
-    def _run(self, task: Task) -> Callable[[int], None]:
+    def _ready(self, task: Task) -> tuple[Copies, Point]:
+        """What is timed, with its data."""
         setting, layer = task.setting, task.layer
         point = Point(setting.dtype, setting.layout, setting.direction, setting.cache, setting.compile)
         check(point, str(self.device))
@@ -133,7 +142,7 @@ class Bench:
             if setting.direction != FORWARD:  # what has a gradient cannot be overwritten
                 op = next(node.op for node in graph if node.name == layer.names[0])
             module, shapes = op.module(torch, *layer.inputs), layer.inputs
-        return subject(module, shapes, point, self.device, last_cache(self.device))
+        return copies(module, shapes, point, self.device, last_cache(self.device)), point
 
     def _check_room(self, task: Task) -> None:
         """Raise MemoryError where a CPU has not the memory: asking for it would end the process."""
@@ -168,21 +177,29 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def configured(setting: Setting, device: torch.device) -> Iterator[None]:
-    """PyTorch's switches as a setting has them; afterwards as they were. Denormals count as zero."""
+    """PyTorch's switches as a setting has them; afterwards as they were. Denormals count as zero.
+
+    The forward pass is in inference mode, entered here so that it is no part of a run. Only a heap that is kept stays
+    so, for the C library has no way back.
+    """
     threads, flags = torch.get_num_threads(), torch.backends.cudnn
     before = (torch.backends.cuda.matmul.allow_tf32, flags.allow_tf32, flags.benchmark)
+    if setting.heap == KEPT and device.type == "cpu":
+        heap.keep()
     try:
         torch.set_flush_denormal(True)
         if setting.threads is not None:
             torch.set_num_threads(setting.threads)
         torch.backends.cuda.matmul.allow_tf32 = flags.allow_tf32 = setting.dtype == "tf32"
         flags.benchmark = setting.algorithms == "search"
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                yield
-        else:
+        with torch.inference_mode(setting.direction == FORWARD), _chosen(device):
             yield
     finally:
         torch.set_flush_denormal(False)
         torch.set_num_threads(threads)
         torch.backends.cuda.matmul.allow_tf32, flags.allow_tf32, flags.benchmark = before
+
+
+def _chosen(device: torch.device) -> AbstractContextManager[Any]:
+    """A GPU is the one that PyTorch takes unless told otherwise."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -41,6 +42,10 @@ class Network(torch.nn.Module):
 
     def forward(self, *tensors: torch.Tensor) -> Any:
         """Run the layers; an intermediate result is let go after its last use."""
+        return self.run(tensors)
+
+    def run(self, tensors: Sequence[torch.Tensor], each: Callable[[], object] | None = None) -> Any:
+        """The same. each: called after every layer, when what it was the last to use is let go."""
         if len(tensors) != len(self.inputs):
             raise TypeError(f"{len(self.inputs)} inputs wanted ({', '.join(self.inputs)}), got {len(tensors)}")
         alive: dict[str, Any] = dict(zip(self.inputs, tensors))
@@ -48,6 +53,8 @@ class Network(torch.nn.Module):
             alive[name] = module(*(alive[wire] for wire in wires))
             for wire in done:
                 del alive[wire]
+            if each is not None:
+                each()
         outputs = {name: alive[name] for name in self.outputs}
         return outputs if len(outputs) > 1 else next(iter(outputs.values()))
 

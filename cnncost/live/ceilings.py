@@ -271,7 +271,7 @@ def caches() -> dict[str, int]:
             level, kind, shared = ((path / name).read_text().strip() for name in ("level", "type", "shared_cpu_list"))
         except OSError:
             continue
-        size = machine._kibibytes(path / "size")
+        size = machine.kibibytes(path / "size")
         if kind != "Instruction" and size:
             found[f"l{level}"] = size * max(1, (os.cpu_count() or 1) // _how_many(shared))
     return {level: size for level, size in found.items() if level in ("l1", "l2", "l3")}

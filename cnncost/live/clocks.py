@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,7 +21,11 @@ CLOCK_AT_LEAST = 0.75
 """Part of its highest clock below which a GPU counts as throttled."""
 WAIT = 20e-6
 """Seconds for which a GPU waits for each run that is queued: about what it takes to launch a few kernels."""
+WAIT_FOR_STEPS = 50e-3
+"""Seconds for which a GPU waits for a network's layers to be queued, each with its mark."""
 STAT = Path("/proc/stat")
+Steps = Callable[[Callable[[], None]], object]
+"""Runs something once, and calls what it is given after every step."""
 
 
 class CpuClock:
@@ -34,6 +40,11 @@ class CpuClock:
         for i in range(first, first + loops):
             run(i)
         return time.perf_counter() - begun
+
+    def steps(self, run: Steps) -> list[float]:
+        stamps = [time.perf_counter()]
+        run(lambda: stamps.append(time.perf_counter()))
+        return [after - before for before, after in pairwise(stamps)]
 
     def now(self) -> float:
         return time.perf_counter()
@@ -66,6 +77,20 @@ class CudaClock:
         after.synchronize()
         return float(before.elapsed_time(after)) / 1e3
 
+    def steps(self, run: Steps) -> list[float]:
+        cuda: Any = torch.cuda
+        events = [cuda.Event(enable_timing=True)]
+
+        def mark() -> None:
+            events.append(cuda.Event(enable_timing=True))
+            events[-1].record(self.stream)
+
+        cuda._sleep(int(WAIT_FOR_STEPS * self.cycles))
+        events[0].record(self.stream)
+        run(mark)
+        events[-1].synchronize()
+        return [float(before.elapsed_time(after)) / 1e3 for before, after in pairwise(events)]
+
     def now(self) -> float:
         torch.cuda.synchronize(self.device)
         return time.perf_counter()
@@ -96,6 +121,7 @@ class CpuLoad:
     def start(self) -> None:
         self.begun = time.perf_counter()
         self.busy, self.own = _busy(), time.process_time()
+        self.faults = page_faults()
 
     def doubts(self) -> list[str]:
         busy = _busy()
@@ -106,6 +132,10 @@ class CpuLoad:
         # The system counts in ticks of a hundredth of a second: an interval of a few says nothing.
         ticks = 2 * (os.cpu_count() or 1) / os.sysconf("SC_CLK_TCK")
         return [OTHER_LOAD] if others - ticks > OTHERS_AT_MOST * wall * (os.cpu_count() or 1) else []
+
+    def page_faults(self) -> int | None:
+        now = page_faults()
+        return None if now is None or self.faults is None else now - self.faults
 
 
 def _busy() -> float | None:
@@ -130,6 +160,19 @@ class CudaLoad:
     def doubts(self) -> list[str]:
         now, highest = clocks(self.device)
         return [THROTTLED] if now and highest and now < CLOCK_AT_LEAST * highest else []
+
+    def page_faults(self) -> int | None:
+        """The GPU's own memory is not handed out by pages."""
+        return None
+
+
+def page_faults() -> int | None:
+    """Pages of memory that the system has handed to this process so far; None where it does not tell."""
+    try:
+        import resource
+    except ImportError:  # not on this system
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def clocks(device: torch.device) -> tuple[int | None, int | None]:

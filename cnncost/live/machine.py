@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import platform
+import time
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 
 import cnncost
 from cnncost.errors import UsageError
-from cnncost.live.clocks import clocks
+from cnncost.live.clocks import clocks, page_faults
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+FAULTED = 16 * 2**20
+"""Bytes of new memory that tell what page faults cost."""
 L3_OTHERWISE = 32 * 2**20
 """Bytes of the last cache where the system does not tell."""
 
@@ -63,11 +68,12 @@ def last_cache(device: torch.device) -> int:
     """Bytes of the largest cache: of data in it a run says nothing about memory."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).L2_cache_size)
-    sizes = [_kibibytes(path / "size") for path in CACHES.glob("index*")]
+    sizes = [kibibytes(path / "size") for path in CACHES.glob("index*")]
     return max(sizes, default=0) or L3_OTHERWISE
 
 
-def _kibibytes(path: Path) -> int:
+def kibibytes(path: Path) -> int:
+    """Bytes that a file of the system tells as 32K; 0 where it does not."""
     try:
         text = path.read_text().strip()
     except OSError:
@@ -105,7 +111,33 @@ def machine(device: torch.device) -> dict[str, Any]:
         mkldnn: Any = torch.backends.mkldnn
         told["mkldnn"] = mkldnn.is_available()
         told["cpu_capability"] = torch.backends.cpu.get_cpu_capability()
+        told["page_fault_seconds"] = page_fault_seconds()
     return told
+
+
+@cache
+def page_fault_seconds() -> float | None:
+    """What a page of memory costs that the system hands out, zeroed, when it is first written, and takes back later.
+
+    None where it does not tell how many it hands out.
+    """
+    costs = []
+    for _ in range(5):
+        before, begun = page_faults(), time.perf_counter()
+        data = mmap.mmap(-1, FAULTED)
+        view = torch.frombuffer(data, dtype=torch.uint8)[:: mmap.PAGESIZE]
+        view.fill_(1)
+        first = time.perf_counter()
+        after = page_faults()
+        view.fill_(2)
+        again = time.perf_counter()
+        del view
+        data.close()
+        gone = time.perf_counter() - again
+        if before is None or after is None or after == before:
+            return None
+        costs.append((first - begun - (again - first) + gone) / (after - before))
+    return max(0.0, median(costs))
 
 
 def _gpu(device: torch.device) -> dict[str, Any]:

@@ -7,24 +7,22 @@ has it: weights are cold, but the input is what the layer before has just writte
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 
+from cnncost.analysis.traffic import BACKWARD, FORWARD, TRAIN
 from cnncost.dims import numel
 from cnncost.errors import UsageError
 from cnncost.live.timing import Run
 
-FORWARD, BACKWARD, TRAIN = "forward", "backward", "train"
-PASSES = (FORWARD, BACKWARD, TRAIN)
 NCHW, NHWC = "nchw", "nhwc"
 LAYOUTS = (NCHW, NHWC)
 CHAIN, COLD, WARM = "chain", "cold", "warm"
-CACHES = (CHAIN, COLD, WARM)
 TYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 COPIES_AT_MOST = 512
-RANDOM_SEED = 20_240_607
 
 
 class Point(NamedTuple):
@@ -37,10 +35,29 @@ class Point(NamedTuple):
     compile: bool = False
 
 
+class Copies(NamedTuple):
+    """Modules that are the same and take turns, each with its inputs."""
+
+    modules: Sequence[Any]
+    inputs: Sequence[Sequence[torch.Tensor]]
+
+
 def subject(
     module: torch.nn.Module, shapes: Sequence[tuple[int, ...]], point: Point, device: Any, cache_bytes: int
 ) -> Run:
     """A run of a module. cache_bytes: of the caches that cold data has to be larger than."""
+    return run_of(copies(module, shapes, point, device, cache_bytes), point)
+
+
+def run_of(ready: Copies, point: Point) -> Run:
+    """A run of copies in turns. The forward pass is to be run in inference mode, which is entered once for all runs."""
+    return {FORWARD: _forward, BACKWARD: _backward, TRAIN: _train}[point.direction](*ready)
+
+
+def copies(
+    module: torch.nn.Module, shapes: Sequence[tuple[int, ...]], point: Point, device: Any, cache_bytes: int
+) -> Copies:
+    """A module and its data, as often as caches are to be filled."""
     device, dtype = torch.device(device), TYPES[point.dtype]
     layout = torch.channels_last if point.layout == NHWC else torch.contiguous_format
     module = module.to(device=device, dtype=dtype)
@@ -48,30 +65,24 @@ def subject(
     elements: Any = sum(p.numel() for p in module.parameters())
     if point.cache == COLD:
         elements += sum(map(numel, shapes))
-    copies = 1 if point.cache == WARM or not elements else _copies(elements * dtype.itemsize, cache_bytes)
-    modules = [module, *(_copy(module) for _ in range(copies - 1))]
+    count = 1 if point.cache == WARM or not elements else _copies(elements * dtype.itemsize, cache_bytes)
+    modules = [module, *(copy.deepcopy(module) for _ in range(count - 1))]
     for each in modules:
         _lay_out(each, layout)
         each.train(point.direction != FORWARD).requires_grad_(point.direction != FORWARD)
     inputs = [
         [_random(shape, dtype, device, layout) for shape in shapes]
-        for _ in modules[: copies if point.cache == COLD else 1]
+        for _ in modules[: count if point.cache == COLD else 1]
     ]
-    inputs *= copies // len(inputs)
+    inputs *= count // len(inputs)
     if point.compile:
         modules = [torch.compile(each) for each in modules]  # type: ignore[misc]
-    return {FORWARD: _forward, BACKWARD: _backward, TRAIN: _train}[point.direction](modules, inputs)
+    return Copies(modules, inputs)
 
 
 def _copies(own: int, cache_bytes: int) -> int:
     """Copies of so many bytes that are together twice the caches, so that each has gone when its turn comes again."""
     return max(1, min(COPIES_AT_MOST, -(-2 * cache_bytes // max(own, 1))))
-
-
-def _copy(module: torch.nn.Module) -> torch.nn.Module:
-    import copy
-
-    return copy.deepcopy(module)
 
 
 def _lay_out(module: torch.nn.Module, layout: torch.memory_format) -> None:
@@ -106,7 +117,6 @@ def _randomise(module: torch.nn.Module) -> None:
 def _forward(modules: Sequence[Any], inputs: Sequence[Sequence[torch.Tensor]]) -> Run:
     count = len(modules)
 
-    @torch.inference_mode()
     def run(i: int) -> None:
         modules[i % count](*inputs[i % count])
 

@@ -30,6 +30,9 @@ class Clock(Protocol):
     def time(self, run: Run, first: int, loops: int) -> float:
         """Seconds that `loops` runs take together, numbered from `first`."""
 
+    def steps(self, run: Callable[[Callable[[], None]], object]) -> list[float]:
+        """Seconds of each step of something that is run once, and calls what it is given after every step."""
+
     def now(self) -> float:
         """Seconds since some moment, for warming up."""
 
@@ -42,6 +45,9 @@ class Load(Protocol):
 
     def doubts(self) -> list[str]:
         """What was seen since then: of analysis.samples.DOUBTS."""
+
+    def page_faults(self) -> int | None:
+        """Pages of memory that the system has handed out since then; None where it does not tell."""
 
 
 class Method(NamedTuple):
@@ -66,7 +72,7 @@ class Method(NamedTuple):
 class Repetition(NamedTuple):
     """The samples of one repetition: seconds a run, each the mean of `loops` runs. warm_up: seconds it took.
 
-    steady: whether the warm-up ended because times had settled.
+    steady: whether the warm-up ended because times had settled. page_faults: of a run.
     """
 
     samples: tuple[float, ...]
@@ -74,6 +80,7 @@ class Repetition(NamedTuple):
     warm_up: float
     steady: bool
     doubts: tuple[str, ...]
+    page_faults: float | None
 
 
 def repetition(run: Run, clock: Clock, load: Load, method: Method) -> Repetition:
@@ -87,11 +94,12 @@ def repetition(run: Run, clock: Clock, load: Load, method: Method) -> Repetition
         ran += loops
         if len(samples) >= method.fewest and clock.now() - begun > method.budget:
             break
-    doubts = load.doubts()
+    doubts, faults = load.doubts(), load.page_faults()
     length = quartiles(samples)[1]
     if length * loops < 0.5 * _least(clock, method) or length < clock.overhead:
         doubts.append(TOO_SHORT)
-    return Repetition(tuple(samples), loops, warm_up, settled, tuple(dict.fromkeys(doubts)))
+    a_run = None if faults is None else faults / (loops * len(samples))
+    return Repetition(tuple(samples), loops, warm_up, settled, tuple(dict.fromkeys(doubts)), a_run)
 
 
 def _least(clock: Clock, method: Method) -> float:

@@ -170,10 +170,6 @@ class L2Pool(Pool):
         bare, powers = self.before_powers(x)
         return (Temporary(powers * (1 - bare) + larger(powers, 3 * numel(y))),)
 
-    def pads(self, x: Shape) -> bool:
-        """Whether there is any padding; of arrays that is taken to be so."""
-        return not all(type(w.before + w.after) is int and w.before + w.after == 0 for w in self.windows(x))
-
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
         return l2_pool(self, y, x)
 

@@ -67,10 +67,8 @@ def l2_norm(op: L2Norm, x: Shape) -> tuple[Call, ...]:
 def l2_pool(op: L2Pool, y: Shape, x: Shape) -> tuple[Call, ...]:
     """Powers, their mean; its sign times its size, scaled to the sum, and the root of that."""
     n, m, tape = numel(x), numel(y), Tape()
-    if op.pads(x):
-        around = numel((*x[:2], *(w.n + w.before + w.after for w in op.windows(x))))
-        uneven = op.uneven(x)
-        padded = around * (1 - uneven) + numel(op.padded(x)) * uneven
+    bare, padded = op.before_powers(x)
+    if not one(bare):  # arrays of sizes are taken to be padded
         tape.then(padded, n)
         n = padded
     powers = power(tape, n).last
@@ -104,21 +102,20 @@ def local_conv(op: LocalConv, y: Shape, x: Shape) -> tuple[Call, ...]:
     tape = Tape().add((0,), padded, (n,))
     shape = op.padded(x)
     for axis, (w, places) in enumerate(zip(op.windows(x), op.places(x)), 2):
-        for after in ((*shape[:axis], places, *shape[axis + 1 :], w.reach), None):
-            if after is not None:
-                tape.add((tape.last,), numel(after), (numel(shape),), into=tape.last)
-                shape = after
-            elif not one(w.dilation):
-                thinned = (*shape[:-1], w.kernel)
-                tape.add((tape.last,), numel(thinned), (numel(shape),), into=tape.last)
-                shape = thinned
-    windows = numel(shape)
-    tape.add((tape.last,), windows, ("same",))
+        after = (*shape[:axis], places, *shape[axis + 1 :], w.reach)
+        tape.then(numel(after), numel(shape), into=tape.last)
+        shape = after
+        if not one(w.dilation):
+            thinned = (*shape[:-1], w.kernel)
+            tape.then(numel(thinned), numel(shape), into=tape.last)
+            shape = thinned
+    windows, weights = numel(shape), op.weights(x)
+    tape.then(windows, "same")
     keeps = (Saved(tape.last, windows, to=PARAMETERS),)
-    tape.add((tape.last,), m, (windows,), keeps=keeps, learns=op.weights(x), cast="low", factors=op.weights(x))
+    tape.then(m, windows, keeps=keeps, learns=weights, cast="low", factors=weights)
     if not (one(op.groups) or one(x[0])):  # put side by side by a copy
-        tape.add((tape.last,), m, (m,))
-    return tape.add((tape.last,), m, ("same",), learns=op.biases(x), cast="mixed").done if op.bias else tape.done
+        tape.then(m, m)
+    return tape.then(m, "same", learns=op.biases(x), cast="mixed").done if op.bias else tape.done
 
 
 def partial_conv(op: PartialConv, y: Shape, x: Shape) -> tuple[Call, ...]:

@@ -13,7 +13,7 @@ from cnncost.analysis.report import CONVENTIONS, LayerReport, Report
 from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn
 from cnncost.output.tables import Paper, fit_names, fitting_groups, footer, one_table, room_beside
-from cnncost.output.units import Unit, plural, printable, shape, unit_for
+from cnncost.output.units import Unit, plural, printable, shape, signed, unit_for
 
 SCHEMA_VERSION = 1
 """Grows when a key changes its meaning or goes; new keys do not change it."""
@@ -124,11 +124,6 @@ def _lines(row: Pair | list[Pair], units: dict[str, Unit], arrow: str, unicode: 
     lines = [[MARKS[row.change], names[0], kinds[0], outputs[0], *figures]]
     below = [f"{arrow} {cells[1]}" if len(cells) > 1 else "" for cells in (names, kinds, outputs)]
     return [*lines, ["", *below, *("" for _ in units)]] if any(below) else lines
-
-
-def signed(value: Any, unit: Unit) -> str:
-    """A difference with its sign: +663,552, -0.037, 0."""
-    return f"{'+' if value > 0 else '-' if value < 0 else ''}{unit.show(abs(value))}"
 
 
 def _legend(alignment: Alignment) -> list[str]:

@@ -7,15 +7,16 @@ from typing import Any
 
 from rich.text import Text
 
-from cnncost.analysis.bench import BenchRow, BenchTable, Regression, title
+from cnncost.analysis.bench import BenchRow, BenchTable, Difference, Regression, title
 from cnncost.analysis.measurements import Setting
 from cnncost.analysis.samples import DOUBTS, SLOWER, Timing
+from cnncost.analysis.traffic import FORWARD
 from cnncost.output import drawn
 from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn
 from cnncost.output.records import pipe_table
 from cnncost.output.tables import Paper
-from cnncost.output.units import in_unit, percent, plural, printable, shape
+from cnncost.output.units import around, in_unit, milliseconds, percent, plural, printable, shape
 
 SCHEMA_VERSION = 1
 """Of the JSON of bench; grows when a key changes its meaning or goes."""
@@ -24,6 +25,15 @@ CONVENTIONS = (
     "FLOP/s: 2 x MACs over time, other operations not counted. B/s: what has to move, each tensor once, over time.",
 )
 BEYOND = "More than 100% of the roofline: the data was in a cache, which is faster than the memory of the sheet."
+TELLING = 0.05
+"""Kinds of layers with a smaller part of the difference are not named."""
+KINDS_AT_MOST = 4
+WITHIN_TEXTS = {
+    True: "There other layers have used the caches since a layer's code, small weights and memory for its output were "
+    "last used; alone, all that is near.",
+    False: "There a layer may find its input in a nearer cache, and data that is quicker to work on: max pools take "
+    "longer over the random numbers that they get alone.",
+}
 CACHE_TEXTS = {
     "chain": "weights are not in the caches, the input may be, as in a network",
     "cold": "neither weights nor input are in the caches",
@@ -57,13 +67,19 @@ def _heading(table: BenchTable) -> list[Text]:
 
 
 def setting_text(setting: Setting, batch: int | None = None) -> str:
-    """A setting in words."""
+    """A setting in words, with what its caches hold."""
+    return f"{setting_words(setting, batch)}; {setting.cache}: {CACHE_TEXTS[setting.cache]}"
+
+
+def setting_words(setting: Setting, batch: int | None = None) -> str:
+    """A setting in words, but for its caches."""
     parts = [f"batch {batch:,}"] if batch is not None else []
     parts += [setting.dtype, setting.layout, setting.direction]
     parts += [plural(setting.threads, "thread")] if setting.threads is not None else []
+    parts += ["freed memory returned"] if setting.heap != "kept" else []
     parts += ["compiled"] if setting.compile else []
     parts += ["cuDNN's search for algorithms"] if setting.algorithms != "default" else []
-    return f"{', '.join(parts)}; {setting.cache}: {CACHE_TEXTS[setting.cache]}"
+    return ", ".join(parts)
 
 
 def layer_columns(table: BenchTable) -> list[Drawn]:
@@ -75,7 +91,7 @@ def layer_columns(table: BenchTable) -> list[Drawn]:
         ("kind", "kind", "text", lambda row: printable(row.kind)),
         ("output", "output", "shape", lambda row: shape(row.output[1:])),
         ("instances", "times", "count", lambda row: f"{row.instances:,}"),
-        ("time", "time", "count", lambda row: row.failure or seconds_text(row.timing.median if row.timing else 0)),
+        ("time", "time", "count", lambda row: row.failure or milliseconds(row.timing.median if row.timing else 0)),
         ("spread", "spread", "count", lambda row: spread_text(row.timing)),
         ("flops", "FLOP/s", "count", lambda row: rate_text(row.flops_per_second)),
         ("bytes", "B/s", "count", lambda row: rate_text(row.bytes_per_second)),
@@ -99,17 +115,9 @@ def layer_columns(table: BenchTable) -> list[Drawn]:
     return drawn.columns(rows, columns)
 
 
-def seconds_text(value: float) -> str:
-    """A time in milliseconds with four digits; one unit for all, so that rows compare."""
-    return f"{1e3 * value:#.4g} ms".replace(". ms", " ms")
-
-
 def spread_text(timing: Timing | None) -> str:
     """The stated spread as parts of the median: -1.2 +3.4 %."""
-    if timing is None:
-        return ""
-    low, high = (100 * (edge / timing.median - 1) for edge in (timing.low, timing.high))
-    return f"{low:+.1f} {high:+.1f} %"
+    return "" if timing is None else around(timing.median, timing.low, timing.high, 1)
 
 
 def rate_text(value: float | None) -> str:
@@ -123,17 +131,17 @@ def _sums(table: BenchTable) -> list[Text]:
     whole, total = table.whole, table.sum_seconds
     layers = plural(sum(row.instances for row in table.rows), "layer")
     if total is not None and table.batch is not None:
-        lines.append(f"sum of {layers}, {len(table.rows):,} of them distinct: {seconds_text(total)}")
+        lines.append(f"sum of {layers}, {len(table.rows):,} of them distinct: {milliseconds(total)}")
     if whole is not None:
         doubts = f" ({', '.join(whole.doubts)})" if whole.doubts else ""
-        lines.append(f"whole network: {seconds_text(whole.median)}, {spread_text(whole)}{doubts}")
+        lines.append(f"whole network: {milliseconds(whole.median)}, {spread_text(whole)}{doubts}")
     elif table.failure:
         lines.append(f"whole network: {table.failure}")
-    if whole is not None and total is not None:
-        more = whole.median - total
+    if table.difference is not None and total:
+        more = table.difference.total
         word = "longer" if more > 0 else "shorter"
-        lines.append(f"The whole takes {seconds_text(abs(more))} ({percent(abs(more), total)}) {word} than the sum.")
-        lines += explanations(table, more)
+        lines.append(f"The whole takes {milliseconds(abs(more))} ({percent(abs(more), total)}) {word} than the sum.")
+        lines += explanations(table.difference, table)
     if table.free:
         lines.append(f"{plural(table.free, 'layer')} do nothing and are not timed: views, dropout at inference.")
     if table.untimed:
@@ -141,19 +149,31 @@ def _sums(table: BenchTable) -> list[Text]:
     return [Text(line) for line in lines]
 
 
-def explanations(table: BenchTable, more: float) -> list[str]:
-    """What makes the whole differ from the sum, as far as it is known."""
-    lines = []
-    if more < 0 and table.setting.cache != "warm":
+def explanations(difference: Difference, table: BenchTable) -> list[str]:
+    """Where the difference lies, by kind of layer as timed within the network, and what is known to cause it."""
+    if not difference.kinds:
+        return [] if table.setting.direction == FORWARD else [
+            "Layers are not timed within the network in this pass; alone, each has its data and its gradient ready."
+        ]  # fmt: skip
+    total = sum(seconds for _, seconds in difference.kinds)
+    large = [pair for pair in difference.kinds if abs(pair[1]) >= TELLING * abs(difference.total)][:KINDS_AT_MOST]
+    parts = [f"{printable(op)} {signed_milliseconds(seconds)}" for op, seconds in large]
+    rest = total - sum(seconds for _, seconds in large)
+    parts += [f"others {signed_milliseconds(rest)}"] if parts and len(large) < len(difference.kinds) else []
+    of_them = f": {', '.join(parts)}" if parts else ""
+    lines = [f"Timed within the network, layers take {signed_milliseconds(total)} of that{of_them}."]
+    faults, cost = difference.page_faults, difference.page_fault_seconds
+    if faults and cost is not None and cost >= TELLING * abs(difference.total):
         lines.append(
-            "Within the network a layer may find its input, and small weights, in the caches: --cache warm times that."
+            f"A run takes {faults:,.0f} more pages of memory from the system than its layers alone, "
+            f"{1e6 * cost / faults:.2f} us each: {milliseconds(cost)}."
         )
-    if more > 0:
-        lines.append(
-            "Within the network activations are new each time, and memory is asked for and given back; a layer alone "
-            "has its data ready."
-        )
-    return lines
+    return [*lines, WITHIN_TEXTS[difference.total > 0]]
+
+
+def signed_milliseconds(seconds: float) -> str:
+    """A difference of times: +1.234 ms."""
+    return f"{'+' if seconds >= 0 else '-'}{milliseconds(abs(seconds))}"
 
 
 # ---- for programs ---------------------------------------------------------------------------------
@@ -259,9 +279,9 @@ def regression_table(found: Regression, tolerance: float, paper: Paper | None = 
     rows = sorted(found.changes, key=lambda pair: -pair[1].ratio)
     columns: list[tuple[str, str, str, Callable[[Any], str]]] = [
         ("name", "what", "text", lambda pair: printable(title(pair[0]))),
-        ("kind", "setting", "text", lambda pair: setting_text(pair[0].setting).split(";")[0]),
-        ("old", "old", "count", lambda pair: seconds_text(pair[1].old.median)),
-        ("new", "new", "count", lambda pair: seconds_text(pair[1].new.median)),
+        ("kind", "setting", "text", lambda pair: setting_words(pair[0].setting)),
+        ("old", "old", "count", lambda pair: milliseconds(pair[1].old.median)),
+        ("new", "new", "count", lambda pair: milliseconds(pair[1].new.median)),
         ("ratio", "new/old", "count", lambda pair: f"{pair[1].ratio:.3f}"),
         ("verdict", "verdict", "text", lambda pair: pair[1].verdict),
     ]
@@ -311,6 +331,7 @@ def bench_schema() -> dict[str, Any]:
         "compile": {"type": "boolean"},
         "algorithms": text,
         "threads": {"type": ["integer", "null"]},
+        "heap": text,
     }
     table = {
         "name": text,

@@ -9,7 +9,7 @@ from cnncost.analysis.side_by_side import OnGpu, SideBySide
 from cnncost.output.drawn import bytes_column, column
 from cnncost.output.grid import Drawn
 from cnncost.output.tables import NAME_AT_MOST
-from cnncost.output.units import printable, readable_bytes, unit_for
+from cnncost.output.units import off, printable, readable_bytes, unit_for
 
 MEASURED = "on fake tensors, operator by operator"
 PARTS: dict[What, tuple[str, str]] = {
@@ -51,9 +51,9 @@ def _signed(difference: int) -> str:
 
 
 def _off(here: int, there: int) -> str:
-    """How far a derived figure is off, in percent."""
-    percent = f"{100 * (here - there) / there:+.2f}%" if there else ""
-    return "" if percent in ("+0.00%", "-0.00%") else percent
+    """How far a derived figure is off, in percent, where one sees it."""
+    text = off(here, there)
+    return "" if text in ("+0.00%", "-0.00%") else text
 
 
 def measured_lines(beside: SideBySide) -> list[str]:
@@ -64,12 +64,12 @@ def measured_lines(beside: SideBySide) -> list[str]:
     gpu = beside.gpu
     if gpu is None:
         return lines
-    off = f"{100 * (int(beside.derived.peak) - gpu.allocated) / gpu.allocated:+.2f}%"
+    far = off(int(beside.derived.peak), gpu.allocated)
     parts = (gpu.requested, gpu.tensors, gpu.requested - gpu.tensors, gpu.allocated - gpu.requested)
     asked, tensors, own, rounding = map(readable_bytes, parts)
     return [
         *lines,
-        f"on {gpu.name}: max_memory_allocated {readable_bytes(gpu.allocated)}, derived {off}; "
+        f"on {gpu.name}: max_memory_allocated {readable_bytes(gpu.allocated)}, derived {far}; "
         f"max_memory_reserved {readable_bytes(gpu.reserved)}",
         f"asked of the allocator {asked}: tensors {tensors}, workspace of kernels {own}; rounding adds {rounding}",
     ]

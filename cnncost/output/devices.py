@@ -11,7 +11,7 @@ from rich.text import Text
 from cnncost.devices import Device
 from cnncost.output.formats import json_text
 from cnncost.output.tables import Paper
-from cnncost.output.units import in_unit, printable, rate, unit_for
+from cnncost.output.units import digits, in_unit, printable, rate, short_bytes
 
 SCHEMA_VERSION = 1
 """Grows when a key changes its meaning or goes; new keys do not change it."""
@@ -67,14 +67,10 @@ def devices_table(devices: Sequence[Device], paper: Paper) -> str:
     for head in ("memory\nGiB", "bandwidth\nGB/s", "TDP\nW"):
         table.add_column(head, justify="right", no_wrap=True)
     for device in devices:
-        rates = (_in(device.peak(dtype).rate if dtype in device.dtypes else None, 10**12) for dtype in LISTED)
-        rest = (_in(device.memory, 2**30), _in(device.bandwidth, 10**9), _in(device.tdp, 1))
+        rates = (digits(device.peak(dtype).rate if dtype in device.dtypes else None, 10**12) for dtype in LISTED)
+        rest = (digits(device.memory, 2**30), digits(device.bandwidth, 10**9), digits(device.tdp))
         table.add_row(device.key, str(device.year), *rates, *rest)
     return paper.print(table, "", f"{len(devices)} devices. {NOTE} cnncost devices NAME shows a sheet.")
-
-
-def _in(value: float | None, unit: int) -> str:
-    return "-" if value is None else f"{value / unit:,.4g}"
 
 
 def _shown(device: Device, name: str) -> str | None:
@@ -83,10 +79,9 @@ def _shown(device: Device, name: str) -> str | None:
     if value is None or (name == "gpus" and value == 1):
         return None
     if name in TIMES:
-        return f"{1e6 * value:,.4g} us"
+        return f"{digits(1e6 * value)} us"
     if name in ("l1", "l2", "l3", "memory"):
-        unit = unit_for([value], True, "auto")
-        return f"{value / unit.worth:,g} {unit.name}"
+        return short_bytes(value)
     if name in LARGE:
         return f"{in_unit(value)}{LARGE[name]}"
     return f"{value:,g}{SMALL.get(name, '')}" if isinstance(value, (int, float)) else printable(str(value))
@@ -108,7 +103,7 @@ def device_page(device: Device, paper: Paper) -> str:
     for head, right in (("dtype", 0), ("on", 0), ("sums in", 0), ("peak", 1), ("FMAs", 1), ("GHz", 1), ("", 0)):
         rates.add_column(head, justify="right" if right else "left", no_wrap=True)
     for p in device.peaks:
-        fmas, clock = "-" if p.fmas is None else f"{p.fmas:,}", _in(p.clock, 10**9)
+        fmas, clock = "-" if p.fmas is None else f"{p.fmas:,}", digits(p.clock, 10**9)
         origin = (number[p.source] if p.source else "") + ("" if p.printed else " derived")
         rates.add_row(p.dtype, p.unit, p.accumulate or "-", rate(p.rate, p.dtype), fmas, clock, origin)
     title = Text(printable(f"{device.maker} {device.name} ({device.year}), {device.kind}"), style="bold")
@@ -132,8 +127,7 @@ def _curve(device: Device) -> list[Any]:
     for head in ("data", "read\nGB/s", "copy\nGB/s"):
         table.add_column(head, justify="right", no_wrap=True)
     for each in device.working_sets:
-        unit = unit_for([each.size], True, "auto")
-        table.add_row(f"{each.size / unit.worth:,g} {unit.name}", _in(each.read, 10**9), _in(each.copy, 10**9))
+        table.add_row(short_bytes(each.size), digits(each.read, 10**9), digits(each.copy, 10**9))
     return [table, ""]
 
 

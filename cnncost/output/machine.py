@@ -10,6 +10,7 @@ from math import floor, log10
 from cnncost.analysis.ceilings import Machine
 from cnncost.devices import Device
 from cnncost.devices.quantities import UNITS
+from cnncost.output.units import plural
 
 MAKERS = ("AMD", "Intel", "NVIDIA", "Apple", "Qualcomm", "Ampere", "IBM")
 UNKNOWN_MAKER = "unknown maker"
@@ -46,7 +47,7 @@ def sheet(machine: Machine) -> str:
 
 def _heading(machine: Machine) -> Iterator[str]:
     maker, name = named(machine)
-    threads = [] if machine.threads is None else [f"{machine.threads} thread{'' if machine.threads == 1 else 's'}"]
+    threads = [] if machine.threads is None else [plural(machine.threads, "thread")]
     about = "what PyTorch's operators attain on this machine"
     if machine.doubts:
         about += f"; measured under doubt: {', '.join(machine.doubts)}"

@@ -7,16 +7,15 @@ from typing import Any
 
 from rich.text import Text
 
-from cnncost.analysis.measurements import Setting
 from cnncost.analysis.predict import NEAREST, SOURCES, Prediction, Row
 from cnncost.analysis.samples import DOUBTS
-from cnncost.output.bench import rate_text, seconds_text
+from cnncost.output.bench import rate_text, setting_words
 from cnncost.output.drawn import columns, tables
 from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn
 from cnncost.output.records import pipe_table
 from cnncost.output.tables import Paper
-from cnncost.output.units import percent, plural, printable, shape
+from cnncost.output.units import around, milliseconds, percent, plural, printable, shape
 
 SCHEMA_VERSION = 1
 """Of the JSON of predict; grows when a key changes its meaning or goes."""
@@ -46,13 +45,7 @@ def heading(prediction: Prediction) -> list[Text]:
     """The network, the device and the setting."""
     device, setting = prediction.device, prediction.setting
     title = f"{printable(prediction.name)} on {printable(f'{device.maker} {device.name}')}, predicted"
-    return [Text(title, style="bold"), Text(setting_text(setting, prediction.batch), style="dim")]
-
-
-def setting_text(setting: Setting, batch: int) -> str:
-    """The setting in words."""
-    threads = [] if setting.threads is None else [plural(setting.threads, "thread")]
-    return ", ".join((f"batch {batch:,}", setting.dtype, setting.layout, setting.direction, *threads))
+    return [Text(title, style="bold"), Text(setting_words(setting, prediction.batch), style="dim")]
 
 
 def layer_columns(prediction: Prediction) -> list[Drawn]:
@@ -63,9 +56,9 @@ def layer_columns(prediction: Prediction) -> list[Drawn]:
         ("kind", "kind", "text", lambda row: printable(row.kind)),
         ("output", "output", "shape", lambda row: shape(row.output[1:])),
         ("instances", "times", "count", lambda row: f"{row.instances:,}"),
-        ("time", "time", "count", lambda row: seconds_text(row.seconds)),
+        ("time", "time", "count", lambda row: milliseconds(row.seconds)),
         ("range", "nine in ten", "count", lambda row: range_text(row.seconds, row.low, row.high)),
-        ("roofline", "roofline", "count", lambda row: seconds_text(row.least)),
+        ("roofline", "roofline", "count", lambda row: milliseconds(row.least)),
         ("flops", "FLOP/s", "count", lambda row: rate_text(2 * row.macs / row.seconds if row.macs else None)),
         ("share", "of sum", "count", lambda row: percent(row.instances * row.seconds, total)),
         ("source", "from", "text", source_text),
@@ -85,29 +78,29 @@ def range_text(middle: float, low: float | None, high: float | None) -> str:
     """A range as parts of its middle: -12 +15 %."""
     if low is None or high is None or not middle:
         return ""
-    return f"{100 * (low / middle - 1):+.0f} {100 * (high / middle - 1):+.0f} %"
+    return around(middle, low, high)
 
 
 def sums(p: Prediction) -> list[str]:
     """The network's time, what it is made of, and what it can be held against."""
     layers = plural(sum(row.instances for row in p.rows), "layer")
-    lines = [f"sum of {layers}, {len(p.rows):,} of them distinct: {seconds_text(p.layers_seconds)}"]
+    lines = [f"sum of {layers}, {len(p.rows):,} of them distinct: {milliseconds(p.layers_seconds)}"]
     if p.networks:
         lines.append(
             f"whole networks take {p.whole:.3f} times the sum of their layers, by {plural(p.networks, 'network')}"
         )
     between = ""
     if p.low is not None and p.high is not None:
-        between = f", nine in ten between {seconds_text(p.low)} and {seconds_text(p.high)}"
-    lines.append(f"network: {seconds_text(p.seconds)}{between}")
+        between = f", nine in ten between {milliseconds(p.low)} and {milliseconds(p.high)}"
+    lines.append(f"network: {milliseconds(p.seconds)}{between}")
     if p.known:
         parts = [
             f"{source} {percent(p.seconds_of(source), p.layers_seconds)}" for source in SOURCES if p.seconds_of(source)
         ]
         lines.append(f"time comes from: {', '.join(parts)}")
-        lines.append(f"by the device's sheet alone: {seconds_text(p.roofline)}")
+        lines.append(f"by the device's sheet alone: {milliseconds(p.roofline)}")
     if p.measured is not None:
-        lines.append(f"measured, this very network: {seconds_text(p.measured)}")
+        lines.append(f"measured, this very network: {milliseconds(p.measured)}")
     return lines
 
 

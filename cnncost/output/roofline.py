@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor, log10
 from typing import Any
 
 from rich.table import Table
@@ -19,13 +18,23 @@ from cnncost.output.grid import Drawn, cell
 from cnncost.output.records import pipe_table
 from cnncost.output.roofline_chart import chart
 from cnncost.output.tables import NAME_AT_MOST, Paper, fit_names, fitting_groups, one_table, room_beside
-from cnncost.output.units import TIMES, bar, duration, in_unit, percent, plural, printable, rate, shape, unit_for
+from cnncost.output.units import (
+    alike,
+    bar,
+    duration,
+    in_unit,
+    percent,
+    plural,
+    printable,
+    rate,
+    shape,
+    time_unit,
+    unit_for,
+)
 
 SCHEMA_VERSION = 1
 """Of the JSON of roofline; grows when a key changes its meaning or goes."""
 BAR_AT_MOST = 12
-DIGITS = 4
-"""Of the largest time or rate of a column; the others have as many decimals."""
 CONVENTIONS = (
     "FLOPs: 2 a MAC, under the peak for the dtype; of layers without MACs their other operations, under that of cores.",
     "bytes: inputs, parameters and outputs, each moved once, from and to memory; nothing stays in a cache.",
@@ -142,13 +151,15 @@ def _column(roofline: Roofline, total: Roof, rows: Sequence[Roof], column: Colum
         return Drawn(column, _header(column, unit.name), [unit.show(v) for v in values], unit.show(whole))
     number = column._replace(kind="number")
     if column.kind == "time":
-        name, worth = _time_unit([*values, whole])
+        name, worth = time_unit([*values, whole])
         header = name if column.name == "seconds" else f"{column.header} ({name})"
-        return Drawn(number, header, *_fixed(values, whole, worth))
+        *lines, foot = alike([*values, whole], worth)
+        return Drawn(number, header, lines, foot)
     if column.kind == "rate":
         unit = unit_for([v for v in (*values, whole) if v], False, "auto")
         header = rate(unit.worth, roofline.ceilings.macs.dtype).lstrip("1 ")
-        return Drawn(number, header, *_fixed(values, whole, unit.worth))
+        *lines, foot = alike([*values, whole], unit.worth)
+        return Drawn(number, header, lines, foot)
     if column.kind == "share":
         return Drawn(column, column.header, [percent(v, total.seconds) if v else "" for v in values], "")
     if column.kind == "percent":
@@ -165,27 +176,6 @@ def _header(column: Column, unit: str) -> str:
     if column.name == "moved" and unit != "B":
         return unit
     return f"{column.header} ({unit})" if unit else column.header
-
-
-def _time_unit(values: Sequence[float | None]) -> tuple[str, float]:
-    """The unit of a column of times: seconds, or the part of one that leaves the largest at least 1."""
-    largest = max((v for v in values if v), default=0)
-    name = [name for name, worth in TIMES.items() if worth <= 1 and (largest >= worth or name == "µs")][-1]
-    return "s" if name == "seconds" else name, TIMES[name]
-
-
-def _fixed(values: Sequence[float | None], whole: float | None, worth: float) -> tuple[list[str], str]:
-    """Numbers of one unit with the same decimals, so many that the largest has four digits."""
-    largest = max((v for v in (*values, whole) if v), default=0) / worth
-    decimals = max(0, DIGITS - 1 - max(0, floor(log10(largest)))) if largest else 0
-    least = 10.0**-decimals
-
-    def text(value: float | None) -> str:
-        if not value:
-            return "-"
-        return f"{value / worth:,.{decimals}f}" if value / worth >= least / 2 else f"<{least:g}"
-
-    return [text(v) for v in values], text(whole)
 
 
 def _totals(roofline: Roofline) -> Table:

@@ -6,7 +6,8 @@ MiB = 2^20 B, GiB = 2^30 B. A column has one unit, named in its header.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import floor, log10
 from typing import Any, NamedTuple
 
 COUNTS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
@@ -15,6 +16,8 @@ TIMES = {"µs": 1e-6, "ms": 1e-3, "seconds": 1, "minutes": 60, "hours": 3600, "d
 BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 CHOICES = ("exact", "auto", "K", "M", "G")
 """What --units takes: whole numbers; a unit a column by its largest number; or one for all."""
+DIGITS = 4
+"""Of the largest number of a column that has the same decimals in all rows."""
 
 
 class Unit(NamedTuple):
@@ -49,6 +52,36 @@ def readable_bytes(value: int) -> str:
     return f"{value:,} B" if unit.worth == 1 else f"{value / unit.worth:,.2f} {unit.name}"
 
 
+def short_bytes(value: int) -> str:
+    """Bytes in the unit that leaves at least 1, with no more digits than they have: 24 GiB."""
+    unit = unit_for([value], True, "auto")
+    return f"{value / unit.worth:,g} {unit.name}"
+
+
+def signed(value: Any, unit: Unit) -> str:
+    """A difference with its sign: +663,552, -0.037, 0."""
+    return f"{'+' if value > 0 else '-' if value < 0 else ''}{unit.show(abs(value))}"
+
+
+def digits(value: float | None, worth: float = 1) -> str:
+    """A number in a unit with four digits; a dash where there is none."""
+    return "-" if value is None else f"{value / worth:,.4g}"
+
+
+def alike(values: Sequence[float | None], worth: float) -> list[str]:
+    """Numbers of one unit with the same decimals, so many that the largest has four digits."""
+    largest = max((v for v in values if v), default=0) / worth
+    decimals = max(0, DIGITS - 1 - max(0, floor(log10(largest)))) if largest else 0
+    least = 10.0**-decimals
+
+    def text(value: float | None) -> str:
+        if not value:
+            return "-"
+        return f"{value / worth:,.{decimals}f}" if value / worth >= least / 2 else f"<{least:g}"
+
+    return [text(v) for v in values]
+
+
 def in_unit(value: float) -> str:
     """A large count in the unit that leaves at least 1: 223.3 P."""
     unit = unit_for([value], False, "auto")
@@ -65,6 +98,28 @@ def duration(seconds: float) -> str:
     name = [n for n, worth in TIMES.items() if seconds >= worth * (2 if worth > 1 else 1) or n == "µs"][-1]
     number = seconds / TIMES[name]
     return f"{number:,.0f} {name}" if number >= 1000 else f"{number:.3g} {name}"
+
+
+def milliseconds(seconds: float) -> str:
+    """A time in milliseconds with four digits; one unit for all, so that rows compare."""
+    return f"{1e3 * seconds:#.4g} ms".replace(". ms", " ms")
+
+
+def time_unit(values: Iterable[float | None]) -> tuple[str, float]:
+    """The unit of a column of times: seconds, or the part of one that leaves the largest at least 1."""
+    largest = max((v for v in values if v), default=0)
+    name = [name for name, worth in TIMES.items() if worth <= 1 and (largest >= worth or name == "µs")][-1]
+    return "s" if name == "seconds" else name, TIMES[name]
+
+
+def around(middle: float, low: float, high: float, decimals: int = 0) -> str:
+    """What lies below and above, as parts of the middle: -12 +15 %."""
+    return " ".join([*(f"{100 * (edge / middle - 1):+.{decimals}f}" for edge in (low, high)), "%"])
+
+
+def off(here: float, there: float) -> str:
+    """How far a number is from another, in percent: -0.25%; nothing where there is none to be far from."""
+    return f"{100 * (here - there) / there:+.2f}%" if there else ""
 
 
 def span(values: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ CHOICES = {
     "pass": ("forward", "backward", "train"),
     "cache": ("chain", "cold", "warm"),
     "algorithms": ("default", "search"),
+    "heap": ("kept", "default"),
 }
 EXAMPLES = """\b
 Examples:
@@ -83,6 +84,8 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
               "chain (weights in memory, as in a network), cold, warm.  [chain]")  # fmt: skip
 @click.option("--algorithms", type=Words("algorithms"), default="default", help="cuDNN's choice: default,search.")
 @click.option("--threads", type=Numbers(), help="Of the CPU; several: 1,2.  [PyTorch's own]")
+@click.option("--heap", type=click.Choice(CHOICES["heap"]), default="kept", help="Memory that is freed: kept by the "
+              "process, or as the C library has it.  [kept]")  # fmt: skip
 @click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")
 @click.option("--repetitions", type=click.IntRange(1), default=3, help="How often each is timed anew.  [3]")
 @click.option("--results", metavar="FILE", help="Append each measurement to this file (JSON lines), and go on from it.")
@@ -107,6 +110,7 @@ def command(
     caches: tuple[str, ...],
     algorithms: tuple[str, ...],
     threads: tuple[int, ...] | None,
+    heap: str,
     compiled: bool,
     repetitions: int,
     results: str | None,
@@ -140,7 +144,7 @@ def command(
     if sheet is not None:
         for dtype in dtypes:
             ceilings(sheet, dtype)  # an error now, and not after all has been measured
-    every = _settings(name, where.type, dtypes, layouts, passes, caches, algorithms, threads, compiled)
+    every = _settings(name, where.type, dtypes, layouts, passes, caches, algorithms, threads, heap, compiled)
     graphs = _graphs(spec, words, inputs, settings, batches)
     tables, interrupted = _measured(graphs, every, where, repetitions, results, is_op(spec), sheet)
     deliver(_text(tables, chosen_format, output), output, force, spec)
@@ -150,7 +154,7 @@ def command(
 
 
 def _settings(name: str, kind: str, dtypes: Any, layouts: Any, passes: Any, caches: Any, algorithms: Any,
-              threads: tuple[int, ...] | None, compiled: bool) -> list[Setting]:  # fmt: skip
+              threads: tuple[int, ...] | None, heap: str, compiled: bool) -> list[Setting]:  # fmt: skip
     """Every combination. Raises UsageError for what the device does not have."""
     from cnncost.analysis.measurements import Setting
     from cnncost.live import machine
@@ -161,9 +165,11 @@ def _settings(name: str, kind: str, dtypes: Any, layouts: Any, passes: Any, cach
         raise UsageError("--algorithms search is of cuDNN, and has no effect on a CPU", hint="leave it out")
     if kind != "cpu" and threads is not None:
         raise UsageError("--threads has no effect on a GPU", hint="leave it out")
+    if kind != "cpu" and heap != "kept":
+        raise UsageError("--heap has no effect on a GPU, whose memory PyTorch keeps itself", hint="leave it out")
     counts: tuple[int | None, ...] = (threads or (machine.threads(),)) if kind == "cpu" else (None,)
     return [
-        Setting(name, dtype, layout, direction, cache, compiled, algorithm, count)
+        Setting(name, dtype, layout, direction, cache, compiled, algorithm, count, heap)
         for dtype in dtypes
         for layout in layouts
         for direction in passes
