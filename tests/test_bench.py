@@ -5,16 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
+import time
 from itertools import count
 from math import prod
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import jsonschema
 import pytest
 import torch
 from cases import CASES
-from clocks import Once, Quiet
+from clocks import Once, Quiet, Wound
 
 import cnncost
 from cnncost.analysis.bench import distinct_layers, is_free, network_subject, tables
@@ -26,9 +30,11 @@ from cnncost.errors import UsageError
 from cnncost.live import bench as live
 from cnncost.live import machine, subjects
 from cnncost.live.bench import OUT_OF_MEMORY, Bench, configured, is_out_of_memory, tasks
-from cnncost.live.subjects import CHAIN, COLD, LAYOUTS, WARM, Point, subject
+from cnncost.live.build import build
+from cnncost.live.subjects import CHAIN, COLD, LAYOUTS, WARM, Point, copies, subject
 from cnncost.live.timing import Method
-from cnncost.output.bench import bench_schema
+from cnncost.live.within import seconds_within
+from cnncost.output.bench import bench_schema, bench_table
 
 NET = """\
 name: Small
@@ -256,6 +262,60 @@ def test_without_all_layers_there_is_no_sum(net: str) -> None:
     assert not table.complete
 
 
+def test_what_the_whole_takes_more_is_told_by_kind(net: str) -> None:
+    setting, graph = Setting("x", threads=1), cnncost.load(net, batch=2)
+    found = measured(net, setting)
+    whole = found[key_of(NETWORK, network_subject(graph), setting)]
+    for each in found.values():
+        each.page_faults[:] = [3, 5, 4]
+    whole.page_faults[:], whole.machine["page_fault_seconds"] = [100, 104, 500], 2e-5
+    times = {node.name: 1e-3 * number for number, node in enumerate(graph, 1)}
+    whole.within[:] = [[factor * seconds for seconds in times.values()] for factor in (1, 0.5, 9)]
+    (table,) = tables([graph], [setting], found)
+    rows = {row.op: row for row in table.rows}
+    assert table.difference is not None
+    assert table.whole is not None
+    assert table.difference.total == table.whole.median - table.sum_seconds
+    convs = sum(times[name] for name in ("conv1", "conv2", "conv3"))
+    alone = sum(row.seconds for row in table.rows if row.op == "conv")
+    kinds = dict(table.difference.kinds)
+    assert kinds["conv"] == pytest.approx(convs - alone)
+    assert kinds["relu"] == pytest.approx(times["relu1"] + times["relu2"] - rows["relu"].seconds)
+    assert kinds.keys() == {"conv", "relu", "add", "global_avg_pool", "linear"}
+    assert [abs(n) for n in kinds.values()] == sorted((abs(n) for n in kinds.values()), reverse=True)
+    assert table.difference.page_faults == 104 - 8 * 4, "medians of repetitions, and eight layers"
+    assert table.difference.page_fault_seconds == pytest.approx((104 - 8 * 4) * 2e-5)
+    text = bench_table([table])
+    assert f"linear {1e3 * kinds['linear']:+.3f} ms" in text
+    assert "A run takes 72 more pages of memory from the system than its layers alone, 20.00 us each: 1.440 ms." in text
+
+
+def test_layers_are_timed_within_the_network(net: str) -> None:
+    network = build(cnncost.load(net))
+    hand = Wound()
+
+    def wind(seconds: float) -> Any:
+        def hook(*_: Any) -> None:
+            hand.at += seconds
+
+        return hook
+
+    for number, layer in enumerate(network.layers, 1):
+        layer.register_forward_hook(wind(1e-3 * number))
+    ready = copies(network, [(1, 3, 13, 9)], Point(cache=WARM), "cpu", 0)
+    assert seconds_within(ready, hand) == pytest.approx([1e-3 * n for n in range(1, len(network.layers) + 1)])
+
+
+def test_only_a_forward_pass_is_timed_layer_by_layer(net: str) -> None:
+    graph = cnncost.load(net)
+    for direction, within in (("forward", True), ("backward", False), ("train", False)):
+        every = tasks(graph, [Setting("x", direction=direction, threads=1)], 1)
+        bench = Bench(torch.device("cpu"), METHOD, clock(), Quiet())
+        whole = bench.measure(next(task for task in every if task.layer is None))
+        assert ("within" in whole) == within
+        assert "within" not in bench.measure(every[0])
+
+
 def test_out_of_memory_is_a_row_and_the_run_goes_on(net: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "needed_bytes", lambda task: 10**18 if task.layer and task.layer.op.key == "conv" else 0)
     setting = Setting("x", threads=1)
@@ -359,6 +419,33 @@ def test_interrupted_it_shows_what_there_is(net: str, wound: None, run: Any, mon
     assert len(read("r.jsonl")) == 3
 
 
+def test_killed_at_any_moment_the_command_goes_on(net: str, tmp_path: Path) -> None:
+    path, rng, before = tmp_path / "r.jsonl", Random(20240607), 0
+    command = [sys.executable, "-m", "cnncost", "bench", net, "--threads", "1", "--repetitions", "10000"]
+    for _ in range(20):
+        process = subprocess.Popen(
+            [*command, "--results", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        begun = time.monotonic()
+        while lines_of(path) <= before and time.monotonic() - begun < 60:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.3))
+        process.kill()
+        process.wait()
+        assert lines_of(path) > before, "it went on"
+        records = [json.loads(line) for line in path.read_text().splitlines()[: lines_of(path)]]
+        assert len(read(str(path))) == min(7, len(records))
+        taken = [(record["repetition"], json.dumps(record["subject"])) for record in records]
+        assert len(set(taken)) == len(taken), "nothing is measured twice"
+        assert [number for number, _ in taken] == sorted(number for number, _ in taken)
+        before = len(records)
+
+
+def lines_of(path: Path) -> int:
+    """Whole lines of a file."""
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
 def test_two_runs_are_compared(net: str, wound: None, run: Any, golden: Any) -> None:
     run("bench", net, "--threads", "1", "--repetitions", "1", "--results", "old.jsonl")
     slower = []
@@ -385,6 +472,7 @@ def test_two_runs_are_compared(net: str, wound: None, run: Any, golden: Any) -> 
         ("small.yaml --batch 1,0", "--batch: 0 is no whole number of at least 1"),
         ("small.yaml --threads many", "--threads: many is no whole number of at least 1"),
         ("small.yaml --algorithms search", "--algorithms search is of cuDNN"),
+        ("small.yaml --heap sbrk", "'sbrk' is not one of 'kept', 'default'"),
         ("small.yaml --tolerance 0.1", "--tolerance has no effect here"),
         ("small.yaml --results .", ". is no regular file"),
         ("small.yaml --results none/r.jsonl", "none/r.jsonl: No such file or directory"),

@@ -15,6 +15,7 @@ from cnncost.analysis.samples import (
     OTHER_LOAD,
     SAME,
     SLOWER,
+    THROTTLED,
     TOO_SHORT,
     change,
     quartiles,
@@ -95,3 +96,18 @@ def test_steady_when_the_last_samples_have_stopped_falling() -> None:
     assert not steady([1.0] * 9, 10, 0.02)
     assert steady([9.0] * 5 + [1.0] * 10, 10, 0.02)
     assert not steady([2.0, 1.8, 1.6, 1.5, 1.4, 1.3, 1.25, 1.2, 1.15, 1.1], 10, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("medians", "throttled"),
+    [
+        ([1.0, 1.05, 1.2], True),
+        ([1.0, 1.05, 1.08], False),
+        ([1.0, 1.3, 1.2], False),
+        ([1.2, 1.1, 1.0], False),
+        ([1.0, 1.2], False),
+        ([1.0], False),
+    ],
+)
+def test_repetitions_that_become_slower_one_by_one_are_throttled(medians: list[float], throttled: bool) -> None:
+    assert (THROTTLED in timing([[m] * 3 for m in medians]).doubts) == throttled

@@ -9,8 +9,8 @@ from clocks import Quiet, Wound
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnncost.analysis.samples import OTHER_LOAD, THROTTLED, TOO_SHORT
-from cnncost.live.timing import Method, Repetition, repetition, slowed_down
+from cnncost.analysis.samples import OTHER_LOAD, TOO_SHORT
+from cnncost.live.timing import Method, Repetition, repetition
 
 METHOD = Method()
 
@@ -97,15 +97,9 @@ def test_samples_that_became_short_are_too_short() -> None:
     assert TOO_SHORT in found.doubts
 
 
-@pytest.mark.parametrize(
-    ("medians", "throttled"),
-    [
-        ([1.0, 1.05, 1.2], True),
-        ([1.0, 1.05, 1.08], False),
-        ([1.0, 1.3, 1.2], False),
-        ([1.2, 1.1, 1.0], False),
-        ([1.0], False),
-    ],
-)
-def test_repetitions_that_become_slower_are_throttled(medians: list[float], throttled: bool) -> None:
-    assert (slowed_down([[m] * 3 for m in medians]) == [THROTTLED]) == throttled
+@pytest.mark.parametrize("faults", [None, 0, 3000])
+def test_page_faults_are_told_of_a_run(faults: int | None) -> None:
+    found, runs = taken(Steps(lambda i: 1e-3), load=Quiet(faults=faults))
+    sampled = found.loops * len(found.samples)
+    assert sampled < len(runs), "those of the warm-up are not counted"
+    assert found.page_faults == (None if faults is None else faults / sampled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from statistics import median, quantiles
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ DOUBTS = {
 }
 """All doubts that a timing may carry, and what they mean."""
 NOISY_FROM = 0.10
+SLOWED = 0.10
 SAME_WITHIN = 0.02
 """Ratios closer to 1 than this are no difference, whatever the spread."""
 
@@ -54,7 +56,7 @@ def timing(repetitions: Sequence[Sequence[float]], doubts: Iterable[str] = ()) -
     """The timing of repetitions, each with its samples in seconds a run. Raises ValueError where there are none.
 
     A repetition is taken at another time than the others, so that a slow spell of the machine shows
-    in the spread. doubts: those of the repetitions; `noisy` is added here.
+    in the spread. doubts: those of the repetitions; `noisy` and `throttled` are added here.
     """
     pooled = [sample for samples in repetitions for sample in samples]
     first, middle, third = quartiles(pooled)
@@ -62,6 +64,8 @@ def timing(repetitions: Sequence[Sequence[float]], doubts: Iterable[str] = ()) -
     found = dict.fromkeys(doubts)
     if third - first > NOISY_FROM * middle:
         found[NOISY] = None
+    if _slowed_down([median(samples) for samples in repetitions if samples]):
+        found[THROTTLED] = None
     order = list(DOUBTS)
     return Timing(
         middle,
@@ -70,6 +74,12 @@ def timing(repetitions: Sequence[Sequence[float]], doubts: Iterable[str] = ()) -
         len(pooled),
         tuple(sorted(found, key=order.index)),
     )
+
+
+def _slowed_down(medians: Sequence[float]) -> bool:
+    """Whether each repetition was slower than the one before, and the last by SLOWED in all: two say nothing yet."""
+    falling = all(before < after for before, after in pairwise(medians))
+    return len(medians) > 2 and falling and medians[-1] > (1 + SLOWED) * medians[0]
 
 
 FASTER, SAME, SLOWER = "faster", "same", "slower"

@@ -21,13 +21,14 @@ from cnncost.analysis.measurements import (
     layer_subject,
 )
 from cnncost.analysis.storage import out_of_place
+from cnncost.analysis.traffic import FORWARD
 from cnncost.dims import numel
 from cnncost.graph import Graph
 from cnncost.live import heap
 from cnncost.live.build import build
 from cnncost.live.clocks import CpuClock, CpuLoad, CudaClock, CudaLoad
 from cnncost.live.machine import free_bytes, last_cache, machine, name_of
-from cnncost.live.subjects import FORWARD, Copies, Point, check, copies, run_of
+from cnncost.live.subjects import Copies, Point, check, copies, run_of
 from cnncost.live.timing import Clock, Load, Method, repetition
 from cnncost.live.within import seconds_within
 

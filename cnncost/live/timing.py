@@ -6,12 +6,11 @@ is wound by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
+from collections.abc import Callable
 from math import ceil
 from typing import NamedTuple, Protocol
 
-from cnncost.analysis.samples import OTHER_LOAD, THROTTLED, TOO_SHORT, quartiles, steady
+from cnncost.analysis.samples import TOO_SHORT, quartiles, steady
 
 Run = Callable[[int], None]
 """Runs a subject once. The number of the run tells which of several copies of its data it takes."""
@@ -125,13 +124,3 @@ def _warmed_up(run: Run, clock: Clock, method: Method) -> tuple[int, int, float,
         settled = steady(times, method.window, method.within)
         if (settled and spent >= method.warm_up) or (spent >= method.warm_up_at_most and times):
             return max(1, ceil(least / times[-1])), ran, spent, settled
-
-
-def slowed_down(repetitions: Sequence[Sequence[float]], by: float = 0.10) -> list[str]:
-    """`throttled` where each repetition is slower than the one before, and the last one by a tenth in all."""
-    medians = [quartiles(samples)[1] for samples in repetitions if samples]
-    falling = all(a < b for a, b in pairwise(medians))
-    return [THROTTLED] if len(medians) > 1 and falling and medians[-1] > (1 + by) * medians[0] else []
-
-
-__all__ = ["OTHER_LOAD", "Clock", "Load", "Method", "Repetition", "Run", "repetition", "slowed_down"]

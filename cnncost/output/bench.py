@@ -192,6 +192,16 @@ def timing_record(timing: Timing | None) -> dict[str, Any] | None:
     }
 
 
+def difference_record(difference: Difference) -> dict[str, Any]:
+    """What lies between the whole and the sum, for the JSON."""
+    return {
+        "seconds": difference.total,
+        "within_seconds": dict(difference.kinds),
+        "page_faults": difference.page_faults,
+        "page_fault_seconds": difference.page_fault_seconds,
+    }
+
+
 def bench_record(tables: Sequence[BenchTable]) -> dict[str, Any]:
     """The JSON of `cnncost bench` as Python values."""
     from cnncost import __version__
@@ -210,6 +220,7 @@ def bench_record(tables: Sequence[BenchTable]) -> dict[str, Any]:
                 "sum_seconds": table.sum_seconds,
                 "free": table.free,
                 "untimed": list(table.untimed),
+                "difference": None if table.difference is None else difference_record(table.difference),
                 "layers": [
                     {
                         "names": list(row.names),
@@ -222,6 +233,8 @@ def bench_record(tables: Sequence[BenchTable]) -> dict[str, Any]:
                         "failure": row.failure,
                         "attainable_seconds": row.attainable,
                         "efficiency": row.efficiency,
+                        "within_seconds": row.within,
+                        "page_faults": row.page_faults,
                     }
                     for row in table.rows
                 ],
@@ -239,18 +252,17 @@ def bench_json(tables: Sequence[BenchTable]) -> str:
 def bench_csv(tables: Sequence[BenchTable]) -> str:
     """One line a distinct layer and setting, and one for the whole network."""
     head = (*Setting._fields, "batch", "layer", "kind", "output_shape", "instances", "macs", "bytes_moved")
-    lines: list[Sequence[Any]] = [
-        (*head, "median_seconds", "low_seconds", "high_seconds", "samples", "doubts", "failure")
-    ]
+    times = ("median_seconds", "low_seconds", "high_seconds", "samples", "doubts", "failure")
+    lines: list[Sequence[Any]] = [(*head, *times, "within_seconds", "page_faults")]
     about: tuple[Any, ...]
     for table in tables:
         start = (*table.setting, table.batch)
         for row in table.rows:
             about = (row.names[0], row.kind, shape(row.output), row.instances, row.macs, row.bytes_moved)
-            lines.append((*start, *about, *_timing_cells(row.timing), row.failure))
+            lines.append((*start, *about, *_timing_cells(row.timing), row.failure, row.within, row.page_faults))
         if table.whole or table.failure:
             about = ("(network)", "", "", 1, sum(row.instances * row.macs for row in table.rows), None)
-            lines.append((*start, *about, *_timing_cells(table.whole), table.failure))
+            lines.append((*start, *about, *_timing_cells(table.whole), table.failure, None, table.page_faults))
     return csv_text(lines)
 
 
@@ -321,6 +333,18 @@ def bench_schema() -> dict[str, Any]:
         "failure": {**some_text, "description": "why there is no timing"},
         "attainable_seconds": {**some_number, "description": "the least by a device's sheet"},
         "efficiency": {**some_number, "description": "attainable_seconds over the median"},
+        "within_seconds": {**some_number, "description": "of one of them within the network, the mean of all"},
+        "page_faults": {**some_number, "description": "pages of memory that the system hands out in a run"},
+    }
+    difference = {
+        "seconds": {**number, "description": "the whole less the sum of its layers alone"},
+        "within_seconds": {
+            "type": "object",
+            "additionalProperties": number,
+            "description": "by op, what its layers take more within the network than alone",
+        },
+        "page_faults": {**some_number, "description": "of a run of the whole, beyond those of its layers alone"},
+        "page_fault_seconds": {**some_number, "description": "what they cost"},
     }
     setting = {
         "device": text,
@@ -342,6 +366,7 @@ def bench_schema() -> dict[str, Any]:
         "sum_seconds": {**some_number, "description": "of all layers; null where one is missing"},
         "free": {**COUNT, "description": "layers that do nothing"},
         "untimed": {**NAMES, "description": "operators that run only within the model"},
+        "difference": {"anyOf": [object_(difference), {"type": "null"}]},
         "layers": {"type": "array", "items": object_(layer)},
     }
     keys: dict[str, Any] = {
