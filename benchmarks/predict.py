@@ -57,13 +57,13 @@ def _run(*arguments: str) -> None:
 
 
 def evaluate(results: str, device: Device, networks: Sequence[str], batches: Sequence[int], inputs: str | None,
-             threads: int | None) -> list[dict[str, object]]:  # fmt: skip
+             wanted: Setting) -> list[dict[str, object]]:  # fmt: skip
     """A row for every network and batch: predicted from all other networks, beside what the clock says.
 
     A network is left out at all batches at once; a layer of it that another network has too stays.
     """
     measured = {results: read(results)}
-    setting = setting_for(device, measured, Setting(device.name, threads=threads))
+    setting = setting_for(device, measured, wanted)
     everything = known(measured, setting)
     graphs = {name: [cnncost.load(name, input=inputs, batch=batch) for batch in batches] for name in networks}
     layers = {name: {key for graph in own for key in _layers(graph, setting)} for name, own in graphs.items()}
@@ -162,7 +162,9 @@ def main() -> None:
     parser.add_argument("--sheet", required=True, help="device sheet; collect measures it where it is not there")
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--batch", default="1,8")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of a CPU")
+    parser.add_argument("--dtype", default="fp32", help="evaluate")
+    parser.add_argument("--layout", default="nchw", help="evaluate")
     parser.add_argument("--input", help="a smaller input for all networks, to take less time: 3x128x128")
     parser.add_argument("--repetitions", type=int, default=3, help="collect: fewer take less time")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="collect: begin no network after so many")
@@ -174,7 +176,9 @@ def main() -> None:
         collect(given.results, given.sheet, networks, given.batch, given.threads, given.minutes, rest)
         return
     batches = [int(batch) for batch in given.batch.split(",")]
-    rows = evaluate(given.results, load(given.sheet), networks, batches, given.input, given.threads)
+    device = load(given.sheet)
+    wanted = Setting(device.name, given.dtype, given.layout, threads=given.threads if device.kind == "cpu" else None)
+    rows = evaluate(given.results, device, networks, batches, given.input, wanted)
     if not rows:
         sys.exit("no network was measured: collect first")
     told = summary(rows)

@@ -512,12 +512,33 @@ def test_runs_on_the_real_clock(net: str, run: Any) -> None:
     assert "whole network: " in result.out
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.cuda
 @pytest.mark.parametrize("dtype", ["fp32", "tf32", "bf16", "fp16"])
 def test_on_a_gpu(net: str, run: Any, dtype: str) -> None:
     result = run("bench", net, "--device", "cuda", "--dtype", dtype, "--layout", "nchw,nhwc", "--repetitions", "1")
     assert result.code == 0
     assert result.out.count("whole network: ") == 2
+
+
+@pytest.mark.cuda
+def test_every_setting_on_a_gpu(net: str, run: Any) -> None:
+    settings = ("--pass", "forward,backward,train", "--cache", "chain,cold,warm", "--algorithms", "default,search")
+    result = run("bench", net, "--device", "cuda:0", *settings, "--repetitions", "1", "--format", "json")
+    assert result.code == 0
+    for table in json.loads(result.out)["tables"]:
+        assert table["whole"]["median_seconds"] > 0
+        assert all(layer["timing"]["median_seconds"] > 0 for layer in table["layers"])
+        within = [layer["within_seconds"] for layer in table["layers"]]
+        assert all(seconds > 0 for seconds in within) if table["setting"]["pass"] == "forward" else not any(within)
+
+
+@pytest.mark.cuda
+def test_a_gpu_runs_out_of_memory_and_goes_on(run: Any) -> None:
+    channels = torch.cuda.get_device_properties(0).total_memory // (4 * 1024**2)
+    options = ("--kernel", "1", "--input", "1x1024x1024", "--device", "cuda", "--repetitions", "1", "--format", "json")
+    result = run("bench", "conv", f"8,{channels}", *options)
+    (table,) = json.loads(result.out)["tables"]
+    assert [layer["failure"] for layer in table["layers"]] == [None, "out of memory"]
 
 
 def test_a_read_only_file_is_refused(net: str, wound: None, run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

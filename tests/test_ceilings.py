@@ -211,7 +211,7 @@ def test_reading_and_copying_move_what_they_say() -> None:
     assert sizes[-1] >= min(live.LEAST_BEYOND, here.free_bytes(torch.device("cpu")) or 1)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.cuda
 def test_a_gpu_is_measured() -> None:
     found = live.ceilings(torch.device("cuda", 0))
     assert found.kind == "gpu" and found.shortest_kernel and found.bandwidth > 50 * GIGA

@@ -13,7 +13,6 @@ from cnncost.errors import UsageError
 from cnncost.live import allocator
 from cnncost.live.memory import measure_inference, measure_training
 
-GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="PyTorch finds no GPU")
 KINDS = ("requested", "allocated", "reserved")
 
 
@@ -77,7 +76,7 @@ def test_without_a_gpu_it_is_said() -> None:
     assert str(e.value) == "PyTorch finds no GPU\nhint: measure on the CPU, whose figures differ by what kernels take"
 
 
-@GPU
+@pytest.mark.cuda
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in ("norm", "pools")])
 @pytest.mark.parametrize("train", [False, True])
 def test_the_gpus_allocator_gives_out_what_storages_take(name: str, train: bool) -> None:
@@ -87,7 +86,7 @@ def test_the_gpus_allocator_gives_out_what_storages_take(name: str, train: bool)
     assert found.peak == found.storages.in_blocks
 
 
-@GPU
+@pytest.mark.cuda
 def test_the_model_on_a_gpu_is_left_as_it_was() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout())
     before = state(model), torch.cuda.get_rng_state().tolist()

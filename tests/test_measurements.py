@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -213,6 +214,19 @@ def test_what_is_no_file_of_results(tmp_path: Path, text: str, message: str) -> 
         read(str(path))
     assert message in str(error.value)
     assert path.read_text() == text
+
+
+def test_a_compressed_file_is_read(tmp_path: Path) -> None:
+    plain = Path(written(tmp_path / "r.jsonl", line(), line("pool")))
+    packed = tmp_path / "r.jsonl.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert read(str(packed)) == read(str(plain))
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(UsageError, match=r"r\.jsonl\.gz: Compressed file ended before"):
+        read(str(packed))
+    packed.write_bytes(plain.read_bytes())
+    with pytest.raises(UsageError, match=r"r\.jsonl\.gz: Not a gzipped file"):
+        read(str(packed))
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:

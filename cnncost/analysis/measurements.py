@@ -211,14 +211,19 @@ def _check(record: Mapping[str, Any]) -> None:
 
 
 def read(path: str) -> list[Measurement]:
-    """The measurements of a file, in the order in which they were first taken. Raises UsageError."""
+    """The measurements of a file (.gz: compressed), in the order in which they were first taken. Raises UsageError."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise UsageError(f"{path} is no regular file", hint="give a file that cnncost bench wrote")
     try:
         with open(path, "rb") as f:
             data = f.read()
-    except OSError as e:
-        raise UsageError(f"{path}: {e.strerror}", hint="give a file that cnncost bench wrote") from None
+        if path.endswith(".gz"):
+            import gzip
+
+            data = gzip.decompress(data)
+    except (OSError, EOFError) as e:
+        why = getattr(e, "strerror", None) or e
+        raise UsageError(f"{path}: {why}", hint="give a file that cnncost bench wrote") from None
     found = together(parsed(data[: data.rfind(b"\n") + 1], path))
     if not found:
         raise UsageError(f"{path}: no measurement in it", hint="give a file that cnncost bench wrote")
