@@ -57,10 +57,10 @@ def _run(*arguments: str) -> None:
 
 
 def evaluate(results: str, device: Device, networks: Sequence[str], batches: Sequence[int], inputs: str | None,
-             wanted: Setting) -> list[dict[str, object]]:  # fmt: skip
+             wanted: Setting, strict: bool = False) -> list[dict[str, object]]:  # fmt: skip
     """A row for every network and batch: predicted from all other networks, beside what the clock says.
 
-    A network is left out at all batches at once; a layer of it that another network has too stays.
+    A network is left out at all batches at once; a layer of it that another network has too stays, unless strict.
     """
     measured = {results: read(results)}
     setting = setting_for(device, measured, wanted)
@@ -70,7 +70,7 @@ def evaluate(results: str, device: Device, networks: Sequence[str], batches: Seq
     rows = []
     for name, own in graphs.items():
         others = [other for other in networks if other != name]
-        kept = set().union(*(layers[other] for other in others))
+        kept = set().union(*(layers[other] for other in others)) - (layers[name] if strict else set())
         rest = [graph for other in others for graph in graphs[other]]
         timings = {
             key: everything.networks[key] for graph in rest if (key := _network(graph, setting)) in everything.networks
@@ -165,6 +165,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of a CPU")
     parser.add_argument("--dtype", default="fp32", help="evaluate")
     parser.add_argument("--layout", default="nchw", help="evaluate")
+    parser.add_argument("--strict", action="store_true", help="evaluate: leave out layers that others have too")
     parser.add_argument("--input", help="a smaller input for all networks, to take less time: 3x128x128")
     parser.add_argument("--repetitions", type=int, default=3, help="collect: fewer take less time")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="collect: begin no network after so many")
@@ -178,7 +179,7 @@ def main() -> None:
     batches = [int(batch) for batch in given.batch.split(",")]
     device = load(given.sheet)
     wanted = Setting(device.name, given.dtype, given.layout, threads=given.threads if device.kind == "cpu" else None)
-    rows = evaluate(given.results, device, networks, batches, given.input, wanted)
+    rows = evaluate(given.results, device, networks, batches, given.input, wanted, given.strict)
     if not rows:
         sys.exit("no network was measured: collect first")
     told = summary(rows)
