@@ -9,11 +9,12 @@ NumPy is imported only when an array is met: a report of one network never loads
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from math import floor, gcd, prod
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
-from cnncost.errors import ShapeError
+from cnncost.errors import ShapeError, SpecError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,12 +51,74 @@ def numel(shape: Shape) -> Size:
     return prod(shape)
 
 
+class Refusals:
+    """Design points that cannot be, each with the first reason met: of a space some may fail and the rest be priced.
+
+    shape: of the arrays of design points. reasons: errors, in the order in which they were met. first: of
+    each point the number of its reason, -1 where there is none.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        import numpy as np
+
+        self.reasons: list[SpecError] = []
+        self.first = np.full(shape, -1, np.int32)
+
+    def note(self, ok: Any, error: SpecError) -> None:
+        """Points that are not `ok` have this reason, unless they have one."""
+        import numpy as np
+
+        new = ~np.broadcast_to(ok, self.first.shape) & (self.first < 0)
+        if new.any():
+            self.first[new] = len(self.reasons)
+            self.reasons.append(error)
+
+    def locate(self, where: Any, layer: str) -> None:
+        """Reasons without a place are of this one."""
+        for error in reversed(self.reasons):
+            if error.layer is not None:
+                break
+            error.where, error.layer = error.where or where, layer
+
+
+_refusals: Refusals | None = None
+
+
+@contextmanager
+def refusing(found: Refusals) -> Iterator[Refusals]:
+    """Within, a condition that fails at some design points is noted there, and what is computed goes on.
+
+    What comes out at these points means nothing.
+    """
+    global _refusals  # noqa: PLW0603  # formulas have no argument for it
+    before, _refusals = _refusals, found
+    try:
+        yield found
+    finally:
+        _refusals = before
+
+
+def refused(ok: Any, error: SpecError) -> bool:
+    """Whether a failing condition over arrays was noted instead of raised."""
+    if _refusals is None or not is_array(ok):
+        return False
+    _refusals.note(ok, error)
+    return True
+
+
+def refusal_at(where: Any, layer: str) -> None:
+    """Refusals noted just now are of this layer."""
+    if _refusals is not None:
+        _refusals.locate(where, layer)
+
+
 def require(ok: Any, message: str, *, hint: str | None = None, **values: Any) -> None:
     """Raise ShapeError unless `ok` holds, everywhere if it is an array.
 
     `message` and `hint` are format strings over `values`; for arrays they show the first design
     point that fails.
     """
+    whole = ok
     if not is_array(ok):
         if ok:
             return
@@ -66,7 +129,9 @@ def require(ok: Any, message: str, *, hint: str | None = None, **values: Any) ->
             return
         bad = np.unravel_index(int(np.argmin(ok)), ok.shape)
         values = {k: _at(v, bad, ok.shape) for k, v in values.items()}
-    raise ShapeError(message.format(**values), hint=hint and hint.format(**values))
+    error = ShapeError(message.format(**values), hint=hint and hint.format(**values))
+    if not refused(whole, error):
+        raise error
 
 
 def _at(value: Any, index: Any, shape: Any) -> Any:

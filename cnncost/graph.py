@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from cnncost.dims import Shape, numel, shown
+from cnncost.dims import Shape, numel, refusal_at, shown
 from cnncost.errors import ShapeError, SpecError, Where
 from cnncost.ops.base import Op
 from cnncost.options import spelled
@@ -159,6 +159,8 @@ class GraphBuilder:
                 raise
             if key is not None:
                 self.known[key] = shape
+            else:
+                refusal_at(where, name)
         if len(self.nodes) >= LAYERS_AT_MOST:
             raise self._too_many(name, where)
         node = Node(name, op, inputs, shape, where=where, shares=shares)

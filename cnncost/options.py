@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, Union, get_args
 
-from cnncost.dims import LARGEST, Size, entering, is_array
+from cnncost.dims import LARGEST, Size, entering, is_array, refused
 from cnncost.errors import OptionError, SpecError, did_you_mean
 
 Sizes = Union[Size, tuple[Size, ...]]
@@ -160,14 +160,24 @@ class SizeKind(Kind):
         if value.dtype.kind == "f":
             whole = np.isfinite(value) & (value == np.floor(value))
             if not np.all(whole):
-                raise self.wrong(float(value[~whole].flat[0]))
+                value = self._without(value, whole, self.wrong(float(value[~whole].flat[0])))
         elif value.dtype.kind not in "iu":
             raise self.wrong(value)
         if self.least is not None and np.any(value < self.least):
-            raise self.wrong(int(value.min()))
-        if np.any((value > LARGEST) | (value < -LARGEST)):
-            raise TooLargeError(max(int(value.max()), int(value.min()), key=abs), self.least)
+            value = self._without(value, value >= self.least, self.wrong(int(value.min())))
+        small = (value <= LARGEST) & (value >= -LARGEST)
+        if not np.all(small):
+            error = TooLargeError(max(int(value.max()), int(value.min()), key=abs), self.least)
+            value = self._without(value, small, error)
         return value.astype(np.int64)
+
+    def _without(self, value: Any, ok: Any, error: OptionError) -> Any:
+        """The array with something harmless where it is wrong, if that was noted; otherwise the error is raised."""
+        import numpy as np
+
+        if not refused(ok, error):
+            raise error
+        return np.where(ok, value, max(1, self.least or 1))
 
     def schema(self) -> dict[str, Any]:
         number: dict[str, Any] = {"type": "integer"}

@@ -350,17 +350,22 @@ def _fits(node: Node, x: tuple[Shape, ...], axis: str) -> None:
         raise
 
 
-def countable(graph: Graph) -> None:
-    """Raise UsageError where a count passes 2^63 at some design point: int64 would wrap without a word.
+class UncountableError(UsageError):
+    """Counts that int64 does not hold."""
 
-    The counts are taken once more in floating point, where they only lose digits.
+
+def countable(graph: Graph, among: Any = True) -> None:
+    """Raise UncountableError where a count passes 2^63 at some design point: int64 would wrap without a word.
+
+    The counts are taken once more in floating point, where they only lose digits. among: the points that count.
     """
     import numpy as np
 
     shapes = {name: tuple(np.asarray(n, float) for n in shape) for name, shape in graph.shapes.items()}
     flops = sum(node.op.cost(shapes[node.name], *(shapes[i] for i in node.inputs)).flops for node in graph.nodes)
-    if np.max(flops) >= LARGEST_COUNT:
-        raise UsageError(
-            f"a count passes 2^63 at the largest design point ({np.max(flops):.2g} FLOPs)",
+    most = np.max(np.where(among, flops, 0))
+    if most >= LARGEST_COUNT:
+        raise UncountableError(
+            f"a count passes 2^63 at the largest design point ({most:.2g} FLOPs)",
             hint="analyze such points one by one: single numbers have no limit",
         )

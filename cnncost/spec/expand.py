@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Optional
 
-from cnncost.dims import is_array, shown
+from cnncost.dims import is_array, refused, shown
 from cnncost.errors import SpecError, counted, did_you_mean
 from cnncost.graph import LAYERS_AT_MOST, Graph, GraphBuilder, Node
 from cnncost.ops import MENU, find, unknown_op_hint
@@ -337,4 +337,7 @@ class _Expansion:
                 inputs = (" and ".join(str(shown(shape)) for shape in shapes) for shapes in (was, now))
                 message = "cannot reuse {}: the parameters of {} are for an input of {}, not {}"
                 hint = "what its parameters depend on must be the same: channels, for most layers"
-                fail(message.format(name, first.name, *inputs), item.at, hint, second.name)
+                error = SpecError(message.format(name, first.name, *inputs), hint=hint, where=item.at)
+                error.layer = second.name
+                if not refused(fits, error):
+                    raise error

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from cnncost.dims import ceil_div, is_array, larger, round_to, smaller
+from cnncost.dims import ceil_div, is_array, larger, refused, round_to, smaller
 from cnncost.errors import SpecError
 from cnncost.options import spelled
 
@@ -53,7 +53,9 @@ def _round_to(value: Any, divisor: Any) -> Any:
     """dims.round_to, which would make any number below the divisor one divisor: also a width of 0 or -1."""
     above = value > 0
     if not (above.all() if is_array(above) else above):
-        raise SpecError(f"round_to of {spelled(value)}, which is not above 0", hint="check the parameters it uses")
+        error = SpecError(f"round_to of {spelled(value)}, which is not above 0", hint="check the parameters it uses")
+        if not refused(above, error):
+            raise error
     return round_to(value, divisor)
 
 

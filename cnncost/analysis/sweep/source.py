@@ -1,0 +1,88 @@
+"""The spec that is swept, at any sizes: arrays of them, too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cnncost.analysis.sweep.axes import INPUT, SIDES, Axis, is_input
+from cnncost.dims import Refusals, refusing
+from cnncost.errors import CnncostError, UsageError
+from cnncost.graph import Graph
+from cnncost.spec import document_of, expanded
+
+
+class Source:
+    """A spec, read once. fixed, input, batch: what does not vary. Raises CnncostError for a spec with faults."""
+
+    def __init__(self, spec: Any, fixed: Mapping[str, Any] | None = None, input: Any = None, batch: int = 1) -> None:
+        self.spec, self.fixed, self.given, self.batch = spec, dict(fixed or {}), input, batch
+        self.document = document_of(spec)
+        self.base = self.graph()
+        """The network itself, where nothing varies."""
+
+    def __reduce__(self) -> Any:
+        """Other processes read the spec anew."""
+        return Source, (self.spec, self.fixed, self.given, self.batch)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """What the spec declares, by name."""
+        found: Mapping[str, Any] = self.document.parameters
+        return found
+
+    def graph(self, batch: Any = None, input: Any = None, set: Mapping[str, Any] | None = None) -> Graph:
+        """The graph at some sizes. Raises CnncostError."""
+        return expanded(
+            lambda: self.document,
+            self.given if input is None else input,
+            self.batch if batch is None else batch,
+            {**self.fixed, **(set or {})},
+        )
+
+    def input(self, values: Mapping[str, Any]) -> Any:
+        """The input where it, or a side of it, varies; None where nothing of it does.
+
+        A number is the height and the width of images, a shape all of it.
+        """
+        own = {name: value for name, value in values.items() if is_input(name)}
+        if not own:
+            return None
+        if len(self.base.inputs) > 1:
+            raise UsageError(f"{self.base.name} has several inputs", hint="vary its parameters, or the batch")
+        shape = list(next(iter(self.base.inputs.values()))[1:])
+        for name, value in own.items():
+            if isinstance(value, tuple):
+                shape = list(value)
+            elif name == INPUT:
+                shape[1:] = [value] * (len(shape) - 1)
+            else:
+                shape[_place(name, len(shape))] = value
+        return tuple(shape)
+
+    def structural(self, axes: tuple[Axis, ...]) -> tuple[str, ...]:
+        """The axes whose values make other layers, so that each takes a walk of its own: depths, words, switches."""
+        return tuple(axis.name for axis in axes if axis.name != "batch" and not self._together(axis))
+
+    def _together(self, axis: Axis) -> bool:
+        """Whether all values of an axis go through one walk."""
+        import numpy as np
+
+        if not axis.numeric:
+            return is_input(axis.name)
+        values = np.array(axis.values)
+        given = {} if is_input(axis.name) else {axis.name: values}
+        with refusing(Refusals(values.shape)), np.errstate(all="ignore"):
+            try:
+                self.graph(input=self.input({axis.name: values}), set=given)
+            except CnncostError:
+                return False
+        return True
+
+
+def _place(name: str, sizes: int) -> int:
+    """Where a named side stands in an input's shape. Raises UsageError where it has none."""
+    place = SIDES.index(name.split(".", 1)[1])
+    if place >= sizes:
+        raise UsageError(f"{name}: the input has no {name.split('.', 1)[1]}", hint=f"it has {sizes} sizes")
+    return place

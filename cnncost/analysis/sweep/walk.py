@@ -1,0 +1,306 @@
+"""A tile priced: the walk of one network, over arrays.
+
+Counts grow with the batch by a fixed amount an image, and the bytes alive at a step do so, too; a peak is the largest
+of its steps. So a tile is walked at a few batches only, its others are computed from these, and whether growth is that
+regular is checked at each point and step; where it is not, every batch is walked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from cnncost.analysis.dtypes import DTYPES
+from cnncost.analysis.memory import inference_memory
+from cnncost.analysis.report import UncountableError, countable, figures
+from cnncost.analysis.roofline import roofline
+from cnncost.analysis.sweep.axes import is_input
+from cnncost.analysis.sweep.grid import Grid, Tile
+from cnncost.analysis.sweep.source import Source
+from cnncost.analysis.training_memory import training_memory
+from cnncost.cost import Cost, total
+from cnncost.devices import Device
+from cnncost.dims import Refusals, refusing
+from cnncost.errors import CnncostError, SpecError
+from cnncost.graph import Graph, Node
+
+Numbers = npt.NDArray[Any]
+
+COUNTS = ("params", "macs", "flops", "activation_bytes", "weight_bytes", "neurons")
+PEAKS = ("peak_bytes", "training_peak_bytes")
+SECONDS = "seconds"
+QUANTITIES = (*COUNTS, *PEAKS)
+DEFAULT = ("params", "macs", "flops", "activation_bytes", "peak_bytes", "training_peak_bytes")
+PROBES = 4
+"""Batches at which a tile is walked: two tell growth, the others check it."""
+
+
+class Wanted(NamedTuple):
+    """What is asked of every point. devices: least times by the roofline of these."""
+
+    quantities: tuple[str, ...] = DEFAULT
+    dtype: str = "fp32"
+    devices: tuple[Device, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (*self.quantities, *map(seconds_on, self.devices))
+
+
+def seconds_on(device: Device) -> str:
+    """The column of a device's least times."""
+    return f"{SECONDS}_{device.key}"
+
+
+class Priced(NamedTuple):
+    """A tile's points. columns: of each quantity one entry a point, in order. refused: the number of a point's reason,
+    -1 where it is possible; columns mean nothing where it is not. reasons: why points are impossible.
+    """
+
+    tile: Tile
+    columns: dict[str, npt.NDArray[Any]]
+    refused: npt.NDArray[np.int32]
+    reasons: tuple[str, ...]
+
+
+class IrregularError(ArithmeticError):
+    """Something does not grow with the batch by the same amount an image."""
+
+
+def priced(grid: Grid, tile: Tile, source: Source, wanted: Wanted) -> Priced:
+    """Every point of a tile. Raises UncountableError where int64 does not hold a count."""
+    try:
+        return _Tile(grid, tile, source, wanted).priced()
+    except UncountableError:
+        raise
+    except CnncostError as e:
+        parts = halves(tile, len(grid.batches))
+        if not parts:  # a single point
+            return _impossible(grid, tile, wanted, e)
+        return _joined(tile, [priced(grid, part, source, wanted) for part in parts])
+
+
+class _Walk(NamedTuple):
+    """A tile at some batches. parts: what a quantity is the largest of, each (points, batches). refused: (points,
+    batches).
+    """
+
+    parts: dict[str, list[Numbers]]
+    refused: npt.NDArray[np.int32]
+    reasons: list[SpecError]
+
+
+class _Tile:
+    """A tile while it is priced; what is found stands in arrays of (points, batches)."""
+
+    def __init__(self, grid: Grid, tile: Tile, source: Source, wanted: Wanted) -> None:
+        self.grid, self.tile, self.source, self.wanted = grid, tile, source, wanted
+        self.batches = np.array(grid.batches, np.int64)
+        self.shape = (int(np.prod(tile.shape, dtype=np.int64)), len(self.batches))
+        self.columns: dict[str, Numbers] = {}
+        self.refused = np.full(self.shape, -1, np.int32)
+        self.reasons: list[str] = []
+
+    def priced(self) -> Priced:
+        """All points. Raises CnncostError where they differ in structure."""
+        # A batch of 1 is walked by itself: some layers do without a copy there.
+        alone, others = np.flatnonzero(self.batches == 1), np.flatnonzero(self.batches != 1)
+        if len(others) > PROBES:
+            try:
+                self.grown(others)
+            except IrregularError:
+                alone = np.arange(len(self.batches))
+        else:
+            alone = np.arange(len(self.batches))
+        self.each(alone, self.wanted.quantities, ())
+        if self.wanted.devices:
+            self.each(np.arange(len(self.batches)), (), self.wanted.devices)
+        columns = {name: self.columns.get(name, np.zeros(self.shape, np.int64)) for name in self.wanted.columns}
+        flat = {name: column.reshape(-1) for name, column in columns.items()}
+        return Priced(self.tile, flat, self.refused.reshape(-1), tuple(self.reasons))
+
+    def grown(self, which: Numbers) -> None:
+        """Price many batches from a few. Raises IrregularError where that would be wrong."""
+        batches = np.sort(self.batches[which])
+        probes = batches[np.unique(np.linspace(0, len(batches) - 1, PROBES).astype(np.int64))]
+        walk = self.walk(probes, self.wanted.quantities, ())
+        if (walk.refused != walk.refused[:, :1]).any():
+            raise IrregularError
+        self.note(which, walk.refused[:, :1], walk.reasons)
+        possible = walk.refused[:, 0] < 0
+        for name, parts in walk.parts.items():
+            lines = [Line.through(part[possible], probes) for part in parts]
+            column = np.zeros((self.shape[0], len(which)), np.int64)
+            column[possible] = highest_of(outermost(lines), self.batches[which] - probes[0])
+            self.put(name, which, column)
+
+    def each(self, which: Numbers, quantities: tuple[str, ...], devices: tuple[Device, ...]) -> None:
+        """Price batches by walking at each of them."""
+        if not (quantities or devices):
+            return
+        for start in range(0, len(which), PROBES):
+            some = which[start : start + PROBES]
+            walk = self.walk(self.batches[some], quantities, devices)
+            if quantities:
+                self.note(some, walk.refused, walk.reasons)
+            for name, parts in walk.parts.items():
+                column = parts[0]
+                for part in parts[1:]:
+                    column = np.maximum(column, part)
+                self.put(name, some, column)
+
+    def note(self, which: Numbers, refused: Any, reasons: Sequence[SpecError]) -> None:
+        """Points that are refused, at some batches."""
+        self.refused[:, which] = np.where(refused >= 0, refused + len(self.reasons), -1)
+        self.reasons += map(text_of, reasons)
+
+    def put(self, name: str, which: Numbers, column: Numbers) -> None:
+        if len(which) == self.shape[1]:
+            self.columns[name] = column
+            return
+        if name not in self.columns:
+            self.columns[name] = np.zeros(self.shape, column.dtype)
+        self.columns[name][:, which] = column
+
+    def walk(self, batches: Numbers, quantities: tuple[str, ...], devices: tuple[Device, ...]) -> _Walk:
+        """The walk over arrays of (batches, *tile)."""
+        space = (len(batches), *self.tile.shape)
+        with refusing(Refusals(space)) as found, np.errstate(all="ignore"):
+            graph = self.source.graph(**self.arguments(batches))
+            possible = found.first < 0
+            parts = {}
+            if possible.any():
+                countable(graph, possible)
+                parts = dict(_parts(graph, self.wanted.dtype, quantities, devices))
+        refused = _flat(found.first, space)
+        flat = {name: [_flat(part, space) for part in own] for name, own in parts.items()}
+        return _Walk(flat, refused, found.reasons)
+
+    def arguments(self, batches: Numbers) -> dict[str, Any]:
+        """What the spec is expanded with: every open axis as an array along an axis of its own."""
+        depth = 1 + len(self.tile.spans)
+        values: dict[str, Any] = {axis.name: value for axis, value in zip(self.grid.structural, self.tile.fixed)}
+        for number, (axis, (start, stop)) in enumerate(zip(self.grid.open, self.tile.spans), 1):
+            place = tuple(-1 if n == number else 1 for n in range(depth))
+            chosen = axis.values[start:stop]
+            if isinstance(chosen[0], tuple):
+                values[axis.name] = tuple(np.array(sizes).reshape(place) for sizes in zip(*chosen))
+            else:
+                values[axis.name] = np.array(chosen).reshape(place)
+        batch = int(batches[0]) if len(batches) == 1 else batches.reshape((-1, *[1] * (depth - 1)))
+        given = {name: value for name, value in values.items() if not is_input(name)}
+        return {"batch": batch, "input": self.source.input(values), "set": given}
+
+
+def _parts(
+    graph: Graph, dtype: str, quantities: Collection[str], devices: Iterable[Device]
+) -> Iterator[tuple[str, list[Any]]]:
+    """Of every quantity the arrays whose largest it is: one of a count, one a step of a peak."""
+    if any(name in COUNTS for name in quantities):
+        shapes = graph.shapes
+        costs = [_own(node, node.op.cost(node.shape, *(shapes[i] for i in node.inputs))) for node in graph.nodes]
+        found = figures(total(costs), DTYPES[dtype])
+        yield from ((name, [found[name]]) for name in COUNTS if name in quantities)
+    if "peak_bytes" in quantities:
+        yield "peak_bytes", [step.alive for step in inference_memory(graph, dtype).steps]
+    if "training_peak_bytes" in quantities:
+        yield "training_peak_bytes", [step.alive for step in training_memory(graph, precision=dtype).steps]
+    for device in devices:
+        yield seconds_on(device), [roofline(graph, device, dtype).total.seconds]
+
+
+def _own(node: Node, cost: Cost) -> Cost:
+    """A layer's cost, without the parameters of another layer that it uses."""
+    return cost._replace(weights=0, biases=0, other_params=0, buffers=0) if node.shares else cost
+
+
+def _flat(array: Any, space: tuple[int, ...]) -> Numbers:
+    """An array over (batches, *tile) as (points, batches)."""
+    flat: Numbers = np.broadcast_to(array, space).reshape(space[0], -1).T
+    return flat
+
+
+# ---- growth with the batch ----------------------------------------------------------------------
+
+
+class Line(NamedTuple):
+    """Something that grows with the batch by a fixed amount an image, at every point. start: at the first batch."""
+
+    start: Numbers
+    slope: Numbers
+    end: Numbers
+
+    @classmethod
+    def through(cls, values: Numbers, batches: Numbers) -> Line:
+        """The line through values at several batches, (points, batches). Raises IrregularError where there is none."""
+        steps = batches - batches[0]
+        start, end = values[:, 0], values[:, -1]
+        slope, rest = np.divmod(end - start, steps[-1])
+        if rest.any() or (values != start[:, None] + slope[:, None] * steps).any():
+            raise IrregularError
+        return cls(start, slope, end)
+
+    def covers(self, other: Line) -> bool:
+        """Whether this is nowhere lower: lines that are not at both ends are not in between."""
+        return bool((self.end >= other.end).all() and (self.start >= other.start).all())
+
+
+def outermost(lines: Sequence[Line]) -> list[Line]:
+    """The lines without which the highest of them would not be the same."""
+    left = {(line.start.tobytes(), line.end.tobytes()): line for line in lines}
+    kept: list[Line] = []
+    for line in sorted(left.values(), key=lambda line: -int(line.end.sum())):
+        if not any(other.covers(line) for other in kept):
+            kept.append(line)
+    return kept
+
+
+def highest_of(lines: Sequence[Line], steps: Numbers) -> Numbers:
+    """The highest of lines, (points, batches). steps: batches less the first of the lines'."""
+    found: Any = None
+    for line in lines:
+        values = line.start[:, None] + line.slope[:, None] * steps
+        found = values if found is None else np.maximum(found, values, out=found)
+    return found  # type: ignore[no-any-return]
+
+
+# ---- where a tile cannot be walked in one ---------------------------------------------------------
+
+
+def halves(tile: Tile, batches: int) -> list[Tile]:
+    """A tile cut in two along its slowest axis that is longer than 1; nothing of a single point."""
+    for axis, (start, stop) in enumerate(tile.spans):
+        if stop - start > 1:
+            middle = (start + stop) // 2
+            cut = [(*tile.spans[:axis], span, *tile.spans[axis + 1 :]) for span in ((start, middle), (middle, stop))]
+            first = tile._replace(spans=cut[0])
+            number = tile.number + batches * int(np.prod(first.shape, dtype=np.int64))
+            return [first, Tile(number, tile.fixed, cut[1])]
+    return []
+
+
+def _joined(tile: Tile, parts: Sequence[Priced]) -> Priced:
+    """Tiles that lie one after the other as one."""
+    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+    refused: list[Numbers] = []
+    reasons: list[str] = []
+    for part in parts:
+        refused.append(np.where(part.refused >= 0, part.refused + len(reasons), -1).astype(np.int32))
+        reasons += part.reasons
+    return Priced(tile, columns, np.concatenate(refused), tuple(reasons))
+
+
+def _impossible(grid: Grid, tile: Tile, wanted: Wanted, error: CnncostError) -> Priced:
+    """A point that cannot be, at any batch."""
+    rows = len(grid.batches)
+    columns = {name: np.zeros(rows, np.int64) for name in wanted.columns}
+    return Priced(tile, columns, np.zeros(rows, np.int32), (text_of(error),))
+
+
+def text_of(error: CnncostError) -> str:
+    """Why a point is impossible: the layer, and what is wrong with it."""
+    layer = getattr(error, "layer", None)
+    return f"layer {layer}: {error.message}" if layer else error.message
