@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from cnncost.analysis.align import Alignment
+    from cnncost.analysis.budget import BudgetCheck
     from cnncost.analysis.checks import Checked
     from cnncost.analysis.claims import Verdict, Verification
     from cnncost.analysis.compare import Comparison
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cnncost.analysis.roofline import Roof, Roofline
     from cnncost.analysis.training import EvaluationCost, TrainingCost
     from cnncost.api import align, analyze, check, compare, explain, load, trace, verify
+    from cnncost.api.budgets import budget
     from cnncost.api.running import evaluation_cost, fit, load_device, memory, predict, roofline, training_cost
     from cnncost.cost import Cost
     from cnncost.devices import Device
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 _PUBLIC = {
     "Alignment": "cnncost.analysis.align",
+    "BudgetCheck": "cnncost.analysis.budget",
     "Checked": "cnncost.analysis.checks",
     "CnncostError": "cnncost.errors",
     "Comparison": "cnncost.analysis.compare",
@@ -59,6 +62,7 @@ _PUBLIC = {
     "UsageError": "cnncost.errors",
     "align": "cnncost.api",
     "analyze": "cnncost.api",
+    "budget": "cnncost.api.budgets",
     "check": "cnncost.api",
     "compare": "cnncost.api",
     "evaluation_cost": "cnncost.api.running",
@@ -80,6 +84,7 @@ _PUBLIC = {
 
 __all__ = [
     "Alignment",
+    "BudgetCheck",
     "Checked",
     "CnncostError",
     "Comparison",
@@ -105,6 +110,7 @@ __all__ = [
     "Verification",
     "align",
     "analyze",
+    "budget",
     "check",
     "compare",
     "evaluation_cost",

@@ -19,12 +19,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import cnncost
-from cnncost.analysis.fit import RESERVE, Found, Point, Sizes, boundary, fit, parse_memory, room, stride_of
+from cnncost.analysis.fit import RESERVE, Found, Point, Sizes, boundary, fit, room, stride_of
 from cnncost.analysis.memory import Memory
 from cnncost.analysis.training_step import TrainingStep, memory_of
 from cnncost.devices import names as device_names
 from cnncost.graph import Graph
 from cnncost.output.fit import Shown, fit_schema, fit_table
+from cnncost.spec.amounts import parse_memory
 
 NET = """\
 name: Small

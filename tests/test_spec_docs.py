@@ -13,6 +13,7 @@ from specs import net, wires
 
 import cnncost
 from cnncost.ops import MENU
+from cnncost.spec.budget import KEYS
 from cnncost.spec.document import ABOUT, COMMON, TOP
 from cnncost.spec.expr import SIZES
 from cnncost.spec.functions import FUNCTIONS
@@ -37,7 +38,7 @@ def test_example(example: str) -> None:
 
 
 def test_what_the_text_says_of_the_examples() -> None:
-    first, joins, block, _, excite, attention, residual, extends, reuse = map(net, EXAMPLES)
+    first, joins, block, _, excite, attention, residual, extends, reuse, _ = map(net, EXAMPLES)
     assert len(first) == 10
     assert wires(joins)[-1] == "sum: add(project, input)"
     assert wires(block)[-1] == "skip: relu(a.conv)"
@@ -60,7 +61,7 @@ def test_the_table_of_ops_is_up_to_date() -> None:
 
 def test_nothing_is_left_out() -> None:
     said = text()
-    missing = [word for word in (*ABOUT, *TOP, *COMMON, "after", "op") if f"`{word}" not in said]
+    missing = [word for word in (*ABOUT, *TOP, *COMMON, *KEYS, "after", "op") if f"`{word}" not in said]
     missing += [name for name in FUNCTIONS if f"`{name}(" not in said]
     missing += [name for name in SIZES if f".{name}`" not in said]
     missing += [key for key in MENU if f"| `{key}` |" not in said]

@@ -95,7 +95,11 @@ def align(a: Report, b: Report) -> Alignment:
     """Pair the layers of two networks. Raises UsageError where they are over arrays, or too many."""
     if a.swept or b.swept:
         raise UsageError("layers over arrays cannot be aligned", hint="compare one design point of each")
-    first, second = a.layers, b.layers
+    return Alignment(a, b, pairs_of(a.layers, b.layers))
+
+
+def pairs_of(first: Sequence[LayerReport], second: Sequence[LayerReport]) -> tuple[Pair, ...]:
+    """The layers of two networks in pairs. Raises UsageError where they are too many."""
     # Equal ends pair up in the best alignment too, and most variants of a network share them.
     head = _equal(first, second)
     tail = _equal(first[head:][::-1], second[head:][::-1])
@@ -106,7 +110,7 @@ def align(a: Report, b: Report) -> Alignment:
         *middle,
         *zip(first[ends[0] :], second[ends[1] :]),
     ]
-    return Alignment(a, b, tuple(Pair(x, y, _differs(x, y)) for x, y in pairs))
+    return tuple(Pair(x, y, _differs(x, y)) for x, y in pairs)
 
 
 def _differs(a: LayerReport | None, b: LayerReport | None) -> tuple[str, ...]:

@@ -133,8 +133,13 @@ class LeftOut(NamedTuple):
 
 def called(report: Report) -> str:
     """A network's short name: that of its file, without folder and suffix."""
-    file = (report.source or "").rsplit("/", 1)[-1]
-    return (file.rsplit(".", 1)[0] if file.endswith((".yaml", ".yml")) else file) or report.name
+    return short_name(report.name, report.source)
+
+
+def short_name(name: str, source: str | None) -> str:
+    """The same of a network by its name for people and the path of its file."""
+    file = (source or "").rsplit("/", 1)[-1]
+    return (file.rsplit(".", 1)[0] if file.endswith((".yaml", ".yml")) else file) or name
 
 
 def network_row(report: Report, facts: tuple[dict[str, Any], ...] = (), training: bool = False) -> NetworkRow:

@@ -7,10 +7,8 @@ does not.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from math import gcd, lcm, prod
 from typing import NamedTuple
 
@@ -20,7 +18,7 @@ from cnncost.devices import Device, load
 from cnncost.dims import LARGEST
 from cnncost.errors import CnncostError, UsageError
 from cnncost.graph import Graph
-from cnncost.options import spelled
+from cnncost.spec.amounts import parse_memory
 
 RESERVE = 2**30
 """Bytes of a device that are left to the driver and the allocator, unless told otherwise. PyTorch's developers
@@ -29,33 +27,13 @@ report some 300 MB of CUDA context where kernels are loaded lazily (CUDA 11.7 an
 more before (pytorch/pytorch#107667, facebookresearch/maskrcnn-benchmark#182); what is left of it is
 for the allocator's rounding and for cuDNN's workspace.
 """
-MEMORY_AT_MOST = 2**60
 STRIDE_AT_MOST = 4096
 """A larger one is that of no image: sizes then go in steps of one pixel."""
 ROWS_AT_MOST, ROWS_BEYOND = 12, 3
 """Batches of the frontier; those of them that are larger than what fits at the network's own input."""
-UNITS = {
-    **{"": 1, "B": 1, "BYTES": 1},
-    **{unit: 1000**n for n, unit in enumerate(("KB", "MB", "GB", "TB"), 1)},
-    **{unit: 1024**n for n, unit in enumerate(("KIB", "MIB", "GIB", "TIB"), 1)},
-}
-_SIZE = re.compile(r"(\d{1,3}(?:,\d{3})+|\d{1,20})(?:\.(\d{1,9}))?\s*([A-Za-z]*)")
 
 MemoryAt = Callable[[int, "tuple[int, ...] | None"], Memory]
 """The memory at a batch and an input (None: the network's own). Raises CnncostError where it cannot run."""
-
-
-def parse_memory(text: object, what: str = "memory") -> int:
-    """24GB (10^9 bytes each), 24GiB (2^30), 512MiB, or bytes. what: it is, for errors. Raises UsageError."""
-    found = _SIZE.fullmatch(str(text).strip()) if isinstance(text, (str, int)) and not isinstance(text, bool) else None
-    hint = "GB is 10^9 bytes and GiB 2^30: write 24GB, 24GiB or 512MiB"
-    if found is None or found[3].upper() not in UNITS:
-        raise UsageError(f"{what} {spelled(text) or repr('')} is no number of bytes", hint=hint)
-    decimals = found[2] or ""
-    value = Fraction(int(found[1].replace(",", "") + decimals), 10 ** len(decimals)) * UNITS[found[3].upper()]
-    if not 0 <= value <= MEMORY_AT_MOST:
-        raise UsageError(f"{what} {spelled(text)} is more than 2^60 bytes", hint=hint)
-    return int(value)
 
 
 class Room(NamedTuple):

@@ -63,6 +63,37 @@ def signed(value: Any, unit: Unit) -> str:
     return f"{'+' if value > 0 else '-' if value < 0 else ''}{unit.show(abs(value))}"
 
 
+def side_by_side(values: Sequence[float], unit: str, worth: float) -> tuple[list[str], str]:
+    """Amounts with three decimals in one unit, and that unit; to the last digit where they would look the same.
+
+    Whole numbers are counts or bytes, others seconds.
+    """
+    texts = [f"{value:,}" if worth == 1 and isinstance(value, int) else _decimals(value, worth) for value in values]
+    if len(set(texts)) == len(set(values)):
+        return texts, unit
+    if all(isinstance(value, int) for value in values):
+        return [f"{value:,}" for value in values], "B" if unit.endswith("B") else ""
+    return [f"{value / worth:,.12g}" for value in values], unit
+
+
+def _decimals(value: float, worth: float) -> str:
+    return "<0.001" if 0 < value < worth / 1000 else f"{value / worth:,.3f}"
+
+
+def share_of(part: float, whole: float) -> str:
+    """A share of a limit: 20.7%; where it is rounded to all of it and is not, >100% or <100%."""
+    text = percent(part, whole)
+    return text if text != "100.0%" or part == whole else ">100%" if part > whole else "<100%"
+
+
+def growth(before: float, now: float) -> str:
+    """How much more something is than before: +2.00%, 0%; a dash where there was nothing to compare with."""
+    if now == before:
+        return "0%"
+    text = off(now, before)
+    return f"{text[0]}<0.01%" if text[1:] == "0.00%" else text or "-"
+
+
 def digits(value: float | None, worth: float = 1) -> str:
     """A number in a unit with four digits; a dash where there is none."""
     return "-" if value is None else f"{value / worth:,.4g}"

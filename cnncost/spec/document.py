@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from cnncost.errors import SpecError, UsageError, Where, did_you_mean
 from cnncost.options import spelled
 from cnncost.spec.claims import Claim, read_claims, read_facts
 from cnncost.spec.files import Source, open_spec
 from cnncost.spec.marks import Item, plain, read
+
+if TYPE_CHECKING:
+    from cnncost.spec.budget import Budget
 
 ABOUT = {
     "name": "the network's name in tables",
@@ -21,7 +24,7 @@ ABOUT = {
     "about": "one line that tells this variant from its siblings",
 }
 """Keys of a spec that are only for people."""
-TOP = (*ABOUT, "extends", "input", "parameters", "blocks", "layers", "facts", "claims")
+TOP = (*ABOUT, "extends", "input", "parameters", "blocks", "layers", "facts", "claims", "budget")
 BLOCK = ("parameters", "inputs", "layers")
 COMMON = ("from", "if", "repeat", "reuse")
 """Keys that any layer may have beside its op and the op's options."""
@@ -39,7 +42,7 @@ HINTS = {
 
 @dataclass
 class Document:
-    """A spec with everything that it extends merged in; facts and claims are those of the file itself."""
+    """A spec with everything that it extends merged in; facts, claims and budget are those of the file itself."""
 
     source: Source
     about: dict[str, Any]
@@ -50,6 +53,7 @@ class Document:
     layers_at: Where
     facts: tuple[dict[str, Any], ...] = ()
     claims: tuple[Claim, ...] = ()
+    budget: tuple[Budget, ...] = ()
 
 
 def fail(message: str, at: Where, hint: str | None = None, layer: str | None = None) -> NoReturn:
@@ -105,6 +109,10 @@ def read_document(source: Source, chain: tuple[str, ...] = ()) -> Document:
         fail("no layers", root.at, "a spec has `input:` and `layers:`, or `extends:` another one")
     paper = own.about.get("paper")
     own.facts, own.claims = read_facts(top.get("facts"), paper), read_claims(top.get("claims"), paper)
+    if "budget" in top:
+        from cnncost.spec.budget import read_budget
+
+        own.budget = read_budget(top["budget"])
     return own
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from cnncost.ops import MENU, Op, find
 from cnncost.options import EXPRESSION, kind_of, spelled
+from cnncost.spec.amounts import NUMBER, parse_bytes, parse_count
+from cnncost.spec.budget import DEFAULTS, QUANTITIES, SIZES
 from cnncost.spec.claims import CLAIM, FACT, LISTS, PERCENT, WHOLE
 from cnncost.spec.document import ABOUT, COMMON
 from cnncost.spec.lines import RESERVED
@@ -46,12 +48,17 @@ VALUE: Schema = {
     ],
 }
 
+ONE_OR_MORE: Schema = {
+    "anyOf": [{"$ref": "#/$defs/budget"}, {"type": "array", "items": {"$ref": "#/$defs/budget"}, "minItems": 1}]
+}
+"""A budget, or several at sizes of their own."""
+
 
 def schema() -> Schema:
     """JSON Schema (draft 2020-12) of a spec file."""
     definitions: dict[str, Schema] = {key: _op(find(key)) for key in MENU}
     definitions |= {"layer": _layer(), "change": _change(), "block": _block("layer"), "block_change": _block("change")}
-    definitions = {"value": VALUE, **_shortened(definitions), "expression": EXPRESSION}
+    definitions = {"value": VALUE, **_shortened({"budget": _budget(), **definitions}), "expression": EXPRESSION}
     about: dict[str, Schema] = {key: {"description": text, "type": "string"} for key, text in ABOUT.items()}
     about["name"]["type"] = about["title"]["type"] = ["string", "number"]
     about["year"]["type"] = "integer"
@@ -72,6 +79,7 @@ def schema() -> Schema:
             "layers": {"description": "layers by name, in the order in which they run", "type": "object"},
             "facts": _figures(FACT, "measured, not derived: error rates, training times", []),
             "claims": _figures(CLAIM, "published figures, for `cnncost verify`", ["printed", "quantity"]),
+            "budget": {"description": "what it may cost at most, for `cnncost budget`", **ONE_OR_MORE},
         },
         "additionalProperties": False,
         "if": {"required": ["extends"]},
@@ -134,6 +142,44 @@ def _figures(keys: dict[str, str], about: str, required: list[str]) -> Schema:
     properties = {key: {"description": text, **kinds[key]} for key, text in keys.items()}
     entry = {"type": "object", "properties": properties, "additionalProperties": False, "required": required}
     return {"description": about, "type": "array", "minItems": 1, "items": entry}
+
+
+def _budget() -> Schema:
+    """Limits, and the sizes at which they hold."""
+
+    def amount(units: str, whole: bool = True) -> list[Schema]:
+        text = {"type": "string", "pattern": f"^{NUMBER}{units}$"}
+        return [{"type": "integer", "minimum": 0}, text] if whole else [text]
+
+    counts, times = amount("[kKMGTPE]?"), amount("([nNuUµμmM])?[sS]", whole=False)
+    kinds: dict[Any, list[Schema]] = {parse_count: counts, parse_bytes: amount("(([KkMmGgTt][Ii]?)?[Bb]|bytes)?")}
+    limits: dict[str, Schema] = {}
+    for key, quantity in QUANTITIES.items():
+        kind = kinds.get(quantity.parse)
+        each = {"type": "object", "minProperties": 1, "additionalProperties": {"anyOf": times}}
+        limits[key] = {"description": quantity.about, **(each if kind is None else {"anyOf": kind})}
+    sizes: dict[str, Schema] = {
+        "batch": {"type": "integer", "minimum": 1},
+        "dtype": {"type": "string"},
+        "input": {key: value for key, value in _input().items() if key != "description"},
+        "set": {"type": "object"},
+    }
+    described = {key: {"description": about, **sizes[key]} for key, about in SIZES.items()}
+    return {"type": "object", "properties": {**limits, **described}, "additionalProperties": False, "minProperties": 1}
+
+
+def budgets_schema() -> Schema:
+    """JSON Schema (draft 2020-12) of a file of budgets, for `cnncost budget --budget FILE`."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "cnncost budgets",
+        "description": "What networks may cost at most: by name, path or pattern",
+        "type": "object",
+        "minProperties": 1,
+        "properties": {DEFAULTS: {"description": "what holds for all of them", "$ref": "#/$defs/budget"}},
+        "additionalProperties": ONE_OR_MORE,
+        "$defs": {"budget": _shortened(_budget()), "expression": EXPRESSION},
+    }
 
 
 def _parameters() -> Schema:

@@ -12,6 +12,7 @@ from cnncost.options import spelled
 
 SCHEMAS = {
     "spec": "cnncost.spec.schema:schema",
+    "budgets": "cnncost.spec.schema:budgets_schema",
     "device": "cnncost.devices.schema:schema",
     "report": "cnncost.output.schema:schema",
     "compare": "cnncost.output.compare:compare_schema",
@@ -21,6 +22,7 @@ SCHEMAS = {
     "fit": "cnncost.output.fit:fit_schema",
     "check": "cnncost.output.check_records:check_schema",
     "roofline": "cnncost.output.roofline:roofline_schema",
+    "budget": "cnncost.output.budget:budget_schema",
     "bench": "cnncost.output.bench:bench_schema",
     "predict": "cnncost.output.predict:predict_schema",
     "verify": "cnncost.output.claims:verify_schema",
@@ -44,9 +46,10 @@ In an editor with the YAML language server, put this line on top of a spec:
 @click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal.")
 @click.option("--force", is_flag=True, help="Let -o replace a file.")
 def command(what: str, output: str | None, force: bool) -> None:
-    """JSON Schema of the spec language (spec), of device sheets (device), or of the JSON that a command writes.
+    """JSON Schema of the spec language (spec), of files of budgets (budgets), of device sheets (device), or of the
+    JSON that a command writes.
 
-    With the first two, editors complete and check files; with the others, programs check what they
+    With the first three, editors complete and check files; with the others, programs check what they
     read. layers is what compare --layers writes.
     """
     from cnncost.output.formats import json_text
