@@ -49,20 +49,35 @@ def compiled(text: str) -> Compiled:
     if len(text) > LENGTH_AT_MOST:
         raise SpecError(f"an expression of {len(text)} characters", hint=f"at most {LENGTH_AT_MOST}: use a parameter")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what Python would only warn about is a slip here
-            tree = ast.parse(_ENTRY.sub(_with_brackets, text.strip()), mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        tree = parsed(_ENTRY.sub(_with_brackets, text.strip()))
+    except SyntaxError:
         raise SpecError(
             f"cannot read {spelled(text)} as an expression" if text.strip() else "an empty expression",
             hint=_unreadable(text.strip()),
         ) from None
-    level: list[ast.AST] = [tree]
+    if too_deep(tree):
+        raise SpecError(f"expression {spelled(text)} is nested too deep", hint="use parameters for its parts")
+    return _compile(tree)
+
+
+def parsed(source: str) -> ast.expr:
+    """The tree of an expression of Python's grammar. Raises SyntaxError for whatever is none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # what Python would only warn about is a slip here
+            return ast.parse(source, mode="eval").body
+    except (ValueError, MemoryError, RecursionError) as e:
+        raise SyntaxError(str(e)) from None
+
+
+def too_deep(tree: ast.AST) -> bool:
+    """Whether a tree has more levels than DEPTH_AT_MOST."""
+    level = [tree]
     for _ in range(DEPTH_AT_MOST):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
         if not level:
-            return _compile(tree)
-    raise SpecError(f"expression {spelled(text)} is nested too deep", hint="use parameters for its parts")
+            return False
+    return True
 
 
 def _with_brackets(entry: re.Match[str]) -> str:
@@ -105,7 +120,7 @@ def _power(base: Any, exponent: Any) -> Any:
     return result
 
 
-_ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -114,7 +129,7 @@ _ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
     ast.Pow: _power,
 }
-_COMPARISON: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
+COMPARISON: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
@@ -203,7 +218,7 @@ def _constant(value: Any) -> Compiled:
 
 
 def _binary(node: ast.BinOp) -> Compiled:
-    function = _ARITHMETIC.get(type(node.op))
+    function = ARITHMETIC.get(type(node.op))
     if function is None:
         raise SpecError(f"operator in {spelled(ast.unparse(node))} is not accepted", hint="use + - * / // % **")
     left, right = _compile(node.left), _compile(node.right)
@@ -245,7 +260,7 @@ def _unary(node: ast.UnaryOp) -> Compiled:
 
 def _compare(node: ast.Compare) -> Compiled:
     parts = [_compile(node.left), *map(_compile, node.comparators)]
-    functions = [_COMPARISON.get(type(op)) for op in node.ops]
+    functions = [COMPARISON.get(type(op)) for op in node.ops]
     if None in functions:
         raise SpecError(f"comparison {spelled(ast.unparse(node))} is not accepted", hint="use == != < <= > >=")
 
