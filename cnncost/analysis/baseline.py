@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
-from cnncost.analysis.compare import called, short_name
+from cnncost.analysis.compare import short_name
 from cnncost.analysis.dtypes import DTYPES
 from cnncost.analysis.report import LayerReport, Report
 from cnncost.cost import Cost
 from cnncost.errors import UsageError
 from cnncost.options import spelled
 
-BYTES_AT_MOST = 2**30
 SCHEMA = 1
 """Of both formats: output.records and output.budget."""
 WRITE_IT = "write one with: cnncost budget SPEC --format json -o FILE"
@@ -55,7 +55,7 @@ class Baseline(NamedTuple):
         It is the same where its file is, or where a file of the same name is elsewhere. Raises UsageError
         where it is there at another batch or dtype only.
         """
-        mine = called(report)
+        mine = called(report.name, report.source)
         same = [past for past in self.networks if past.source is not None and past.source == report.source]
         same = same or [past for past in self.networks if past.called == mine]
         if not same:
@@ -75,16 +75,19 @@ class Baseline(NamedTuple):
         return UsageError(f"{self.file} is of {mine}, and not of {', '.join(names)}", hint=WRITE_IT)
 
 
+def called(name: str, source: str | None) -> str:
+    """What a network is called: its file, or without one its name for people."""
+    return name if source == "<stdin>" else short_name(name, source)
+
+
 def read_baseline(path: Any) -> Baseline:
-    """Read what `cnncost report` or `cnncost budget` wrote as JSON. Raises UsageError."""
+    """Read what `cnncost report` or `cnncost budget` wrote as JSON; - is standard input. Raises UsageError."""
     import json
 
     path = os.fsdecode(path)
-    file = spelled(path) or repr("")
+    file = "<stdin>" if path == "-" else spelled(path) or repr("")
     try:
-        with open(path, "rb") as f:
-            data = f.read(BYTES_AT_MOST + 1)
-        value = json.loads(data.decode("utf-8-sig"))
+        value = json.loads(_bytes(path).decode("utf-8-sig"))
     except OSError as e:
         reason = "no such file" if isinstance(e, FileNotFoundError) else e.strerror or str(e)
         raise UsageError(f"{file}: {reason}", hint=WRITE_IT) from None
@@ -104,6 +107,15 @@ def read_baseline(path: Any) -> Baseline:
         raise foreign from None
 
 
+def _bytes(path: str) -> bytes:
+    if path != "-":
+        with open(path, "rb") as f:
+            return f.read()
+    if sys.stdin is None:
+        raise UsageError("standard input is closed", hint="give the baseline as a file")
+    return sys.stdin.buffer.read()
+
+
 def _past(entry: dict[str, Any]) -> Past:
     """A network of the JSON. Raises KeyError, TypeError, ValueError and the like for what is none."""
     totals = entry["totals"]
@@ -117,7 +129,7 @@ def _past(entry: dict[str, Any]) -> Past:
     return Past(
         str(entry["name"]),
         None if source is None else str(source),
-        short_name(str(entry["name"]), source),
+        called(str(entry["name"]), source),
         batch,
         dtype,
         {name: tuple(_count(n) for n in shape) for name, shape in entry["inputs"].items()},

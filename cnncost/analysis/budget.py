@@ -15,8 +15,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, Union
 
 from cnncost.analysis.align import Pair, pairs_of
-from cnncost.analysis.baseline import Baseline, Past
-from cnncost.analysis.compare import called
+from cnncost.analysis.baseline import Baseline, Past, called
 from cnncost.analysis.report import Report, analyze
 from cnncost.analysis.roofline import roofline
 from cnncost.devices import Device, load
@@ -205,7 +204,9 @@ def held(
     past = None if baseline is None else baseline.of(report, budget.set)
     devices = {use.device.key: use.device for use in uses if use.device}
     growths = () if past is None else tuple(_growths(report, training, seconds, devices, past, growth))
-    return Budgeted(report, called(report), dict(budget.set or {}), tuple(uses), seconds, past, growths)
+    return Budgeted(
+        report, called(report.name, report.source), dict(budget.set or {}), tuple(uses), seconds, past, growths
+    )
 
 
 def _at(error: CnncostError, at: Any) -> CnncostError:

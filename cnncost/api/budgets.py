@@ -46,7 +46,7 @@ def budget(
     networks: as in compare(); those of `file` if left out. limits: {"macs": "600M", "peak": "100MB",
     "time": {"rtx-4090": "5ms"}}, the names of spec.budget.QUANTITIES; they are stronger than those of
     the spec's own `budget:` and of file, a YAML file of budgets by network. baseline: a file that
-    to_json() of this or of a report has written; growth: the part by which any figure may grow, "2%"
+    to_json() of this or of a report has written, or -; growth: the part by which any figure may grow, "2%"
     or 0.02. input, batch, set, dtype: as in analyze(), stronger than those of the budgets. watch: called
     with the networks done and of all, before each. Raises SpecError, ShapeError; UsageError also for a
     network without any limit, where there is no baseline either.

@@ -97,12 +97,20 @@ def budget_table(check: BudgetCheck, paper: Paper | None = None) -> str:
 
 def heading(check: BudgetCheck) -> list[Text]:
     """The network, or how many there are; the sizes that are common to all."""
+    first = heading_of_one(check.networks[0].report)
     if len(check) == 1:
-        return [heading_of_one(check.networks[0].report)]
+        return [first]
+    if _alone(check):
+        return [first.split("\n")[0], Text("each budget at its own sizes", style="dim")]
     count = plural(len({network.named for network in check}), "network")
     sizes = _sizes(check)
-    below = "each at the sizes of its budgets" if sizes is None else f"each at its own input, {sizes}"
+    below = "each budget at its own sizes" if sizes is None else f"each at its own input, {sizes}"
     return [Text(count, style="bold"), Text(below, style="dim")]
+
+
+def _alone(check: BudgetCheck) -> bool:
+    """Whether all budgets are those of one network."""
+    return len({network.named for network in check}) == 1
 
 
 def _sizes(check: BudgetCheck) -> str | None:
@@ -115,13 +123,15 @@ def _sizes(check: BudgetCheck) -> str | None:
 
 
 def label(check: BudgetCheck, network: Budgeted) -> str:
-    """What a network is called here; with its sizes where they tell rows apart."""
+    """What a network is called here; where sizes tell rows apart, with these, and of one network these alone."""
     name = printable(network.named)
     if _sizes(check) is not None:
         return name
     report = network.report
     inputs = ", ".join(shape(sizes[1:]) for sizes in report.inputs.values())
-    return f"{name} at {inputs}, batch {report.batch:,}, {report.dtype}"
+    settings = "".join(f", {printable(key)}={printable(str(value))}" for key, value in network.set.items())
+    sizes = f"{inputs}, batch {report.batch:,}, {report.dtype}{settings}"
+    return sizes if _alone(check) else f"{name} at {sizes}"
 
 
 def limit_columns(check: BudgetCheck, unicode: bool = True) -> list[Drawn]:
@@ -142,7 +152,8 @@ def _columns(check: BudgetCheck, rows: Sequence[_Row], headers: tuple[str, str, 
     names = [row.network if at == 0 or rows[at - 1].network != row.network else "" for at, row in enumerate(rows)]
     width = max(len(text) for text in (headers[2], *(row.share for row in rows)))
     shares = [f"{row.share:>{width}} {row.bar}".rstrip() for row in rows]
-    several = [column("name", "network", "text", names)] if len(check) > 1 else []
+    header = "at" if _alone(check) else "network"
+    several = [column("name", header, "text", names)] if len(check) > 1 else []
     return [
         *several,
         column("quantity", "", "text", [row.quantity for row in rows]),

@@ -82,8 +82,8 @@ def command(
 
     SPECS are files, names of bundled architectures, globs over both, or family:NAME; those of --budget
     if left out. Limits come from these options, from the file of --budget, or from a spec's own
-    `budget:`; the first are the strongest. Exit code 1 where a limit is passed, or a figure has grown
-    by more than --growth.
+    `budget:`; the first are the strongest. Exit code 1 where a limit is exceeded, or a figure has
+    grown by more than --growth.
     """
     chosen_format = format_ or format_of(output)
     no_effect(None, None, chosen_format, output, force, no_legend)
