@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cnncost.api import align, analyze, check, compare, explain, load, trace, verify
     from cnncost.api.budgets import budget
     from cnncost.api.running import evaluation_cost, fit, load_device, memory, predict, roofline, training_cost
+    from cnncost.api.sweeps import sweep
     from cnncost.cost import Cost
     from cnncost.devices import Device
     from cnncost.errors import CnncostError, ShapeError, SpecError, UsageError
@@ -76,6 +77,7 @@ _PUBLIC = {
     "memory": "cnncost.api.running",
     "predict": "cnncost.api.running",
     "roofline": "cnncost.api.running",
+    "sweep": "cnncost.api.sweeps",
     "to_yaml": "cnncost.spec.writing",
     "trace": "cnncost.api",
     "training_cost": "cnncost.api.running",
@@ -122,6 +124,7 @@ __all__ = [
     "memory",
     "predict",
     "roofline",
+    "sweep",
     "to_yaml",
     "trace",
     "training_cost",

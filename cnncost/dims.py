@@ -73,6 +73,10 @@ class Refusals:
             self.first[new] = len(self.reasons)
             self.reasons.append(error)
 
+    def unless_refused(self, ok: Any) -> Any:
+        """Where a condition holds, or nothing holds any more."""
+        return ok | (self.first >= 0)
+
     def locate(self, where: Any, layer: str) -> None:
         """Reasons without a place are of this one."""
         for error in reversed(self.reasons):
@@ -118,7 +122,6 @@ def require(ok: Any, message: str, *, hint: str | None = None, **values: Any) ->
     `message` and `hint` are format strings over `values`; for arrays they show the first design
     point that fails.
     """
-    whole = ok
     if not is_array(ok):
         if ok:
             return
@@ -127,10 +130,14 @@ def require(ok: Any, message: str, *, hint: str | None = None, **values: Any) ->
 
         if np.all(ok):
             return
+        if _refusals is not None:
+            ok = _refusals.unless_refused(ok)
+            if np.all(ok):
+                return
         bad = np.unravel_index(int(np.argmin(ok)), ok.shape)
         values = {k: _at(v, bad, ok.shape) for k, v in values.items()}
     error = ShapeError(message.format(**values), hint=hint and hint.format(**values))
-    if not refused(whole, error):
+    if not refused(ok, error):
         raise error
 
 

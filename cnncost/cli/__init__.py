@@ -23,6 +23,7 @@ COMMANDS = {
     "explain": "The formulas of a layer with its numbers in them.",
     "memory": "What a network holds in memory while it runs: the peak, where it is, and of what.",
     "fit": "The largest batch and the largest input that fit into a memory, and those in between.",
+    "sweep": "A design space at once: every batch, input size and parameter, priced and chosen from.",
     "budget": "What networks use of their budgets, and what has grown since a baseline.",
     "check": "Every layer against PyTorch, its flop counter, fvcore and other tools.",
     "bench": "What layers and networks take on this machine, by the clock.",

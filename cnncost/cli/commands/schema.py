@@ -22,6 +22,7 @@ SCHEMAS = {
     "fit": "cnncost.output.fit:fit_schema",
     "check": "cnncost.output.check_records:check_schema",
     "roofline": "cnncost.output.roofline:roofline_schema",
+    "sweep": "cnncost.output.sweep:sweep_schema",
     "budget": "cnncost.output.budget:budget_schema",
     "bench": "cnncost.output.bench:bench_schema",
     "predict": "cnncost.output.predict:predict_schema",

@@ -1,0 +1,88 @@
+"""A space priced from one end to the other: tile by tile, in this process or in several."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
+from itertools import islice
+from typing import Any, NamedTuple
+
+from cnncost.analysis.choice import Nearest, Pareto, Top
+from cnncost.analysis.sweep.grid import Tile
+from cnncost.analysis.sweep.space import Rows, Space, Summary
+
+Choice = Top | Nearest | Pareto
+Encode = Callable[[Rows], Any]
+AHEAD = 2
+"""Tiles that each worker may be ahead of the one whose turn it is: what is done waits in memory."""
+
+
+class Job(NamedTuple):
+    """What becomes of a tile's rows. choice: what is kept of them. encode: how the rest goes into a file."""
+
+    space: Space
+    choice: Choice | None = None
+    encode: Encode | None = None
+
+
+class Done(NamedTuple):
+    """A tile that has been priced. written: its rows, encoded."""
+
+    rows: int
+    summary: Summary
+    choice: Choice | None
+    written: Any
+
+
+def do(job: Job, tile: Tile) -> Done:
+    """Price a tile."""
+    rows, summary = job.space.rows(tile)
+    choice = deepcopy(job.choice)
+    if choice is not None:
+        possible = rows.refused < 0
+        columns = rows.columns if possible.all() else {name: each[possible] for name, each in rows.columns.items()}
+        if possible.any():
+            choice.add(columns)
+    written = job.encode(rows) if job.encode is not None else None
+    return Done(len(rows.refused), summary, choice, written)
+
+
+def run(job: Job, workers: int = 1, skip: int = 0) -> Iterator[Done]:
+    """All tiles in their order, but the first `skip`. workers: processes; 1 is this one."""
+    tiles = islice(job.space.grid.tiles(), skip, None)
+    if workers == 1:
+        yield from (do(job, tile) for tile in tiles)
+    else:
+        yield from _by_workers(job, tiles, workers)
+
+
+_job: Any = None
+
+
+def _begin(job: Job) -> None:
+    """In a worker: what is to be done, sent once."""
+    global _job  # noqa: PLW0603  # a process has one job
+    _job = job
+
+
+def _do(tile: Tile) -> Done:
+    return do(_job, tile)
+
+
+def _by_workers(job: Job, tiles: Iterable[Tile], workers: int) -> Iterator[Done]:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    waiting: deque[Any] = deque()
+    with ProcessPoolExecutor(workers, get_context("forkserver"), _begin, (job,)) as pool:
+        try:
+            for tile in tiles:
+                waiting.append(pool.submit(_do, tile))
+                if len(waiting) >= AHEAD * workers + 1:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for each in waiting:
+                each.cancel()
