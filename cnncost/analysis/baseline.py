@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from math import isfinite
@@ -18,8 +19,8 @@ from cnncost.options import spelled
 SCHEMA = 1
 """Of both formats: output.records and output.budget."""
 WRITE_IT = "write one with: cnncost budget SPEC --format json -o FILE"
-FOLDED = ("block", "mixed")
-"""Ops of rows that stand for several layers."""
+_FOLDED = re.compile(r"\d+ layers")
+"""The kind of a row that stands for several layers, as analysis.fold writes it."""
 TOTALS = ("params", "macs", "flops", "layers", "activation_bytes", "peak_bytes")
 
 
@@ -28,7 +29,7 @@ class Past(NamedTuple):
 
     name: for people. source: path of its file. called: the name of that. totals: figures by the names
     of the JSON report. seconds: least times by the device's key. set: parameters that were given; None
-    where that is not told. layers: None where the file has them folded.
+    where that is not told. layers: None where the file has them folded or sorted.
     """
 
     name: str
@@ -125,7 +126,7 @@ def _past(entry: dict[str, Any]) -> Past:
     if not all(isfinite(time) and time >= 0 for time in seconds.values()):
         raise ValueError("seconds")
     batch, dtype, source = _count(entry["batch"]), entry["dtype"], entry["source"]
-    folded = any(layer["op"] in FOLDED for layer in entry["layers"])
+    layers = tuple(_layer(layer, DTYPES[dtype], batch) for layer in entry["layers"])
     return Past(
         str(entry["name"]),
         None if source is None else str(source),
@@ -136,8 +137,15 @@ def _past(entry: dict[str, Any]) -> Past:
         {**numbers, "training_peak_bytes": None if training is None else _count(training)},
         seconds,
         entry.get("set"),
-        None if folded else tuple(_layer(layer, DTYPES[dtype], batch) for layer in entry["layers"]),
+        layers if _in_order(layers) else None,
     )
+
+
+def _in_order(layers: Sequence[LayerReport]) -> bool:
+    """Whether these are layers one by one, as they run: nothing folded, and inputs before those that take them."""
+    place = {layer.name: n for n, layer in enumerate(layers)}
+    ordered = all(place.get(name, -1) < n for n, layer in enumerate(layers) for name in layer.inputs)
+    return ordered and not any(_FOLDED.fullmatch(layer.kind) for layer in layers)
 
 
 def _count(value: Any) -> int:

@@ -245,7 +245,7 @@ def notes(check: BudgetCheck) -> list[str]:
             before = ", ".join(shape(sizes[1:]) for sizes in past.inputs.values())
             lines.append(f"{name} had another input: {before}.")
         if past.layers is None and any(one.over for one in network.growths):
-            lines.append(f"{printable(check.baseline or '')} has the layers of {name} folded: none can be named.")
+            lines.append(f"{printable(check.baseline or '')} has the layers of {name} folded or sorted: none can be named.")
         if len(network.grown) > NAMED_AT_MOST:
             lines.append(f"{plural(len(network.grown) - NAMED_AT_MOST, 'more layer')} of {name} grew.")
     return lines
