@@ -50,7 +50,7 @@ MEANING = {
     "layers": LAYERS,
     "activations": BYTES,
     "peak": PEAK,
-    "training_peak": "training peak: the same in a step of training by SGD with momentum, all of it in the dtype.",
+    "training_peak": "training peak: the most bytes alive in a step of training by SGD with momentum, all in the dtype.",
     TIME: "least time: by the device's roofline, layer by layer, not fused: the larger of FLOPs / peak rate and "
     "bytes / bandwidth. A bound, and no prediction.",
 }
@@ -245,7 +245,9 @@ def notes(check: BudgetCheck) -> list[str]:
             before = ", ".join(shape(sizes[1:]) for sizes in past.inputs.values())
             lines.append(f"{name} had another input: {before}.")
         if past.layers is None and any(one.over for one in network.growths):
-            lines.append(f"{printable(check.baseline or '')} has the layers of {name} folded or sorted: none can be named.")
+            lines.append(
+                f"{printable(check.baseline or '')} has the layers of {name} folded or sorted: none can be named."
+            )
         if len(network.grown) > NAMED_AT_MOST:
             lines.append(f"{plural(len(network.grown) - NAMED_AT_MOST, 'more layer')} of {name} grew.")
     return lines

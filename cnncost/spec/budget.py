@@ -132,7 +132,7 @@ def budget_of(limits: Mapping[str, Any], **sizes: Any) -> Budget:
         elif not isinstance(value, Mapping):
             raise UsageError(_no_device(value), hint='write {"time": {"rtx-4090": "5ms"}}')
         else:
-            found += [limit(TIME, most, str(device), f"time on {spelled(device)}") for device, most in value.items()]
+            found += [limit(TIME, most, str(device), f"time on {spelled(device)}:") for device, most in value.items()]
     return Budget(tuple(found), **sizes)
 
 
@@ -184,7 +184,7 @@ def _limits(key: str, item: Item) -> list[Limit]:
         return [_limit(key, item, None, key)]
     if not isinstance(item.value, dict) or not item.value:
         fail(_no_device(plain(item)), item.at, TIME_EXAMPLE)
-    return [_limit(key, most, device, f"time on {spelled(device)}") for device, most in item.value.items()]
+    return [_limit(key, most, device, f"time on {spelled(device)}:") for device, most in item.value.items()]
 
 
 def _limit(key: str, item: Item, device: str | None, what: str) -> Limit:
