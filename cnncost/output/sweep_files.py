@@ -83,9 +83,12 @@ def _json(text: str) -> str:
 
 
 class Records(NamedTuple):
-    """Rows as records of one type, so that a file of them can be mapped. fields: name and type of every column."""
+    """Rows as records of one type, so that a file of them can be mapped. fields: name and type of every column.
+    quantities: the columns that impossible points do not have.
+    """
 
     fields: tuple[tuple[str, str], ...]
+    quantities: tuple[str, ...]
 
     @classmethod
     def of(cls, space: Space) -> Records:
@@ -95,7 +98,7 @@ class Records(NamedTuple):
         axes = [(axis.name, column_of(axis.values).dtype.str) for axis in space.axes]
         seconds = {name for name in space.wanted.columns if name not in space.wanted.quantities}
         quantities = [(name, "<f8" if name in seconds else "<i8") for name in space.wanted.columns]
-        return cls(((POINT, "<i8"), *axes, *quantities, (IMPOSSIBLE, "<i4")))
+        return cls(((POINT, "<i8"), *axes, *quantities, (IMPOSSIBLE, "<i4")), space.wanted.columns)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -110,6 +113,8 @@ class Records(NamedTuple):
         records = np.zeros(len(rows.refused), self.dtype)
         for name, _ in self.fields[:-1]:
             records[name] = rows.columns[name]
+        for name in self.quantities:
+            records[name][rows.refused >= 0] = 0
         records[IMPOSSIBLE] = rows.refused
         return records, rows.reasons
 
@@ -121,8 +126,11 @@ def records_of(path: str, dtype: np.dtype[Any]) -> Any:
     return np.memmap(path, dtype, "r") if os.path.getsize(path) else np.zeros(0, dtype)
 
 
-def write_npz(records: Any, reasons: Sequence[str], target: IO[bytes]) -> None:
-    """An array a column, and `reasons`, which `impossible` numbers; -1 is possible. No column is in memory whole."""
+def write_npz(records: Any, reasons: Sequence[str], quantities: Sequence[str], target: IO[bytes]) -> None:
+    """An array a column, and `reasons`, which `impossible` numbers; -1 is possible. No column is in memory whole.
+
+    Quantities of impossible points are 0, as in the arrays of cnncost.sweep().
+    """
     import zipfile
 
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
@@ -137,20 +145,21 @@ def write_npz(records: Any, reasons: Sequence[str], target: IO[bytes]) -> None:
             np.lib.format.write_array(member, np.array(reasons, np.str_), allow_pickle=False)
 
 
-def write_parquet(records: Any, reasons: Sequence[str], target: IO[bytes]) -> None:
+def write_parquet(records: Any, reasons: Sequence[str], quantities: Sequence[str], target: IO[bytes]) -> None:
     """A row group for so many rows at once; quantities of impossible points are null."""
     arrow, parquet = require_parquet()
-    quantities = [name for name in records.dtype.names if name not in (POINT, IMPOSSIBLE)]
     writer: Any = None
     for part in _parts(records):
         refused = part[IMPOSSIBLE] >= 0
-        columns = {POINT: arrow.array(np.ascontiguousarray(part[POINT]))}
-        for name in quantities:
+        columns: dict[str, Any] = {}
+        for name in records.dtype.names[:-1]:
             own = np.ascontiguousarray(part[name])
-            columns[name] = arrow.array(own.astype(object) if own.dtype.kind == "U" else own)
+            if own.dtype.kind == "U":
+                columns[name] = arrow.array(own.tolist(), arrow.string())
+            else:
+                columns[name] = arrow.array(own, mask=refused if name in quantities else None)
         texts = [reasons[n] if n >= 0 else None for n in part[IMPOSSIBLE].tolist()]
         columns[IMPOSSIBLE] = arrow.array(texts, arrow.string())
-        del refused
         table = arrow.table(columns)
         if writer is None:
             writer = parquet.ParquetWriter(target, table.schema)
@@ -203,13 +212,13 @@ def write(
                 data = records.tobytes()
             part.add(data, done.summary)
             watch(part.summary.points, space.grid.size)
-        part.finish(_converter(encode.dtype, list(part.reasons), format_) if format_ in ARRAYS else None)
+        part.finish(_converter(encode, list(part.reasons), format_) if format_ in ARRAYS else None)
     finally:
         part.close()
     return part.summary
 
 
-def _converter(dtype: np.dtype[Any], reasons: list[str], format_: str) -> Callable[[str, IO[bytes]], None]:
+def _converter(encode: Records, reasons: list[str], format_: str) -> Callable[[str, IO[bytes]], None]:
     """Records as another form of file."""
     form = {"npz": write_npz, "parquet": write_parquet}[format_]
-    return lambda path, target: form(records_of(path, dtype), reasons, target)
+    return lambda path, target: form(records_of(path, encode.dtype), reasons, encode.quantities, target)

@@ -26,54 +26,81 @@ class Part:
         self.path, self.data, self.state = path, f"{path}.part", f"{path}.part.json"
         self.digest, self.tiles, self.size = digest, 0, 0
         self.summary, self.reasons = Summary(), dict[str, int]()
-        if os.path.isdir(path) or (os.path.exists(path) and not os.path.isfile(path)):
-            raise UsageError(f"{path} is no regular file", hint="give the name of a file to write")
-        if os.path.lexists(path) and not force:
-            raise UsageError(f"{path}: exists already", hint="--force replaces it")
-        known = self._known(force)
+        self._free(force)
+        self.file = self._begun()
         try:
-            self.file = os.open(self.data, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as e:
-            raise UsageError(f"{path}: {e.strerror}", hint="give another file with -o") from None
-        self._lock()
-        if known is not None:
+            self._free(force)  # what held the file until now may have finished
+            known = self._known(len(head), force)
+            if known is None:
+                with suppress(FileNotFoundError):
+                    os.unlink(self.state)
+                os.ftruncate(self.file, 0)
+                self._write(head)
+                self._keep()
+                return
             self.tiles, self.size = known["tiles"], known["bytes"]
             self.summary = Summary.of(known["summary"])
             self.reasons = {text: number for number, text in enumerate(known["reasons"])}
             os.ftruncate(self.file, self.size)
             os.lseek(self.file, 0, os.SEEK_END)
-        else:
-            os.ftruncate(self.file, 0)
-            self._write(head)
-            self._keep()
+        except BaseException:
+            if not os.fstat(self.file).st_size and not os.path.exists(self.state):
+                os.unlink(self.data)  # it was made just now
+            self.close()
+            raise
 
-    def _known(self, force: bool) -> Any:
-        """The state of a sweep that was cut off. Raises UsageError where that was another one."""
-        if not (os.path.exists(self.state) and os.path.exists(self.data)):
-            return None
+    def _free(self, force: bool) -> None:
+        """Raise UsageError where the file may not be written."""
+        path = self.path
+        if not path or os.path.isdir(path) or (os.path.exists(path) and not os.path.isfile(path)):
+            raise UsageError(f"{path or repr('')} is no regular file", hint="give the name of a file to write")
+        if os.path.lexists(path) and not force:
+            raise UsageError(f"{path}: exists already", hint="--force replaces it")
+
+    def _begun(self) -> int:
+        """What is there so far, opened, and locked against other sweeps. Raises UsageError."""
+        while True:
+            try:
+                file = os.open(self.data, os.O_RDWR | os.O_CREAT, 0o666)
+            except OSError as e:
+                raise UsageError(f"{self.path}: {e.strerror}", hint="give another file with -o") from None
+            self._lock(file)
+            with suppress(OSError):
+                if os.path.samestat(os.fstat(file), os.stat(self.data)):
+                    return file
+            os.close(file)  # what held it has just finished, and this is its file
+
+    def _known(self, head: int, force: bool) -> Any:
+        """The state of a sweep that was cut off; None where there is none. head: bytes with which a file begins.
+
+        Raises UsageError where it was another sweep.
+        """
+        size = os.fstat(self.file).st_size
         try:
             with open(self.state, encoding="utf-8") as f:
                 known = json.load(f)
-            whole = os.path.getsize(self.data) >= known["bytes"]
-            if known["digest"] == self.digest and whole:
+            if known["digest"] == self.digest and size >= known["bytes"]:
                 return known
+        except FileNotFoundError:
+            if size <= head:  # cut off before its first state
+                return None
         except (OSError, ValueError, KeyError, TypeError):
             pass
-        if force:
+        if force or not size:
             return None
         raise UsageError(
             f"{self.data}: begun by another sweep", hint="--force begins anew; or give another file, or the same sweep"
         )
 
-    def _lock(self) -> None:
+    def _lock(self, file: int) -> None:
         try:
             import fcntl
         except ImportError:  # not on this system
             return
         try:
-            fcntl.flock(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            os.close(self.file)
+            os.close(file)
             raise UsageError(f"{self.path}: another sweep writes to it", hint="wait, or give another file") from None
 
     def number(self, reasons: tuple[str, ...]) -> list[int]:
@@ -117,16 +144,23 @@ class Part:
         """The file is whole, and gets its name. convert: writes another form of it."""
         try:
             if convert is not None:
-                other = f"{self.path}.part~"
-                with open(other, "wb") as f:
-                    convert(self.data, f)
-                os.replace(other, self.path)
+                self._convert(convert)
                 os.unlink(self.data)
             else:
                 os.replace(self.data, self.path)
             os.unlink(self.state)
         except OSError as e:
             raise self._full(e) from None
+
+    def _convert(self, convert: Callable[[str, IO[bytes]], None]) -> None:
+        other = f"{self.data}~"
+        try:
+            with open(other, "wb") as f:
+                convert(self.data, f)
+            os.replace(other, self.path)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(other)
 
     def close(self) -> None:
         """Let others write; what is there stays."""

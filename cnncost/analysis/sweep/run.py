@@ -62,7 +62,10 @@ _job: Any = None
 
 def _begin(job: Job) -> None:
     """In a worker: what is to be done, sent once."""
+    import signal
+
     global _job  # noqa: PLW0603  # a process has one job
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all processes; the first of them ends the others
     _job = job
 
 
