@@ -101,6 +101,13 @@ def test_top_keeps_no_more_than_it_needs() -> None:
     assert top.rows()["macs"].tolist() == [0, 0, 0]
 
 
+def test_only_what_was_found_is_sent_to_other_processes() -> None:
+    rows = {POINT: np.arange(10**4), "macs": np.arange(10**4)}
+    for found in (Top("macs", 3), Pareto([Aim("macs")]), Nearest({"macs": 5}, 3)):
+        found.add(rows)
+        assert len(pickle.dumps(found)) < 2000
+
+
 def test_choices_do_not_keep_the_callers_arrays() -> None:
     for found in (Top("macs", 2), Pareto([Aim("macs")]), Nearest({"macs": 5}, 2)):
         column = np.array([5, 6])
@@ -236,6 +243,13 @@ def test_distance_is_of_ratios() -> None:
     assert points(near) == [0, 1, 2, 3]  # twice is as far as half, and ties go by number
     once = math.log(2) / math.sqrt(2)
     assert near.rows()[DISTANCE].tolist() == pytest.approx([0, once, once, math.inf])
+
+
+def test_targets_may_be_larger_than_any_size() -> None:
+    near = Nearest(parse_nearest("macs=1e300", NAMES), 1)
+    near.add({POINT: np.arange(2), "macs": np.array([5, 2**63 - 1])})
+    assert points(near) == [1]
+    assert near.rows()[DISTANCE].tolist() == pytest.approx([300 * math.log(10) - 63 * math.log(2)])
 
 
 def test_distance_does_not_depend_on_where_a_value_stands() -> None:

@@ -102,12 +102,15 @@ class Top:
             kept = np.ones(len(rows[self.key]), np.bool_)
         else:
             values = _numbers(rows[self.key], self.key)
-            kept = _known(values)
-            if self._worst is not None:
-                kept &= _ascending(values, self.reverse) <= self._worst
+            worst = self._worst
+            kept = _known(values) if worst is None else _ascending(values, self.reverse) <= worst
         self._parts.append(_at(rows, kept))
         if sum(len(part[POINT]) for part in self._parts) > max(WAITING_AT_MOST, 2 * self.count):
             self._settle()
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._settle()  # no more than is needed goes from one process to another
+        return self.__dict__
 
     def _settle(self) -> None:
         """Leave the first `count` of all that were taken."""
@@ -135,7 +138,7 @@ class Nearest(Top):
 
     def __init__(self, targets: Mapping[str, float], count: int) -> None:
         super().__init__(DISTANCE, count)
-        self.targets = dict(targets)
+        self.targets = {name: float(target) for name, target in targets.items()}
 
     def add(self, chunk: Mapping[str, Any]) -> None:
         rows = {name: np.asarray(column) for name, column in chunk.items()}
@@ -201,6 +204,10 @@ class Pareto:
         """The points found, by the first column, the best first; then by the others."""
         self._settle()
         return dict(self._rows)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._settle()  # no more than is needed goes from one process to another
+        return self.__dict__
 
     def _settle(self) -> None:
         """Make one front of the front and what waits."""

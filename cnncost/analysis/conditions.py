@@ -176,8 +176,10 @@ class _Reader:
         pattern = re.compile(_TOKEN.replace("{names}", _any_of(self.names)), re.VERBOSE)
         source, at = "", 0
         while found := pattern.match(self.text, at):
-            at, part = self._token(found)
-            source += part
+            end, part = self._token(found)
+            if source[-1:].isidentifier() and part.isidentifier():
+                raise self.fault("an operator or a space is missing here", at, end, LANGUAGE)
+            source, at = source + part, end
         return source
 
     def _token(self, found: re.Match[str]) -> tuple[int, str]:
@@ -189,8 +191,6 @@ class _Reader:
         if kind == "name":
             value = self.names[text]
         elif kind == "text":
-            if re.search(r"\w$", self.text[:start]) or re.match(r"\w", self.text[end:]):
-                raise self.fault("a space is missing beside text", start, end, f"write it apart: {spelled(text)}")
             value = text[1:-1]
         elif kind == "word":
             kind, value = "flag", self._flag(text, start, end)
@@ -228,10 +228,10 @@ class _Reader:
             elif unknown == "B":
                 hint = "bytes are plain numbers, KB or KiB, and 10^9 is G"
             raise self.fault(f"unknown unit {spelled(unknown)}", end - len(unknown), end, hint)
-        digits, power = re.sub("[,_]", "", found["digits"]), int(found["power"] or 0)
-        if len(digits) + power > LARGEST_POWER:
+        value = Fraction(re.sub("[,_]", "", found["digits"])) * UNITS[found["unit"] or "s"]
+        value *= Fraction(10) ** int(found["power"] or 0)
+        if value > 10**LARGEST_POWER:
             raise self.fault("too large a number", start, end, f"numbers end at 10^{LARGEST_POWER}")
-        value = Fraction(digits) * Fraction(10) ** power * UNITS[found["unit"] or "s"]
         return int(value) if value.denominator == 1 else float(value)
 
     # ---- meaning ----
