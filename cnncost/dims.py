@@ -9,12 +9,12 @@ NumPy is imported only when an array is met: a report of one network never loads
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from math import floor, gcd, prod
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
-from cnncost.errors import ShapeError, SpecError
+from cnncost.errors import CnncostError, ShapeError, SpecError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,14 +54,15 @@ def numel(shape: Shape) -> Size:
 class Refusals:
     """Design points that cannot be, each with the first reason met: of a space some may fail and the rest be priced.
 
-    shape: of the arrays of design points. reasons: errors, in the order in which they were met. first: of
-    each point the number of its reason, -1 where there is none.
+    shape: of the arrays of design points. reasons: errors, in the order in which they were met. points: the first
+    point of each. first: of each point the number of its reason, -1 where there is none.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         import numpy as np
 
-        self.reasons: list[SpecError] = []
+        self.reasons: list[CnncostError] = []
+        self.points: list[tuple[Any, ...]] = []
         self.first = np.full(shape, -1, np.int32)
 
     def note(self, ok: Any, error: SpecError) -> None:
@@ -72,17 +73,11 @@ class Refusals:
         if new.any():
             self.first[new] = len(self.reasons)
             self.reasons.append(error)
+            self.points.append(np.unravel_index(int(np.argmax(new)), new.shape))
 
     def unless_refused(self, ok: Any) -> Any:
         """Where a condition holds, or nothing holds any more."""
         return ok | (self.first >= 0)
-
-    def locate(self, where: Any, layer: str) -> None:
-        """Reasons without a place are of this one."""
-        for error in reversed(self.reasons):
-            if error.layer is not None:
-                break
-            error.where, error.layer = error.where or where, layer
 
 
 _refusals: Refusals | None = None
@@ -110,10 +105,71 @@ def refused(ok: Any, error: SpecError) -> bool:
     return True
 
 
-def refusal_at(where: Any, layer: str) -> None:
-    """Refusals noted just now are of this layer."""
-    if _refusals is not None:
-        _refusals.locate(where, layer)
+def noted() -> int:
+    """How many refusals were noted; 0 where they are raised."""
+    return len(_refusals.reasons) if _refusals is not None else 0
+
+
+At = Callable[[Any], Any]
+"""What a value is at one design point: numbers in place of arrays, also inside of lists."""
+
+
+def reworded(start: int, say: Callable[[At], object]) -> None:
+    """Refusals noted since then are said as of their first design point alone: `say` does what was refused, there."""
+    global _refusals  # noqa: PLW0603
+    found = _refusals
+    if found is None:
+        return
+    for number in range(start, len(found.reasons)):
+        point = found.points[number]
+        _refusals = None
+        try:
+            say(lambda value: _entry(value, point, found.first.shape))  # noqa: B023  # called at once
+        except CnncostError as e:
+            found.reasons[number] = e
+        finally:
+            _refusals = found
+
+
+def placed_since(start: int, where: Any, layer: str | None) -> None:
+    """Refusals noted since then are of this place, unless they have one."""
+    for error in _refusals.reasons[start:] if _refusals is not None else ():
+        error.where, error.layer = error.where or where, error.layer or layer
+
+
+def _entry(value: Any, index: Any, shape: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)([_entry(v, index, shape) for v in value])
+    return _at(value, index, shape)
+
+
+class DiffersError(SpecError):
+    """Design points differ in structure. choice: an array over them."""
+
+    def __init__(self, choice: Any) -> None:
+        super().__init__("design points differ in structure", hint="vary structural parameters one value at a time")
+        self.choice = choice
+
+
+def decided(choice: Any, otherwise: bool) -> bool:
+    """A choice that sizes make, whether a tensor is stretched, say, or padded.
+
+    For arrays: the one of all design points that can be, where refusals are noted; raises DiffersError where
+    they choose differently. Elsewhere `otherwise`.
+    """
+    if not is_array(choice):
+        return bool(choice)
+    if _refusals is None:
+        return otherwise
+    if choice.all() or not choice.any():
+        return bool(choice.flat[0])
+    import numpy as np
+
+    possible = _refusals.first < 0
+    among = np.broadcast_to(choice, possible.shape)[possible]
+    if among.all() or not among.any():
+        return bool(among.size and among[0])
+    raise DiffersError(choice)
 
 
 def require(ok: Any, message: str, *, hint: str | None = None, **values: Any) -> None:
@@ -134,11 +190,17 @@ def require(ok: Any, message: str, *, hint: str | None = None, **values: Any) ->
             ok = _refusals.unless_refused(ok)
             if np.all(ok):
                 return
+        ok = np.broadcast_to(ok, np.broadcast_shapes(ok.shape, *(v.shape for v in _arrays(values.values()))))
         bad = np.unravel_index(int(np.argmin(ok)), ok.shape)
         values = {k: _at(v, bad, ok.shape) for k, v in values.items()}
     error = ShapeError(message.format(**values), hint=hint and hint.format(**values))
     if not refused(ok, error):
         raise error
+
+
+def _arrays(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        yield from _arrays(value) if isinstance(value, tuple) else [value] if is_array(value) else []
 
 
 def _at(value: Any, index: Any, shape: Any) -> Any:

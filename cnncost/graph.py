@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from cnncost.dims import Shape, numel, refusal_at, shown
+from cnncost.dims import Shape, noted, numel, reworded, shown
 from cnncost.errors import ShapeError, SpecError, Where
 from cnncost.ops.base import Op
 from cnncost.options import spelled
@@ -152,15 +152,11 @@ class GraphBuilder:
         except TypeError:  # arrays have no hash
             key = shape = None
         if shape is None:
-            try:
-                shape = self._shape(op, inputs, shapes)
-            except SpecError as e:
-                e.where, e.layer = e.where or where, e.layer or name
-                raise
-            if key is not None:
+            before = noted()
+            shape = self._placed(op, inputs, shapes, where, name)
+            if key is not None and noted() == before:
                 self.known[key] = shape
-            else:
-                refusal_at(where, name)
+            reworded(before, lambda at: self._placed(op.at(at), inputs, at(shapes), where, name))
         if len(self.nodes) >= LAYERS_AT_MOST:
             raise self._too_many(name, where)
         node = Node(name, op, inputs, shape, where=where, shares=shares)
@@ -183,6 +179,16 @@ class GraphBuilder:
             where=where,
             layer=name,
         )
+
+    def _placed(
+        self, op: Op, inputs: tuple[str, ...], shapes: tuple[Shape, ...], where: Where | None, name: str
+    ) -> Shape:
+        """The output shape of a layer; an error is at its place."""
+        try:
+            return self._shape(op, inputs, shapes)
+        except SpecError as e:
+            e.where, e.layer = e.where or where, e.layer or name
+            raise
 
     @staticmethod
     def _shape(op: Op, inputs: tuple[str, ...], shapes: tuple[Shape, ...]) -> Shape:

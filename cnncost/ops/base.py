@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from cnncost.cost import Cost, Operations
-from cnncost.dims import Shape, Size, Window, is_array, numel
+from cnncost.dims import At, Shape, Size, Window, is_array, numel
 from cnncost.errors import OptionError
 from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.tape import OUTPUT, PARAMETERS, Call, Cast, Gives, Saved
@@ -143,6 +143,10 @@ class Op(ABC):
 
     def check(self) -> None:  # noqa: B027  # most ops have no such options
         """Raise `fault(...)` where options contradict each other."""
+
+    def at(self, point: At) -> Op:
+        """The op at one design point. Raises OptionError."""
+        return type(self)(**{name: point(value) for name, value in self.__dict__.items()})
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise FrozenInstanceError(f"cannot assign to {name}: ops do not change")

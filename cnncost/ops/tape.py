@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Any, Literal, NamedTuple, Union
 
-from cnncost.dims import Shape, Size
+from cnncost.dims import Shape, Size, decided, is_array
 
 Gives = Union[Size, Literal["same", "view"]]
 Cast = Literal["low", "full", "mixed"]
@@ -104,10 +106,17 @@ class Tape:
 
 
 def stretched(x: Shape, y: Shape) -> bool:
-    """Whether a tensor of shape `x` is repeated along an axis to be joined to `y`: where it is 1 by its structure."""
-    return any(one(m) and not one(n) for m, n in zip(x, y))
+    """Whether a tensor of shape `x` is repeated along an axis to be joined to `y`.
+
+    Of arrays, whether it is by its structure, at any design point or at some, see `decided`.
+    """
+    by_structure = any(type(m) is int and m == 1 and not (type(n) is int and n == 1) for m, n in zip(x, y))
+    pairs = [(m, n) for m, n in zip(x, y) if m is not n]
+    if not any(is_array(size) for pair in pairs for size in pair):
+        return by_structure
+    return decided(reduce(or_, [(m == 1) & (n != 1) for m, n in pairs]), by_structure)
 
 
 def one(size: Size) -> bool:
-    """Whether a size is 1 by its structure: an array of ones is not."""
-    return type(size) is int and size == 1
+    """Whether a size is 1; of arrays that are not, at any design point or at some, see `decided`."""
+    return decided(size == 1, False) if is_array(size) else type(size) is int and size == 1

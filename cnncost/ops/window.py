@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cnncost.dims import AXES, Shape, Size, Window, ceil_div, is_array, larger, numel, require
+from cnncost.dims import AXES, Shape, Size, Window, ceil_div, decided, is_array, larger, numel, require
 from cnncost.ops.axes import by_axis, one_per_axis, spatial_rank
 from cnncost.ops.base import Along, Op, Sight
 from cnncost.ops.keeping import Kept, Temporary
@@ -95,8 +95,7 @@ class Windowed(Op):
 
     def pads_first(self, x: Shape) -> bool:
         """Whether its module pads the input before. Where sizes decide, and are arrays, that is left out."""
-        uneven = self.uneven(x)
-        return getattr(self, "padding_mode", "zeros") != "zeros" or (type(uneven) is int and uneven == 1)
+        return getattr(self, "padding_mode", "zeros") != "zeros" or decided(self.uneven(x) == 1, False)
 
     def pad_call(self, x: Shape) -> Call:
         """The pad before; a pad of what the input holds keeps that for its size."""

@@ -17,7 +17,7 @@ from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn
 from cnncost.output.records import pipe_table
 from cnncost.output.tables import Paper
-from cnncost.output.units import alike, plural, printable, time_unit, unit_for
+from cnncost.output.units import alike, duration, plural, printable, time_unit, unit_for
 
 SCHEMA_VERSION = 1
 """Of the JSON of sweep; grows when a key changes its meaning or goes."""
@@ -25,15 +25,17 @@ HEADERS = {"activation_bytes": "activations", "weight_bytes": "weights", "peak_b
            "training_peak_bytes": "training peak", "macs": "MACs", "flops": "FLOPs"}  # fmt: skip
 REASONS_AT_MOST = 5
 CONVENTIONS = (
-    "MACs, FLOPs, params: for the whole batch, at inference. activations, weights: bytes of all of them.",
+    "MACs, FLOPs, activations: of the whole batch at inference, as cnncost report counts them; params of the network.",
     "peak: the most bytes alive at once at inference. training peak: in a step of SGD with momentum.",
 )
-TIME = "s on a device: the least time by its roofline, every layer by itself."
+TIME = "time on a device: the least by its roofline, layer by layer, not fused. A bound, and no prediction."
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What one command shows. rows: the chosen points, by column. chosen: in words."""
+    """What one command shows. rows: the chosen points, by column. chosen: which these are, after their number; "" for
+    the first points.
+    """
 
     space: Space
     summary: Summary
@@ -44,15 +46,23 @@ class Swept:
     def count(self) -> int:
         return len(self.rows[POINT]) if self.rows else 0
 
+    @property
+    def title(self) -> str:
+        """Which points the rows are, in words."""
+        if self.chosen:
+            return printable(f"{plural(self.count, 'point')} {self.chosen}")
+        every = self.count == self.summary.kept
+        return f"all {self.count:,} points" if every and self.count > 1 else f"the first {plural(self.count, 'point')}"
+
 
 def sweep_table(swept: Swept, units: str = "auto", paper: Paper | None = None) -> str:
     """The space, the chosen points, and the least and most of every quantity."""
     paper = paper or Paper()
     body: list[Any] = []
     if swept.count:
-        body += ["", Text(swept.chosen, style="bold"), *tables(row_columns(swept, units), paper)]
+        body += ["", Text(swept.title, style="bold"), *tables(row_columns(swept, units), paper)]
     if swept.summary.ranges:
-        body += [Text("of all that count", style="bold"), *tables(range_columns(swept, units), paper)]
+        body += [Text(range_title(swept), style="bold"), *tables(range_columns(swept, units), paper)]
     legend = [Text(line, style="dim") for line in conventions(swept.space)] if paper.legend else []
     return paper.print(*heading(swept), *body, *map(Text, impossible(swept.summary)), *legend)
 
@@ -117,11 +127,37 @@ def listed(swept: Swept, name: str) -> list[Any]:
     return values
 
 
+def range_title(swept: Swept) -> str:
+    """Of which points the least and the most are."""
+    kept = swept.summary.kept
+    if kept == swept.summary.points:
+        return f"least and most of all {plural(kept, 'point')}" if kept > 1 else "the point"
+    one = "s" if kept == 1 else ""
+    which = f"that meet{one} the condition" if swept.space.where else f"that {'is' if one else 'are'} possible"
+    return f"least and most of the {plural(kept, 'point')} {which}"
+
+
 def range_columns(swept: Swept, units: str) -> list[Drawn]:
-    """The least and the most of every quantity."""
-    ranges = swept.summary.ranges
-    drawn = [column("what", "", "text", ["least", "most"])]
-    return drawn + [quantity(name, list(ranges[name]), units) for name in swept.space.wanted.columns]
+    """The least and the most of every quantity, each in its own unit, for they may be far apart."""
+    ranges = {name: swept.summary.ranges[name] for name in swept.space.wanted.columns}
+    names = [HEADERS.get(name, name) if not name.startswith(SECONDS) else f"time on {key(name)}" for name in ranges]
+    drawn = [column("what", "", "text", names)]
+    for place, header in enumerate(("least", "most")):
+        drawn.append(column(header, header, "count", [alone(name, ranges[name][place], units) for name in ranges]))
+    return drawn
+
+
+def key(name: str) -> str:
+    """The device of a column of least times."""
+    return printable(name.removeprefix(f"{SECONDS}_"))
+
+
+def alone(name: str, value: Any, units: str) -> str:
+    """A number with its unit."""
+    if name.startswith(SECONDS):
+        return duration(value)
+    unit = unit_for([value], name.endswith("_bytes"), units)
+    return f"{unit.show(value)} {unit.name}".strip()
 
 
 def quantity(name: str, values: Sequence[Any], units: str) -> Drawn:
@@ -129,7 +165,7 @@ def quantity(name: str, values: Sequence[Any], units: str) -> Drawn:
     header = HEADERS.get(name, name)
     if name.startswith(SECONDS):
         unit, worth = time_unit(values)
-        return column(name, f"{unit} on {printable(name.removeprefix(f'{SECONDS}_'))}", "count", alike(values, worth))
+        return column(name, f"{unit} on {key(name)}", "count", alike(values, worth))
     chosen = unit_for(values, name.endswith("_bytes"), units)
     text = f"{header} ({chosen.name})" if chosen.name else header
     return column(name, text, "count", [chosen.show(value) for value in values])
@@ -162,7 +198,7 @@ def sweep_json(swept: Swept) -> str:
             "where": space.where and space.where.text,
             "quantities": list(space.wanted.columns),
             **swept.summary.record(),
-            "chosen": swept.chosen,
+            "chosen": swept.title if swept.count else "no point",
             "rows": records(swept),
         }
     )
@@ -192,7 +228,7 @@ def sweep_markdown(swept: Swept, units: str = "auto") -> str:
     title, *lines = (str(text) for text in heading(swept))
     parts = [f"**{title}**", "", *lines, ""]
     if swept.count:
-        parts += [swept.chosen, "", *pipe_table(row_columns(swept, units)), ""]
+        parts += [swept.title, "", *pipe_table(row_columns(swept, units)), ""]
     return "\n".join([*parts, *impossible(swept.summary), *(f"- {line}" for line in conventions(swept.space)), ""])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Optional
 
-from cnncost.dims import is_array, refused, shown
+from cnncost.dims import Shape, is_array, noted, placed_since, refused, reworded, shown
 from cnncost.errors import SpecError, counted, did_you_mean
 from cnncost.graph import LAYERS_AT_MOST, Graph, GraphBuilder, Node
 from cnncost.ops import MENU, find, unknown_op_hint
@@ -270,7 +270,7 @@ class _Expansion:
         bound = self.bound.get((id(line), block.name))
         if bound is None:
             bound = self.bound[id(line), block.name] = block.bind(line, path)
-        at = line.at
+        at, before = line.at, noted()
         try:
             given = {}
             for name, option in bound.items():
@@ -284,6 +284,7 @@ class _Expansion:
                     values[name] = local.argument(plain(default))
         except SpecError as e:
             placed(e, at, path)
+        placed_since(before, line.at, path)
         return values
 
     def again(self, line: Line, path: str, level: _Level, inputs: Inputs) -> str:
@@ -331,13 +332,17 @@ class _Expansion:
         """Raise SpecError where parameters made for one input do not fit another."""
         was, now = (tuple(self.builder.shapes[n] for n in node.inputs) for node in (first, second))
         op = first.op
+
+        def misfit(*inputs: tuple[Shape, ...]) -> None:
+            shapes = (" and ".join(str(shown(shape)) for shape in each) for each in inputs)
+            message = "cannot reuse {}: the parameters of {} are for an input of {}, not {}"
+            hint = "what its parameters depend on must be the same: channels, for most layers"
+            fail(message.format(name, first.name, *shapes), item.at, hint, second.name)
+
         for made, given in zip(op.fitted_to(*was), op.fitted_to(*now)):
             fits: Any = made == given
             if not (fits.all() if is_array(fits) else fits):
-                inputs = (" and ".join(str(shown(shape)) for shape in shapes) for shapes in (was, now))
-                message = "cannot reuse {}: the parameters of {} are for an input of {}, not {}"
-                hint = "what its parameters depend on must be the same: channels, for most layers"
-                error = SpecError(message.format(name, first.name, *inputs), hint=hint, where=item.at)
-                error.layer = second.name
-                if not refused(fits, error):
-                    raise error
+                before = noted()
+                if not refused(fits, SpecError("")):
+                    misfit(was, now)
+                reworded(before, lambda at: misfit(at(was), at(now)))

@@ -238,6 +238,8 @@ def _over_arrays(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
         raise ZeroDivisionError
     if function is _power and np.any(np.less(b, 0)):
         a = np.asarray(a, np.float64)
+    if function is _power and "f" in (np.asarray(a).dtype.kind, np.asarray(b).dtype.kind):
+        return _powers(a, b)
     with np.errstate(all="ignore"):
         near = function(np.asarray(a, np.float64), np.asarray(b, np.float64))
     if np.isnan(near).any():
@@ -245,6 +247,15 @@ def _over_arrays(function: Callable[[Any, Any], Any], a: Any, b: Any) -> Any:
     if (np.abs(near) > LARGEST_RESULT).any():
         raise OverflowError
     return function(a, b)
+
+
+def _powers(a: Any, b: Any) -> Any:
+    """Powers of floating-point numbers by Python: NumPy's own differ from these in the last digit."""
+    import numpy as np
+
+    pairs = np.broadcast(np.asarray(a), np.asarray(b))
+    values = [_power(x.item(), y.item()) for x, y in pairs]
+    return np.array(values, np.float64).reshape(pairs.shape)
 
 
 def _unary(node: ast.UnaryOp) -> Compiled:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from cnncost.dims import ceil_div, is_array, larger, refused, round_to, smaller
+from cnncost.dims import ceil_div, is_array, larger, noted, refused, reworded, round_to, smaller
 from cnncost.errors import SpecError
 from cnncost.options import spelled
 
@@ -23,7 +23,7 @@ def bounded(value: Any) -> Any:
 
 def number(value: Any) -> Any:
     """The value, if arithmetic works on it. Raises SpecError."""
-    if isinstance(value, (bool, str, list, tuple, type(None))):
+    if isinstance(value, (bool, str, list, tuple, type(None))) or (is_array(value) and value.dtype.kind == "b"):
         raise SpecError(f"arithmetic on {spelled(value)}", hint="+ - * / work on numbers")
     return value
 
@@ -53,9 +53,11 @@ def _round_to(value: Any, divisor: Any) -> Any:
     """dims.round_to, which would make any number below the divisor one divisor: also a width of 0 or -1."""
     above = value > 0
     if not (above.all() if is_array(above) else above):
+        before = noted()
         error = SpecError(f"round_to of {spelled(value)}, which is not above 0", hint="check the parameters it uses")
         if not refused(above, error):
             raise error
+        reworded(before, lambda at: _round_to(at(value), at(divisor)))
     return round_to(value, divisor)
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection
 from typing import Any, NoReturn
 
+from cnncost.dims import noted, placed_since, reworded
 from cnncost.errors import OptionError, SpecError, Where, counted, did_you_mean
 from cnncost.ops import MENU, SYNONYMS, Op, find, unknown_op_hint
 from cnncost.options import Kind, kind_of, spelled
@@ -91,12 +92,14 @@ class OpCall:
         """The op with its expressions computed; equal options give the same object."""
         if self.op is not None:
             return self.op
+        before = noted()
         values = {key: self._read(key, kind, option, evaluate, layer) for key, kind, option in self.varying}
+        placed_since(before, self.at, layer)
         try:
             same = tuple([(key, type(value), value) for key, value in values.items()])
             op = self.built.get(same)
         except TypeError:  # arrays have no hash
-            return self._build({**self.fixed, **values}, layer)
+            return self._swept({**self.fixed, **values}, layer)
         if op is None:
             op = self.built[same] = self._build({**self.fixed, **values}, layer)
         return op
@@ -111,6 +114,13 @@ class OpCall:
                 near = did_you_mean(option.raw, kind.words)
                 e.hint = near if near.startswith("did") else e.hint
             placed(e, option.at, layer)
+
+    def _swept(self, values: dict[str, Any], layer: str) -> Op:
+        """The op of arrays; what is refused at some design points is said of the first."""
+        before = noted()
+        op = self._build(values, layer)
+        reworded(before, lambda at: self._build({key: at(value) for key, value in values.items()}, layer))
+        return op
 
     def _build(self, values: dict[str, Any], layer: str) -> Op:
         try:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from cnncost.dims import Shape, entering, is_array, shown
+from cnncost.dims import Shape, entering, is_array, noted, reworded, shown
 from cnncost.errors import OptionError, SpecError, UsageError, counted, did_you_mean
 from cnncost.options import KINDS, quoted, spelled
 from cnncost.spec.document import INPUT, Document, fail, kind_of_value, placed
@@ -261,6 +261,7 @@ def parse_shape(value: Any) -> Shape:
     sizes = value
     if isinstance(value, str):
         sizes = [int(n) for n in value.split("x")] if _SHAPE.fullmatch(value) else []
+    before = noted()
     try:
         shape = tuple(KINDS["Size"].check(n) for n in sizes)
     except OptionError as e:
@@ -269,6 +270,7 @@ def parse_shape(value: Any) -> Shape:
         shape = ()
     if not shape:
         raise UsageError(f"{spelled(value) or repr(value)} is no input shape", hint=SHAPE_HINT)
+    reworded(before, lambda at: parse_shape([at(n) for n in sizes]))
     return shape
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from cnncost.dims import LARGEST
 from cnncost.errors import UsageError, did_you_mean
-from cnncost.options import spelled
+from cnncost.options import quoted, spelled
+from cnncost.spec.functions import LARGEST_RESULT
 
 BATCH, INPUT = "batch", "input"
 SIDES = ("channels", "height", "width")
 VALUES_AT_MOST = 1_000_000
 EXAMPLE = "write --vary batch=1,2,4,8 or --vary width=0.25:2:0.05"
+RANGE_HINT = "write start:end:step, the end included: 128:512:32"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?")
 _RANGE = re.compile(r"([^:]*):([^:]*)(?::([^:]*))?")
 _SHAPE = re.compile(r"\d+(x\d+)+")
@@ -49,7 +52,7 @@ def parse_axis(text: str) -> Axis:
     if not equals or not name:
         raise UsageError(f"--vary {spelled(text)}: no name and values", hint=EXAMPLE)
     values: list[Value] = []
-    for part in rest.split(","):
+    for part in rest.split(",") if rest.strip() else ():
         values += _part(part.strip(), name)
         if len(values) > VALUES_AT_MOST:
             raise UsageError(f"--vary {name}: more than {VALUES_AT_MOST:,} values", hint="take a larger step")
@@ -60,25 +63,32 @@ def checked(axis: Axis) -> Axis:
     """The axis, if each of its values comes once. Raises UsageError."""
     if not axis.values:
         raise UsageError(f"--vary {axis.name}: no values", hint=EXAMPLE)
-    if len(set(axis.values)) < len(axis.values):
-        twice = next(v for i, v in enumerate(axis.values) if v in axis.values[:i])
-        raise UsageError(f"--vary {axis.name}: {shown_value(twice)} is given twice", hint="give each value once")
     kinds = {type(v) for v in axis.values}
     if len(kinds) > 1 and not kinds <= {int, float}:
         raise UsageError(f"--vary {axis.name}: values of several kinds", hint="give numbers, or words, or shapes")
+    if len(set(axis.values)) < len(axis.values):
+        seen: set[Value] = set()
+        twice = next(v for v in axis.values if v in seen or seen.add(v))  # type: ignore[func-returns-value]
+        raise UsageError(f"--vary {axis.name}: {shown_value(twice)} is given twice", hint="give each value once")
+    if axis.numeric and not all(-LARGEST_RESULT <= v <= LARGEST_RESULT for v in axis.values):
+        wrong = next(v for v in axis.values if not -LARGEST_RESULT <= v <= LARGEST_RESULT)
+        raise UsageError(f"--vary {axis.name}: {spelled(wrong)} is too large a number", hint="numbers end at 2^63")
     return axis
 
 
 def _part(text: str, name: str) -> list[Value]:
+    if ":" not in text:
+        return [_value(text, name)]
     found = _RANGE.fullmatch(text)
     if found is None:
-        return [_value(text, name)]
-    start, stop, step = (_decimal(part, text, name) for part in (found[1], found[2], found[3] or "1"))
+        raise UsageError(f"--vary {name}={spelled(text)}: more than an end and a step", hint=RANGE_HINT)
+    ends = found[1], found[2], "1" if found[3] is None else found[3]
+    start, stop, step = (_decimal(part, text, name) for part in ends)
     if step == 0:
-        raise UsageError(f"--vary {name}={text}: a step of 0", hint="write start:end:step, the end included")
-    count = int((stop - start) / step) + 1 if (stop - start) * step >= 0 else 0
+        raise UsageError(f"--vary {name}={text}: a step of 0", hint=RANGE_HINT)
+    count = int((stop - start) / step) + 1 if (stop >= start) == (step > 0) or stop == start else 0
     if count < 1:
-        raise UsageError(f"--vary {name}={text}: it ends before it begins", hint="write start:end:step")
+        raise UsageError(f"--vary {name}={text}: it ends before it begins", hint=RANGE_HINT)
     if count > VALUES_AT_MOST:
         raise UsageError(f"--vary {name}={text}: {count:,} values", hint=f"at most {VALUES_AT_MOST:,}")
     numbers = [start + n * step for n in range(count)]
@@ -90,7 +100,7 @@ def _decimal(text: str, whole: str, name: str) -> Decimal:
     text = text.strip()
     if not _NUMBER.fullmatch(text):
         what = f"{spelled(text)} is no number" if text else "an end is missing"
-        raise UsageError(f"--vary {name}={whole}: {what}", hint="write start:end:step, 128:512:32")
+        raise UsageError(f"--vary {name}={whole}: {what}", hint=RANGE_HINT)
     return Decimal(text)
 
 
@@ -138,6 +148,7 @@ def axes_of(given: Iterable[str] | Mapping[str, Any], parameters: Mapping[str, A
         seen[axis.name] = axis
     if not seen:
         raise UsageError("nothing varies", hint=EXAMPLE)
+    _once(seen)
     return tuple(seen.values())
 
 
@@ -152,14 +163,41 @@ def _sizes(axis: Axis) -> None:
                 f"--vary {axis.name}: {shown_value(value)} is no whole number of at least 1",
                 hint="write 128:512:32, or shapes: 3x224x224" if axis.name == INPUT else "write 1,2,4,8",
             )
+        if max(sizes) > LARGEST:
+            raise UsageError(f"--vary {axis.name}: {shown_value(value)} is too large", hint=f"at most {LARGEST}")
+
+
+def _once(names: Iterable[str]) -> None:
+    """Raise UsageError where two axes set the same sizes of the input."""
+    names = set(names)
+    for side in SIDES:
+        if INPUT in names and f"{INPUT}.{side}" in names:
+            message = f"{INPUT} and {INPUT}.{side} both vary the input"
+            raise UsageError(message, hint=f"vary {' and '.join(f'{INPUT}.{s}' for s in SIDES[1:])}")
 
 
 def _listed(values: Any, name: str) -> tuple[Value, ...]:
     """Values from Python: a list, a range, an array; a text as on the command line; or a single one."""
     if isinstance(values, str):
         return parse_axis(f"{name}={values}").values
-    if hasattr(values, "tolist"):
-        values = values.tolist()
-    if not isinstance(values, (Sequence, range)):
+    values = _plain(values)
+    if not isinstance(values, Iterable) or isinstance(values, Mapping):
         values = [values]
-    return tuple(tuple(v) if isinstance(v, list) else v for v in values)
+    return tuple(_entry(value, name) for value in values)
+
+
+def _plain(value: Any) -> Any:
+    """What NumPy and its kin hold, as Python's."""
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _entry(value: Any, name: str) -> Value:
+    """A value from Python. Raises UsageError for what is none."""
+    value = _plain(value)
+    if isinstance(value, (list, tuple)):
+        return tuple(_entry(each, name) for each in value)
+    if isinstance(value, str) and is_input(name):
+        return _value(value, name)
+    if not isinstance(value, (bool, int, float, str)):
+        raise UsageError(f"--vary {name}: {quoted(value)} is no value", hint="give numbers, words, or shapes")
+    return value

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cnncost.analysis.sweep.axes import INPUT, SIDES, Axis, is_input
+from cnncost.analysis.sweep.axes import BATCH, INPUT, SIDES, Axis, is_input
 from cnncost.dims import Refusals, refusing
 from cnncost.errors import CnncostError, UsageError
 from cnncost.graph import Graph
 from cnncost.spec import document_of, expanded
+from cnncost.spec.names import parameter_values
 
 
 class Source:
@@ -62,14 +63,24 @@ class Source:
 
     def structural(self, axes: tuple[Axis, ...]) -> tuple[str, ...]:
         """The axes whose values make other layers, so that each takes a walk of its own: depths, words, switches."""
-        return tuple(axis.name for axis in axes if axis.name != "batch" and not self._together(axis))
+        for axis in axes:
+            self._fits(axis)
+        return tuple(axis.name for axis in axes if axis.name != BATCH and not self._together(axis))
+
+    def _fits(self, axis: Axis) -> None:
+        """Raise UsageError for an axis that nothing of the spec can have, whatever else varies."""
+        if is_input(axis.name):
+            self.input({axis.name: axis.values[0]})
+        elif axis.name != BATCH:
+            for value in axis.values[:1] if axis.numeric else axis.values:
+                parameter_values(self.document, {**self.fixed, axis.name: value})
 
     def _together(self, axis: Axis) -> bool:
         """Whether all values of an axis go through one walk."""
         import numpy as np
 
         if not axis.numeric:
-            return is_input(axis.name)
+            return is_input(axis.name) and len({len(shape) for shape in axis.values}) == 1
         values = np.array(axis.values)
         given = {} if is_input(axis.name) else {axis.name: values}
         with refusing(Refusals(values.shape)), np.errstate(all="ignore"):

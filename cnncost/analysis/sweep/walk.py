@@ -7,7 +7,9 @@ regular is checked at each point and step; where it is not, every batch is walke
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +25,8 @@ from cnncost.analysis.sweep.source import Source
 from cnncost.analysis.training_memory import training_memory
 from cnncost.cost import Cost, total
 from cnncost.devices import Device
-from cnncost.dims import Refusals, refusing
-from cnncost.errors import CnncostError, SpecError
+from cnncost.dims import DiffersError, Refusals, refusing
+from cnncost.errors import CnncostError
 from cnncost.graph import Graph, Node
 
 Numbers = npt.NDArray[Any]
@@ -76,21 +78,23 @@ def priced(grid: Grid, tile: Tile, source: Source, wanted: Wanted) -> Priced:
         return _Tile(grid, tile, source, wanted).priced()
     except UncountableError:
         raise
-    except CnncostError as e:
-        parts = halves(tile, len(grid.batches))
-        if not parts:  # a single point
-            return _impossible(grid, tile, wanted, e)
-        return _joined(tile, [priced(grid, part, source, wanted) for part in parts])
+    except DiffersError as e:
+        axis, parts = runs(tile, len(grid.batches), e.choice)
+    except CnncostError:
+        axis, parts = halves(tile, len(grid.batches))
+    if not parts:
+        return _point(grid, tile, source, wanted)
+    return _joined(tile, [priced(grid, part, source, wanted) for part in parts], axis)
 
 
-class _Walk(NamedTuple):
+class Walk(NamedTuple):
     """A tile at some batches. parts: what a quantity is the largest of, each (points, batches). refused: (points,
     batches).
     """
 
     parts: dict[str, list[Numbers]]
     refused: npt.NDArray[np.int32]
-    reasons: list[SpecError]
+    reasons: list[CnncostError]
 
 
 class _Tile:
@@ -99,7 +103,7 @@ class _Tile:
     def __init__(self, grid: Grid, tile: Tile, source: Source, wanted: Wanted) -> None:
         self.grid, self.tile, self.source, self.wanted = grid, tile, source, wanted
         self.batches = np.array(grid.batches, np.int64)
-        self.shape = (int(np.prod(tile.shape, dtype=np.int64)), len(self.batches))
+        self.shape = (_points(tile), len(self.batches))
         self.columns: dict[str, Numbers] = {}
         self.refused = np.full(self.shape, -1, np.int32)
         self.reasons: list[str] = []
@@ -126,24 +130,37 @@ class _Tile:
         """Price many batches from a few. Raises IrregularError where that would be wrong."""
         batches = np.sort(self.batches[which])
         probes = batches[np.unique(np.linspace(0, len(batches) - 1, PROBES).astype(np.int64))]
-        walk = self.walk(probes, self.wanted.quantities, ())
+        try:
+            walk = self.walk(probes, self.wanted.quantities, ())
+        except DiffersError as e:
+            if _varies(e.choice, 0):
+                raise IrregularError from None
+            raise
         if (walk.refused != walk.refused[:, :1]).any():
             raise IrregularError
-        self.note(which, walk.refused[:, :1], walk.reasons)
         possible = walk.refused[:, 0] < 0
         for name, parts in walk.parts.items():
             lines = [Line.through(part[possible], probes) for part in parts]
             column = np.zeros((self.shape[0], len(which)), np.int64)
             column[possible] = highest_of(outermost(lines), self.batches[which] - probes[0])
             self.put(name, which, column)
+        self.note(which, walk.refused[:, :1], walk.reasons)
 
     def each(self, which: Numbers, quantities: tuple[str, ...], devices: tuple[Device, ...]) -> None:
         """Price batches by walking at each of them."""
         if not (quantities or devices):
             return
-        for start in range(0, len(which), PROBES):
-            some = which[start : start + PROBES]
-            walk = self.walk(self.batches[some], quantities, devices)
+        alone, others = which[self.batches[which] == 1], which[self.batches[which] != 1]
+        groups = [*([alone] if len(alone) else []), *(others[n : n + PROBES] for n in range(0, len(others), PROBES))]
+        while groups:
+            some = groups.pop(0)
+            try:
+                walk = self.walk(self.batches[some], quantities, devices)
+            except DiffersError as e:
+                if not _varies(e.choice, 0):
+                    raise
+                groups = [*some.reshape(-1, 1), *groups]
+                continue
             if quantities:
                 self.note(some, walk.refused, walk.reasons)
             for name, parts in walk.parts.items():
@@ -152,7 +169,7 @@ class _Tile:
                     column = np.maximum(column, part)
                 self.put(name, some, column)
 
-    def note(self, which: Numbers, refused: Any, reasons: Sequence[SpecError]) -> None:
+    def note(self, which: Numbers, refused: Any, reasons: Sequence[CnncostError]) -> None:
         """Points that are refused, at some batches."""
         self.refused[:, which] = np.where(refused >= 0, refused + len(self.reasons), -1)
         self.reasons += map(text_of, reasons)
@@ -165,19 +182,10 @@ class _Tile:
             self.columns[name] = np.zeros(self.shape, column.dtype)
         self.columns[name][:, which] = column
 
-    def walk(self, batches: Numbers, quantities: tuple[str, ...], devices: tuple[Device, ...]) -> _Walk:
+    def walk(self, batches: Numbers, quantities: tuple[str, ...], devices: tuple[Device, ...]) -> Walk:
         """The walk over arrays of (batches, *tile)."""
-        space = (len(batches), *self.tile.shape)
-        with refusing(Refusals(space)) as found, np.errstate(all="ignore"):
-            graph = self.source.graph(**self.arguments(batches))
-            possible = found.first < 0
-            parts = {}
-            if possible.any():
-                countable(graph, possible)
-                parts = dict(_parts(graph, self.wanted.dtype, quantities, devices))
-        refused = _flat(found.first, space)
-        flat = {name: [_flat(part, space) for part in own] for name, own in parts.items()}
-        return _Walk(flat, refused, found.reasons)
+        asked = self.wanted._replace(quantities=quantities, devices=devices)
+        return walk(self.source, (len(batches), *self.tile.shape), self.arguments(batches), asked)
 
     def arguments(self, batches: Numbers) -> dict[str, Any]:
         """What the spec is expanded with: every open axis as an array along an axis of its own."""
@@ -186,13 +194,31 @@ class _Tile:
         for number, (axis, (start, stop)) in enumerate(zip(self.grid.open, self.tile.spans), 1):
             place = tuple(-1 if n == number else 1 for n in range(depth))
             chosen = axis.values[start:stop]
-            if isinstance(chosen[0], tuple):
+            if len(chosen) == 1:  # a plain number: a point of these is the walk of one network
+                values[axis.name] = chosen[0]
+            elif isinstance(chosen[0], tuple):
                 values[axis.name] = tuple(np.array(sizes).reshape(place) for sizes in zip(*chosen))
             else:
                 values[axis.name] = np.array(chosen).reshape(place)
         batch = int(batches[0]) if len(batches) == 1 else batches.reshape((-1, *[1] * (depth - 1)))
         given = {name: value for name, value in values.items() if not is_input(name)}
         return {"batch": batch, "input": self.source.input(values), "set": given}
+
+
+def walk(source: Source, space: tuple[int, ...], arguments: Mapping[str, Any], wanted: Wanted) -> Walk:
+    """The walk of one network over arrays. space: what they span, the batch first. arguments: of the spec.
+
+    Raises CnncostError where points differ in structure.
+    """
+    with refusing(Refusals(space)) as found, np.errstate(all="ignore"):
+        graph = source.graph(**arguments)
+        possible = found.first < 0
+        parts = {}
+        if possible.any():
+            countable(graph, possible)
+            parts = dict(_parts(graph, wanted.dtype, wanted.quantities, wanted.devices))
+    flat = {name: [_flat(part, space) for part in own] for name, own in parts.items()}
+    return Walk(flat, _flat(found.first, space), found.reasons)
 
 
 def _parts(
@@ -270,27 +296,73 @@ def highest_of(lines: Sequence[Line], steps: Numbers) -> Numbers:
 # ---- where a tile cannot be walked in one ---------------------------------------------------------
 
 
-def halves(tile: Tile, batches: int) -> list[Tile]:
-    """A tile cut in two along its slowest axis that is longer than 1; nothing of a single point."""
-    for axis, (start, stop) in enumerate(tile.spans):
-        if stop - start > 1:
-            middle = (start + stop) // 2
-            cut = [(*tile.spans[:axis], span, *tile.spans[axis + 1 :]) for span in ((start, middle), (middle, stop))]
-            first = tile._replace(spans=cut[0])
-            number = tile.number + batches * int(np.prod(first.shape, dtype=np.int64))
-            return [first, Tile(number, tile.fixed, cut[1])]
-    return []
+def halves(tile: Tile, batches: int) -> tuple[int, list[Tile]]:
+    """A tile cut in two along its slowest axis that is longer than 1, and which that is; nothing of a single point."""
+    for axis, length in enumerate(tile.shape):
+        if length > 1:
+            return axis, _cut(tile, batches, axis, [length // 2])
+    return 0, []
 
 
-def _joined(tile: Tile, parts: Sequence[Priced]) -> Priced:
-    """Tiles that lie one after the other as one."""
-    columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+def runs(tile: Tile, batches: int, choice: Any) -> tuple[int, list[Tile]]:
+    """A tile cut along an axis wherever a choice changes along it, and which that is. choice: over (batch, *tile)."""
+    axis = next(axis for axis in range(len(tile.spans)) if _varies(choice, axis + 1))
+    rows = np.moveaxis(choice, axis + 1, 0).reshape(choice.shape[axis + 1], -1)
+    return axis, _cut(tile, batches, axis, [int(n) + 1 for n in np.flatnonzero((rows[1:] != rows[:-1]).any(axis=1))])
+
+
+def _varies(choice: Any, axis: int) -> bool:
+    """Whether an array is not the same all along an axis."""
+    return bool((choice != choice.take([0], axis)).any())
+
+
+def _cut(tile: Tile, batches: int, axis: int, at: Sequence[int]) -> list[Tile]:
+    """A tile in parts along an axis. at: where they begin, but for the first."""
+    (start, stop), inner = tile.spans[axis], batches * int(np.prod(tile.shape[axis + 1 :], dtype=np.int64))
+    edges = [0, *at, stop - start]
+    return [
+        Tile(
+            tile.number + first * inner,
+            tile.fixed,
+            (*tile.spans[:axis], (start + first, start + last), *tile.spans[axis + 1 :]),
+        )
+        for first, last in pairwise(edges)
+    ]
+
+
+def _joined(tile: Tile, parts: Sequence[Priced], axis: int) -> Priced:
+    """The parts of a tile along an axis as one; -1 is the batch."""
+
+    def whole(arrays: Sequence[Numbers]) -> Numbers:
+        pairs = zip(parts, arrays)
+        boxes = [array.reshape(*part.tile.shape, len(array) // _points(part.tile)) for part, array in pairs]
+        return np.concatenate(boxes, axis).reshape(-1)
+
+    columns = {name: whole([part.columns[name] for part in parts]) for name in parts[0].columns}
     refused: list[Numbers] = []
     reasons: list[str] = []
     for part in parts:
         refused.append(np.where(part.refused >= 0, part.refused + len(reasons), -1).astype(np.int32))
         reasons += part.reasons
-    return Priced(tile, columns, np.concatenate(refused), tuple(reasons))
+    return Priced(tile, columns, whole(refused), tuple(reasons))
+
+
+def _points(tile: Tile) -> int:
+    return int(np.prod(tile.shape, dtype=np.int64))
+
+
+def _point(grid: Grid, tile: Tile, source: Source, wanted: Wanted) -> Priced:
+    """A single point, walked at each batch by itself: over plain numbers, where what is wrong is said exactly."""
+    parts = []
+    for batch in grid.batches:
+        alone = replace(grid, batches=(batch,))
+        try:
+            parts.append(_Tile(alone, tile, source, wanted).priced())
+        except UncountableError:
+            raise
+        except CnncostError as e:
+            parts.append(_impossible(alone, tile, wanted, e))
+    return _joined(tile, parts, -1)
 
 
 def _impossible(grid: Grid, tile: Tile, wanted: Wanted, error: CnncostError) -> Priced:

@@ -11,7 +11,7 @@ from cnncost.analysis.dtypes import DTYPES
 from cnncost.cli.common import DeviceParam, SpecParam, deliver, paper, parse_inputs, parse_settings
 from cnncost.cli.options import INPUT, LEGEND, SET
 from cnncost.errors import UsageError, did_you_mean
-from cnncost.output.units import CHOICES
+from cnncost.output.units import CHOICES, plural
 
 if TYPE_CHECKING:
     from cnncost.analysis.sweep.run import Choice
@@ -49,7 +49,7 @@ Examples:
               "roofline too; repeat for more.")  # fmt: skip
 @click.option("--where", metavar="CONDITION", help='Points that count: "macs < 600M and params < 5M".')
 @click.option("--sort", metavar="NAME", help="Show the points with the least of it; -NAME for the most.")
-@click.option("--top", type=click.IntRange(1), metavar="N", help=f"Show so many points.  [{ROWS}]")
+@click.option("--top", type=click.IntRange(1, SORTED_AT_MOST), metavar="N", help=f"Show so many points.  [{ROWS}]")
 @click.option("--pareto", metavar="NAMES", help="Show points that no other beats in all of these: macs,peak,-batch.")
 @click.option("--nearest", metavar="NAME=N", help="Show the points nearest to this: macs=600M,params=5M.")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes that price.  [1]")
@@ -155,16 +155,16 @@ def _choice(
         if top is not None:
             raise UsageError("--top has no effect with --pareto", hint="all points of the front are shown")
         aims = parse_pareto(pareto, space.names)
-        return Pareto(aims), f"points that no other beats in {pareto}"
+        return Pareto(aims), f"that no other beats in {pareto}"
     if nearest is not None:
-        return Nearest(parse_nearest(nearest, space.names), count), f"the {count:,} nearest to {nearest}"
+        return Nearest(parse_nearest(nearest, space.names), count), f"nearest to {nearest}"
     if sort is not None:
         name = sort.removeprefix("-")
         if name not in space.names:
             raise UsageError(f"--sort {sort}: unknown column {name}", hint=did_you_mean(name, space.names))
         most = sort.startswith("-")
-        return Top(space.names[name], count, most), f"the {count:,} with the {'most' if most else 'least'} {name}"
-    return Top(POINT, count), f"the first {count:,}" if space.grid.size > count else "all points"
+        return Top(space.names[name], count, most), f"with the {'most' if most else 'least'} {name}"
+    return Top(POINT, count), ""
 
 
 def _gathered(job: Any, workers: int) -> tuple[Summary, Choice]:
@@ -191,10 +191,12 @@ def _to_file(job: Any, output: str, format_: str, workers: int, force: bool) -> 
 
     with Progress("design points") as watch:
         summary = write(job.space, output, format_, workers, force, watch)
-    said = [f"{summary.kept:,} of {summary.points:,} design points count"]
+    said = [plural(summary.points, "design point")]
+    if job.space.where is not None:
+        said.append(f"{summary.kept:,} meet the condition")
     if summary.impossible:
-        said.append(f"{sum(summary.impossible.values()):,} are impossible")
-    click.echo(f"{output}: {'; '.join(said)}", err=True)
+        said.append(f"{sum(summary.impossible.values()):,} impossible")
+    click.echo(f"{output}: {', '.join(said)}", err=True)
     return 0
 
 
