@@ -11,11 +11,11 @@ from cnncost.output.tables import Paper, fit_names, fitting_groups, one_table, r
 from cnncost.output.units import Unit
 
 
-def tables(drawn: list[Drawn], paper: Paper) -> list[Any]:
-    """Columns as a table, or as several under each other."""
+def tables(drawn: list[Drawn], paper: Paper, keys: int = 1) -> list[Any]:
+    """Columns as a table, or as several under each other, each with the first columns, so many as `keys`."""
     if room_beside(drawn, paper) < 0:
         fit_names(drawn, paper)
-    return [part for group in fitting_groups(drawn, paper) for part in (one_table(group, paper), "")]
+    return [part for group in fitting_groups(drawn, paper, keys) for part in (one_table(group, paper), "")]
 
 
 def column(name: str, header: str, kind: str, lines: Sequence[str], foot: str = "") -> Drawn:

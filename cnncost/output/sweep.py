@@ -51,20 +51,24 @@ class Swept:
         """Which points the rows are, in words."""
         if self.chosen:
             return printable(f"{plural(self.count, 'point')} {self.chosen}")
-        every = self.count == self.summary.kept
-        return f"all {self.count:,} points" if every and self.count > 1 else f"the first {plural(self.count, 'point')}"
+        if self.count < self.summary.kept:
+            return f"the first {plural(self.count, 'point')}"
+        return those(self) if self.count > 1 else plural(self.count, "point")
 
 
 def sweep_table(swept: Swept, units: str = "auto", paper: Paper | None = None) -> str:
     """The space, the chosen points, and the least and most of every quantity."""
     paper = paper or Paper()
-    body: list[Any] = []
+    body: list[Any] = [""]
     if swept.count:
-        body += ["", Text(swept.title, style="bold"), *tables(row_columns(swept, units), paper)]
-    if swept.summary.ranges:
-        body += [Text(range_title(swept), style="bold"), *tables(range_columns(swept, units), paper)]
+        drawn = row_columns(swept, units)
+        body += [Text(swept.title, style="bold"), *tables(drawn, paper, len(swept.space.axes))]
+    if swept.summary.kept > 1:
+        body += [Text(f"least and most of {those(swept)}", style="bold"), *tables(range_columns(swept, units), paper)]
+    lines = impossible(swept.summary)
+    body += [*map(Text, lines), ""] if lines else []
     legend = [Text(line, style="dim") for line in conventions(swept.space)] if paper.legend else []
-    return paper.print(*heading(swept), *body, *map(Text, impossible(swept.summary)), *legend)
+    return paper.print(*heading(swept), *body, *legend)
 
 
 def heading(swept: Swept) -> list[Text]:
@@ -107,18 +111,23 @@ def impossible(summary: Summary) -> list[str]:
     lines = [f"{plural(total, 'point')} impossible, by the first reason of each:"]
     lines += [f"  {count:,}: {printable(reason)}" for count, reason in rows[:REASONS_AT_MOST]]
     rest = sum(count for count, _ in rows[REASONS_AT_MOST:])
-    return [*lines, *([f"  {rest:,}: other reasons"] if rest else []), ""]
+    return [*lines, *([f"  {rest:,}: other reasons"] if rest else [])]
 
 
 def row_columns(swept: Swept, units: str) -> list[Drawn]:
     """A row a point."""
     space = swept.space
-    names = [axis.name for axis in space.axes]
-    drawn = [column(name, printable(name), "count", [shown_value(v) for v in listed(swept, name)]) for name in names]
+    drawn = [axis_column(swept, axis) for axis in space.axes]
     drawn += [quantity(name, listed(swept, name), units) for name in space.wanted.columns]
     if DISTANCE in swept.rows:
         drawn.append(column(DISTANCE, DISTANCE, "count", [f"{value:.4f}" for value in listed(swept, DISTANCE)]))
     return drawn
+
+
+def axis_column(swept: Swept, axis: Axis) -> Drawn:
+    """What an axis is at each point."""
+    values = [shown_value(value) for value in listed(swept, axis.name)]
+    return column(axis.name, printable(axis.name), "count" if axis.numeric else "text", list(map(printable, values)))
 
 
 def listed(swept: Swept, name: str) -> list[Any]:
@@ -127,14 +136,13 @@ def listed(swept: Swept, name: str) -> list[Any]:
     return values
 
 
-def range_title(swept: Swept) -> str:
-    """Of which points the least and the most are."""
-    kept = swept.summary.kept
-    if kept == swept.summary.points:
-        return f"least and most of all {plural(kept, 'point')}" if kept > 1 else "the point"
-    one = "s" if kept == 1 else ""
-    which = f"that meet{one} the condition" if swept.space.where else f"that {'is' if one else 'are'} possible"
-    return f"least and most of the {plural(kept, 'point')} {which}"
+def those(swept: Swept) -> str:
+    """All points that count, in words."""
+    summary = swept.summary
+    if summary.kept == summary.points:
+        return f"all {plural(summary.kept, 'point')}"
+    which = "meet the condition" if swept.space.where is not None else "are possible"
+    return f"the {plural(summary.kept, 'point')} that {which}"
 
 
 def range_columns(swept: Swept, units: str) -> list[Drawn]:
@@ -226,10 +234,15 @@ def sweep_lines(swept: Swept) -> str:
 def sweep_markdown(swept: Swept, units: str = "auto") -> str:
     """The same for documents."""
     title, *lines = (str(text) for text in heading(swept))
-    parts = [f"**{title}**", "", *lines, ""]
+    parts = [f"**{title}**", "", *(f"- {line}" for line in lines), ""]
     if swept.count:
-        parts += [swept.title, "", *pipe_table(row_columns(swept, units)), ""]
-    return "\n".join([*parts, *impossible(swept.summary), *(f"- {line}" for line in conventions(swept.space)), ""])
+        parts += [f"{swept.title}:", "", *pipe_table(row_columns(swept, units)), ""]
+    if swept.summary.kept > 1:
+        parts += [f"{least and most of {those(swept)}:", "", *pipe_table(range_columns(swept, units)), ""]
+    if reasons := impossible(swept.summary):
+        first, *rest = reasons
+        parts += [first, "", *(f"- {line.strip()}" for line in rest), ""]
+    return "\n".join([*parts, *(f"- {line}" for line in conventions(swept.space)), ""])
 
 
 def sweep_schema() -> dict[str, Any]:

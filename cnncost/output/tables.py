@@ -139,14 +139,14 @@ def fit_names(drawn: list[Drawn], paper: Paper) -> None:
             column.lines = [shortened(line, width, paper.unicode) for line in column.lines]
 
 
-def fitting_groups(drawn: list[Drawn], paper: Paper) -> list[list[Drawn]]:
-    """Columns in groups that fit the width, each beginning with the first column."""
-    if room_beside(drawn, paper) >= 0 or not paper.cut or len(drawn) < 3:
+def fitting_groups(drawn: list[Drawn], paper: Paper, keys: int = 1) -> list[list[Drawn]]:
+    """Columns in groups that fit the width, each beginning with the first columns, so many as `keys`."""
+    if room_beside(drawn, paper) >= 0 or not paper.cut or len(drawn) < keys + 2:
         return [drawn]
-    first, groups = drawn[0], [[drawn[0]]]
-    for column in drawn[1:]:
-        if len(groups[-1]) > 1 and room_beside([*groups[-1], column], paper) < 0:
-            groups.append([first])
+    first, groups = drawn[:keys], [drawn[:keys]]
+    for column in drawn[keys:]:
+        if len(groups[-1]) > keys and room_beside([*groups[-1], column], paper) < 0:
+            groups.append(first.copy())
         groups[-1].append(column)
     return groups
 
