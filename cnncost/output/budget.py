@@ -50,7 +50,7 @@ MEANING = {
     "layers": LAYERS,
     "activations": BYTES,
     "peak": PEAK,
-    "training_peak": "training peak: the most bytes alive in a step of training by SGD with momentum, all in the dtype.",
+    "training_peak": "training peak: the most bytes alive in a step of training, SGD with momentum, all in the dtype.",
     TIME: "least time: by the device's roofline, layer by layer, not fused: the larger of FLOPs / peak rate and "
     "bytes / bandwidth. A bound, and no prediction.",
 }
