@@ -69,14 +69,17 @@ def space_of(
     quantities: Iterable[str] | None = None,
     devices: Iterable[str | Device] = (),
     where: str | None = None,
+    sample: int | None = None,
+    seed: int | None = None,
 ) -> Space:
-    """The space that sweep() prices. Raises SpecError, UsageError."""
+    """The space that sweep() prices, or so many points drawn of it. Raises SpecError, UsageError."""
     from dataclasses import replace
 
     from cnncost.analysis.conditions import condition
     from cnncost.analysis.dtypes import dtype_name
     from cnncost.analysis.roofline import ceilings
     from cnncost.analysis.sweep.axes import axes_of
+    from cnncost.analysis.sweep.corner import require_countable
     from cnncost.analysis.sweep.source import Source
     from cnncost.analysis.sweep.space import SHORT, Space
     from cnncost.analysis.sweep.walk import DEFAULT, QUANTITIES, Wanted
@@ -98,8 +101,13 @@ def space_of(
         ceilings(sheet, dtype)
     source = Source(spec, set, input, batch)
     axes = axes_of(vary, source.parameters)
+    if seed is not None and sample is None:
+        raise UsageError("a seed has no effect here", hint="it goes with --sample")
     space = Space.of(source, axes, Wanted(wanted, dtype, sheets))
-    return space if where is None else replace(space, where=condition(where, space.names))
+    space = space if sample is None else replace(space, sample=(sample, seed or 0))
+    space = space if where is None else replace(space, where=condition(where, space.names))
+    require_countable(space)
+    return space
 
 
 def _spec_of(network: Graph | Spec) -> Spec:

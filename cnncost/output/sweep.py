@@ -78,6 +78,9 @@ def heading(swept: Swept) -> list[Text]:
     lines = [Text(axis_line(axis), style="dim") for axis in space.axes]
     fixed = [f"{name} {shown_value(value)}" for name, value in space.source.fixed.items()]
     lines += [Text(f"fixed: {printable(', '.join(fixed))}", style="dim")] if fixed else []
+    if space.sample is not None:
+        _, seed = space.sample
+        lines.append(Text(f"drawn at random from {space.grid.size:,} points, seed {seed}"))
     if space.where is not None:
         part = f"{summary.kept:,} of {plural(summary.points, 'point')}"
         lines.append(Text(f"where {printable(space.where.text)}: {part}"))
@@ -238,7 +241,7 @@ def sweep_markdown(swept: Swept, units: str = "auto") -> str:
     if swept.count:
         parts += [f"{swept.title}:", "", *pipe_table(row_columns(swept, units)), ""]
     if swept.summary.kept > 1:
-        parts += [f"{least and most of {those(swept)}:", "", *pipe_table(range_columns(swept, units)), ""]
+        parts += [f"least and most of {those(swept)}:", "", *pipe_table(range_columns(swept, units)), ""]
     if reasons := impossible(swept.summary):
         first, *rest = reasons
         parts += [first, "", *(f"- {line.strip()}" for line in rest), ""]

@@ -211,7 +211,7 @@ def write(
                 records[IMPOSSIBLE] = numbers[records[IMPOSSIBLE]]
                 data = records.tobytes()
             part.add(data, done.summary)
-            watch(part.summary.points, space.grid.size)
+            watch(part.summary.points, space.size)
         part.finish(_converter(encode, list(part.reasons), format_) if format_ in ARRAYS else None)
     finally:
         part.close()

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cnncost.analysis.choice import Nearest, Pareto, Top
 from cnncost.analysis.sweep.grid import Tile
+from cnncost.analysis.sweep.sample import Draw
 from cnncost.analysis.sweep.space import Rows, Space, Summary
 
 Choice = Top | Nearest | Pareto
@@ -35,7 +36,7 @@ class Done(NamedTuple):
     written: Any
 
 
-def do(job: Job, tile: Tile) -> Done:
+def do(job: Job, tile: Tile | Draw) -> Done:
     """Price a tile."""
     rows, summary = job.space.rows(tile)
     choice = deepcopy(job.choice)
@@ -50,7 +51,7 @@ def do(job: Job, tile: Tile) -> Done:
 
 def run(job: Job, workers: int = 1, skip: int = 0) -> Iterator[Done]:
     """All tiles in their order, but the first `skip`. workers: processes; 1 is this one."""
-    tiles = islice(job.space.grid.tiles(), skip, None)
+    tiles = islice(job.space.tiles(), skip, None)
     if workers == 1:
         yield from (do(job, tile) for tile in tiles)
     else:
@@ -69,11 +70,11 @@ def _begin(job: Job) -> None:
     _job = job
 
 
-def _do(tile: Tile) -> Done:
+def _do(tile: Tile | Draw) -> Done:
     return do(_job, tile)
 
 
-def _by_workers(job: Job, tiles: Iterable[Tile], workers: int) -> Iterator[Done]:
+def _by_workers(job: Job, tiles: Iterable[Tile | Draw], workers: int) -> Iterator[Done]:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing import get_context
 

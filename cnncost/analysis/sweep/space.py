@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -17,6 +17,7 @@ from cnncost.analysis.choice import POINT
 from cnncost.analysis.conditions import Condition
 from cnncost.analysis.sweep.axes import BATCH, Axis, Value, shown_value
 from cnncost.analysis.sweep.grid import Grid, Tile
+from cnncost.analysis.sweep.sample import Draw, Drawn, draws, priced_draw
 from cnncost.analysis.sweep.source import Source
 from cnncost.analysis.sweep.walk import SECONDS, Priced, Wanted, priced
 
@@ -76,12 +77,15 @@ class Summary:
 
 @dataclass(frozen=True)
 class Space:
-    """Everything that says what a sweep gives. where: the condition that points have to meet."""
+    """Everything that says what a sweep gives. where: the condition that points have to meet. sample: how many points
+    are drawn, and the seed; None for all of them.
+    """
 
     source: Source
     grid: Grid
     wanted: Wanted
     where: Condition | None = None
+    sample: tuple[int, int] | None = None
 
     @classmethod
     def of(cls, source: Source, axes: Sequence[Axis], wanted: Wanted) -> Space:
@@ -98,6 +102,15 @@ class Space:
         return (*(axis.name for axis in self.axes), *self.wanted.columns)
 
     @property
+    def size(self) -> int:
+        """Points that are priced."""
+        return self.grid.size if self.sample is None else min(self.sample[0], self.grid.size)
+
+    def tiles(self) -> Iterator[Tile | Draw]:
+        """What is priced together, in the order of rows."""
+        return self.grid.tiles() if self.sample is None else draws(self.grid, *self.sample)
+
+    @property
     def names(self) -> dict[str, str]:
         """What conditions and choices may call a column."""
         found = {name: name for name in self.columns}
@@ -110,15 +123,21 @@ class Space:
     def digest(self) -> str:
         """Tells sweeps apart: a file that another one has begun is not gone on with."""
         source, wanted = self.source, self.wanted
-        asked = (source.fixed, self.axes, wanted.columns, wanted.dtype, self.where and repr(self.where))
+        asked = (source.fixed, self.axes, wanted.columns, wanted.dtype, self.where and repr(self.where), self.sample)
         told = (cnncost.__version__, network_subject(source.base), asked)
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
-    def rows(self, tile: Tile) -> tuple[Rows, Summary]:
+    def rows(self, tile: Tile | Draw) -> tuple[Rows, Summary]:
         """A tile's rows: all of them, impossible ones marked; where there is a condition, those that meet it."""
-        found = priced(self.grid, tile, self.source, self.wanted)
-        columns = {POINT: np.arange(tile.number, tile.number + len(found.refused), dtype=np.int64)}
-        columns |= self._axes(tile, found) | found.columns
+        found: Priced | Drawn
+        if isinstance(tile, Draw):
+            found = priced_draw(self.grid, tile, self.source, self.wanted)
+            columns = {POINT: tile.numbers} | self._places(tile)
+        else:
+            found = priced(self.grid, tile, self.source, self.wanted)
+            columns = {POINT: np.arange(tile.number, tile.number + len(found.refused), dtype=np.int64)}
+            columns |= self._axes(tile, found)
+        columns |= found.columns
         possible = found.refused < 0
         kept = possible & self.where(columns) if self.where is not None else possible
         shown = kept if self.where is not None else np.ones(len(kept), np.bool_)
@@ -139,7 +158,15 @@ class Space:
             columns[name] = np.broadcast_to(column_of(values).reshape(shape), lengths).reshape(-1)
         return {axis.name: columns[axis.name] for axis in self.axes}
 
-    def _summary(self, found: Priced, columns: Mapping[str, Column], kept: Column, here: Column) -> Summary:
+    def _places(self, draw: Draw) -> dict[str, Column]:
+        """The values of the axes at every point that was drawn."""
+        fixed = zip(self.grid.structural, draw.fixed)
+        columns = {axis.name: np.full(len(draw.numbers), column_of([value])[0]) for axis, value in fixed}
+        every = [*((axis.name, axis.values) for axis in self.grid.open), (BATCH, self.grid.batches)]
+        columns |= {name: column_of(values)[place] for (name, values), place in zip(every, draw.places)}
+        return {axis.name: columns[axis.name] for axis in self.axes}
+
+    def _summary(self, found: Priced | Drawn, columns: Mapping[str, Column], kept: Column, here: Column) -> Summary:
         counts = np.bincount(found.refused[found.refused >= 0], minlength=len(found.reasons))
         impossible: dict[str, int] = {}
         for reason, count in zip(found.reasons, counts.tolist()):

@@ -52,6 +52,8 @@ Examples:
 @click.option("--top", type=click.IntRange(1, SORTED_AT_MOST), metavar="N", help=f"Show so many points.  [{ROWS}]")
 @click.option("--pareto", metavar="NAMES", help="Show points that no other beats in all of these: macs,peak,-batch.")
 @click.option("--nearest", metavar="NAME=N", help="Show the points nearest to this: macs=600M,params=5M.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Price so many points, drawn at random.")
+@click.option("--seed", type=click.IntRange(0), metavar="N", help="Of --sample: the same draws the same.  [0]")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes that price.  [1]")
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="What to write.  [table, or by -o's suffix]")
 @click.option("--output", "-o", metavar="FILE", help="Write to a file; .csv, .jsonl, .npz and .parquet take every "
@@ -73,6 +75,8 @@ def command(
     top: int | None,
     pareto: str | None,
     nearest: str | None,
+    sample: int | None,
+    seed: int | None,
     workers: int,
     format_: str | None,
     output: str | None,
@@ -92,7 +96,7 @@ def command(
     from cnncost.analysis.sweep.run import Job
     from cnncost.output.sweep import Swept
 
-    space = _space(spec, vary, inputs, batch, settings, dtype, quantities, devices, where)
+    space = _space(spec, vary, inputs, batch, settings, dtype, quantities, devices, where, sample, seed)
     choice, chosen = _choice(space, sort, top, pareto, nearest)
     if streamed and output not in (None, "-"):
         assert output is not None
@@ -129,15 +133,16 @@ def _arrays_need(format_: str, output: str | None, streamed: bool) -> None:
 
 
 def _space(spec: str, vary: tuple[str, ...], inputs: tuple[str, ...], batch: int, settings: tuple[str, ...], dtype: str,
-           quantities: str | None, devices: tuple[str, ...], where: str | None) -> Space:  # fmt: skip
+           quantities: str | None, devices: tuple[str, ...], where: str | None, sample: int | None,
+           seed: int | None) -> Space:  # fmt: skip
     """The space that was asked for. Raises UsageError."""
     from cnncost.api.sweeps import space_of
 
     names = None if quantities is None else tuple(name.strip() for name in quantities.split(","))
     space = space_of(spec, vary, input=parse_inputs(inputs), batch=batch, set=parse_settings(settings), dtype=dtype,
-                     quantities=names, devices=devices, where=where)  # fmt: skip
-    if space.grid.size > POINTS_AT_MOST:
-        raise UsageError(f"{space.grid.size:,} design points", hint="take larger steps, or fewer axes")
+                     quantities=names, devices=devices, where=where, sample=sample, seed=seed)  # fmt: skip
+    if space.size > POINTS_AT_MOST:
+        raise UsageError(f"{space.size:,} design points", hint="price some, drawn at random: --sample 1000000")
     return space
 
 
@@ -180,7 +185,7 @@ def _gathered(job: Any, workers: int) -> tuple[Summary, Choice]:
         for done in run(job, workers):
             summary.merge(done.summary)
             chosen.merge(done.choice)
-            watch(summary.points, job.space.grid.size)
+            watch(summary.points, job.space.size)
     return summary, chosen
 
 
