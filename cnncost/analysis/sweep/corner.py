@@ -23,7 +23,7 @@ CORNERS_AT_MOST = 16
 
 
 def require_countable(space: Space) -> None:
-    """Raise UncountableError where a count passes 2^63 at the largest values of all axes.
+    """Raise UncountableError where a count is too large for a sweep at the largest values of all axes.
 
     Where that point is impossible nothing is said: every tile is looked at again when it is priced.
     """
@@ -33,10 +33,10 @@ def require_countable(space: Space) -> None:
         except CnncostError:
             continue
         for name, count in found.items():
-            if count >= (LARGEST_COUNT if name == "flops" else 2**63):
-                at = ", ".join(f"{name} {shown_value(value)}" for name, value in values.items())
-                hint = "take smaller values, or cnncost report for such points one by one: it has no limit"
-                raise UncountableError(f"{name} pass 2^63 at the largest point, {at}: {count:.2g}", hint=hint)
+            if count >= LARGEST_COUNT:
+                at = ", ".join(f"{axis} {shown_value(value)}" for axis, value in values.items())
+                hint = "a sweep counts to 2^62; take smaller values, or cnncost report, which has no limit"
+                raise UncountableError(f"too many {name} at the largest point, {at}: {count:.2g}", hint=hint)
 
 
 def _corners(space: Space) -> Iterator[dict[str, Any]]:
