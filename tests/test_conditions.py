@@ -470,7 +470,7 @@ PIECES = "macs act zz 5 6M .5 3ms 'a' and or not ( ) < == - // * % = if _ __impo
 def test_any_text_is_a_condition_or_an_error_of_the_users(text: str) -> None:
     try:
         read = condition(text, NAMES)
-        found = read({"macs": np.array([1, 2]), "act": np.array(["a", "b"])})
+        found = read({column: np.array(["a", "b"] if column == "act" else [1, 2]) for column in NAMES.values()})
     except UsageError as error:
         assert error.message
         assert error.hint
