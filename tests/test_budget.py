@@ -348,8 +348,23 @@ def test_a_folded_report_is_a_baseline_without_layers(folder: Path, run: Any) ->
         (network,) = cnncost.budget("resnet18", baseline="before.json", set={"classes": 1001})
         assert not network.holds
         assert network.grown == ()
-        note = "before.json has the layers of resnet18 folded or sorted: none can be named."
+        note = "No layers of resnet18 can be named for its growth: before.json has them folded or sorted."
         assert note in run("budget", "resnet18", "--baseline", "before.json", "--set", "classes=1001").out
+
+
+def test_where_no_layer_grew_by_itself_none_is_named(net: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is alive at once depends on what takes what, too; and there may be too many layers to pair."""
+    text = "input: 8x16x16\nlayers: {a: {conv: 8}, b: {conv: 8}, c: {conv: 8}, d: {conv: 8}, e: {add: [d, c]}}\n"
+    net.write_text(text)
+    before = saved(cnncost.analyze(net), folder)
+    net.write_text(text.replace("[d, c]", "[d, a]"))
+    check = cnncost.budget(net, baseline=before)
+    assert "peak" in [one.quantity for one in check.networks[0].growths if one.over]
+    assert check.networks[0].grown == ()
+    assert "No layers of net can be named for its growth.\n" in str(check)
+    monkeypatch.setattr("cnncost.analysis.align.CELLS_AT_MOST", 1)
+    net.write_text(text.replace("conv: 8", "conv: 9"))
+    assert cnncost.budget(net, baseline=before).networks[0].grown == ()
 
 
 def test_of_several_in_a_baseline_the_right_one_is_taken(net: Path, folder: Path) -> None:

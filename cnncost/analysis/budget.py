@@ -109,7 +109,8 @@ class Budgeted:
         """The layers that grew most in what has grown too much, most first; those that shrank are left out.
 
         A layer's growth is its largest part of the network's figure before; peaks and times count as
-        activations. Empty where nothing grew too much, or the baseline has no figures by layer.
+        activations. Empty where nothing grew too much, where no layer did by itself, and where the baseline
+        has no figures by layer, or too many layers to pair.
         """
         wanted = {g.quantity if g.quantity in BY_LAYER else "activations" for g in self.growths if g.over}
         if not wanted or self.past is None or self.past.layers is None:
@@ -120,8 +121,11 @@ class Budgeted:
             size = {"activations": self.report.element_bytes}
             return max(size.get(name, 1) * int(pair.difference(name)) / whole[name] for name in wanted)
 
-        pairs = [pair for pair in pairs_of(self.past.layers, self.report.layers) if growth(pair) > 0]
-        return tuple(sorted(pairs, key=growth, reverse=True))
+        try:
+            pairs = pairs_of(self.past.layers, self.report.layers)
+        except UsageError:
+            return ()
+        return tuple(sorted((pair for pair in pairs if growth(pair) > 0), key=growth, reverse=True))
 
 
 @dataclass(frozen=True)

@@ -244,10 +244,9 @@ def notes(check: BudgetCheck) -> list[str]:
         if past.inputs != inputs:
             before = ", ".join(shape(sizes[1:]) for sizes in past.inputs.values())
             lines.append(f"{name} had another input: {before}.")
-        if past.layers is None and any(one.over for one in network.growths):
-            lines.append(
-                f"{printable(check.baseline or '')} has the layers of {name} folded or sorted: none can be named."
-            )
+        if any(one.over for one in network.growths) and not network.grown:
+            folded = f": {printable(check.baseline or '')} has them folded or sorted" if past.layers is None else ""
+            lines.append(f"No layers of {name} can be named for its growth{folded}.")
         if len(network.grown) > NAMED_AT_MOST:
             lines.append(f"{plural(len(network.grown) - NAMED_AT_MOST, 'more layer')} of {name} grew.")
     return lines
