@@ -354,10 +354,10 @@ def test_a_folded_report_is_a_baseline_without_layers(folder: Path, run: Any) ->
 
 def test_where_no_layer_grew_by_itself_none_is_named(net: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is alive at once depends on what takes what, too; and there may be too many layers to pair."""
-    text = "input: 8x16x16\nlayers: {a: {conv: 8}, b: {conv: 8}, c: {conv: 8}, d: {conv: 8}, e: {add: [d, c]}}\n"
+    text = "input: 8x16x16\nlayers: {a: {conv: 8}, b: {conv: 32}, c: {conv: 32}, d: {conv: 8}, e: {add: [d, input]}}\n"
     net.write_text(text)
     before = saved(cnncost.analyze(net), folder)
-    net.write_text(text.replace("[d, c]", "[d, a]"))
+    net.write_text(text.replace("[d, input]", "[d, a]"))
     check = cnncost.budget(net, baseline=before)
     assert "peak" in [one.quantity for one in check.networks[0].growths if one.over]
     assert check.networks[0].grown == ()
