@@ -193,7 +193,13 @@ def encoder(space: Space, format_: str) -> Any:
 
 
 def write(
-    space: Space, path: str, format_: str, workers: int, force: bool, watch: Callable[[int, int], None]
+    space: Space,
+    path: str,
+    format_: str,
+    workers: int,
+    force: bool,
+    watch: Callable[[int, int], None],
+    dask: str | None = None,
 ) -> Summary:
     """A space into a file, tile by tile, so that memory does not grow with it. Where a sweep of the same space has been
     cut off, it goes on behind what that has left.
@@ -203,7 +209,7 @@ def write(
     encode = encoder(space, format_)
     part = Part(path, f"{space.digest}-{format_}", encode.head(), force)
     try:
-        for done in run(Job(space, encode=encode), workers, part.tiles):
+        for done in run(Job(space, encode=encode), workers, part.tiles, dask):
             data = done.written
             if format_ in ARRAYS:
                 records, reasons = data

@@ -49,10 +49,16 @@ def do(job: Job, tile: Tile | Draw) -> Done:
     return Done(len(rows.refused), summary, choice, written)
 
 
-def run(job: Job, workers: int = 1, skip: int = 0) -> Iterator[Done]:
-    """All tiles in their order, but the first `skip`. workers: processes; 1 is this one."""
+def run(job: Job, workers: int = 1, skip: int = 0, dask: str | None = None) -> Iterator[Done]:
+    """All tiles in their order, but the first `skip`. workers: processes; 1 is this one. dask: the address of a
+    scheduler, whose workers are taken instead.
+    """
     tiles = islice(job.space.tiles(), skip, None)
-    if workers == 1:
+    if dask is not None:
+        from cnncost.analysis.sweep.cluster import by_dask
+
+        yield from by_dask(job, tiles, dask)
+    elif workers == 1:
         yield from (do(job, tile) for tile in tiles)
     else:
         yield from _by_workers(job, tiles, workers)

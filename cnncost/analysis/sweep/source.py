@@ -10,21 +10,26 @@ from cnncost.dims import Refusals, refusing
 from cnncost.errors import CnncostError, UsageError
 from cnncost.graph import Graph
 from cnncost.spec import document_of, expanded
+from cnncost.spec.document import Document
 from cnncost.spec.names import parameter_values
 
 
 class Source:
-    """A spec, read once. fixed, input, batch: what does not vary. Raises CnncostError for a spec with faults."""
+    """A spec, read once. fixed, input, batch: what does not vary. document: the spec, where it has been read.
 
-    def __init__(self, spec: Any, fixed: Mapping[str, Any] | None = None, input: Any = None, batch: int = 1) -> None:
+    Raises CnncostError for a spec with faults.
+    """
+
+    def __init__(self, spec: Any, fixed: Mapping[str, Any] | None = None, input: Any = None, batch: int = 1,
+                 document: Document | None = None) -> None:  # fmt: skip
         self.spec, self.fixed, self.given, self.batch = spec, dict(fixed or {}), input, batch
-        self.document = document_of(spec)
+        self.document = document_of(spec) if document is None else document
         self.base = self.graph()
         """The network itself, where nothing varies."""
 
     def __reduce__(self) -> Any:
-        """Other processes read the spec anew."""
-        return Source, (self.spec, self.fixed, self.given, self.batch)
+        """Other processes take what has been read: standard input is read once, and a file may change."""
+        return Source, (self.spec, self.fixed, self.given, self.batch, self.document)
 
     @property
     def parameters(self) -> Mapping[str, Any]:

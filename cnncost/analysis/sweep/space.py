@@ -20,6 +20,7 @@ from cnncost.analysis.sweep.grid import Grid, Tile
 from cnncost.analysis.sweep.sample import Draw, Drawn, draws, priced_draw
 from cnncost.analysis.sweep.source import Source
 from cnncost.analysis.sweep.walk import SECONDS, Priced, Wanted, priced
+from cnncost.spec.marks import plain
 
 Column = npt.NDArray[Any]
 SHORT = {"activations": "activation_bytes", "peak": "peak_bytes", "training_peak": "training_peak_bytes",
@@ -124,7 +125,7 @@ class Space:
         """Tells sweeps apart: a file that another one has begun is not gone on with."""
         source, wanted = self.source, self.wanted
         asked = (source.fixed, self.axes, wanted.columns, wanted.dtype, self.where and repr(self.where), self.sample)
-        told = (cnncost.__version__, network_subject(source.base), asked)
+        told = (cnncost.__version__, network_subject(source.base), _written(source), wanted.devices, asked)
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
     def rows(self, tile: Tile | Draw) -> tuple[Rows, Summary]:
@@ -145,25 +146,35 @@ class Space:
             columns = {name: column[shown] for name, column in columns.items()}
         return Rows(columns, found.refused[shown], found.reasons), self._summary(found, columns, kept, kept[shown])
 
+    @cached_property
+    def _values(self) -> dict[str, Column]:
+        """The values of each axis, all of one type, so that a tile's rows look like another's."""
+        return {axis.name: column_of(axis.values) for axis in self.axes} | {BATCH: column_of(self.grid.batches)}
+
+    def _fixed(self, values: Iterable[Value], count: int) -> dict[str, Column]:
+        """The values of the structural axes, at so many points."""
+        columns: dict[str, Column] = {}
+        for axis, value in zip(self.grid.structural, values):
+            every = self._values[axis.name]
+            columns[axis.name] = np.full(count, every[axis.values.index(value)], every.dtype)
+        return columns
+
     def _axes(self, tile: Tile, found: Priced) -> dict[str, Column]:
         """The values of the axes at every point of a tile."""
-        spans = [axis.values[start:stop] for axis, (start, stop) in zip(self.grid.open, tile.spans)]
-        lengths = [len(values) for values in spans] + [len(self.grid.batches)]
-        columns: dict[str, Column] = {}
-        for axis, value in zip(self.grid.structural, tile.fixed):
-            columns[axis.name] = np.full(len(found.refused), column_of([value])[0])
-        every = [*((axis.name, values) for axis, values in zip(self.grid.open, spans)), (BATCH, self.grid.batches)]
-        for number, (name, values) in enumerate(every):
+        spans = [*tile.spans, (0, len(self.grid.batches))]
+        names = [*(axis.name for axis in self.grid.open), BATCH]
+        lengths = [stop - start for start, stop in spans]
+        columns = self._fixed(tile.fixed, len(found.refused))
+        for number, (name, (start, stop)) in enumerate(zip(names, spans)):
             shape = tuple(-1 if n == number else 1 for n in range(len(lengths)))
-            columns[name] = np.broadcast_to(column_of(values).reshape(shape), lengths).reshape(-1)
+            columns[name] = np.broadcast_to(self._values[name][start:stop].reshape(shape), lengths).reshape(-1)
         return {axis.name: columns[axis.name] for axis in self.axes}
 
     def _places(self, draw: Draw) -> dict[str, Column]:
         """The values of the axes at every point that was drawn."""
-        fixed = zip(self.grid.structural, draw.fixed)
-        columns = {axis.name: np.full(len(draw.numbers), column_of([value])[0]) for axis, value in fixed}
-        every = [*((axis.name, axis.values) for axis in self.grid.open), (BATCH, self.grid.batches)]
-        columns |= {name: column_of(values)[place] for (name, values), place in zip(every, draw.places)}
+        names = [*(axis.name for axis in self.grid.open), BATCH]
+        columns = self._fixed(draw.fixed, len(draw.numbers))
+        columns |= {name: self._values[name][place] for name, place in zip(names, draw.places)}
         return {axis.name: columns[axis.name] for axis in self.axes}
 
     def _summary(self, found: Priced | Drawn, columns: Mapping[str, Column], kept: Column, here: Column) -> Summary:
@@ -177,6 +188,13 @@ class Space:
                 own = columns[name] if here.all() else columns[name][here]
                 ranges[name] = (own.min().item(), own.max().item())
         return Summary(len(found.refused), int(kept.sum()), {r: n for r, n in impossible.items() if n}, ranges)
+
+
+def _written(source: Source) -> Any:
+    """What the spec says, for networks that are alike where nothing varies may differ elsewhere."""
+    document = source.document
+    parts = (document.parameters, document.blocks, document.layers)
+    return [{name: plain(item) for name, item in part.items()} for part in parts]
 
 
 def column_of(values: Iterable[Value]) -> Column:

@@ -55,6 +55,7 @@ Examples:
 @click.option("--sample", type=click.IntRange(1), metavar="N", help="Price so many points, drawn at random.")
 @click.option("--seed", type=click.IntRange(0), metavar="N", help="Of --sample: the same draws the same.  [0]")
 @click.option("--workers", type=click.IntRange(1, 256), default=1, help="Processes that price.  [1]")
+@click.option("--dask", metavar="ADDRESS", help="Let the workers of this Dask scheduler price: tcp://host:8786.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="What to write.  [table, or by -o's suffix]")
 @click.option("--output", "-o", metavar="FILE", help="Write to a file; .csv, .jsonl, .npz and .parquet take every "
               "point, while others are priced: cut off, the same command goes on.")  # fmt: skip
@@ -78,6 +79,7 @@ def command(
     sample: int | None,
     seed: int | None,
     workers: int,
+    dask: str | None,
     format_: str | None,
     output: str | None,
     force: bool,
@@ -93,6 +95,8 @@ def command(
     streamed = chosen_format in STREAMED and not (sort or top or pareto or nearest)
     if chosen_format in ("npz", "parquet"):
         _arrays_need(chosen_format, output, streamed)
+    if dask is not None and workers > 1:
+        raise UsageError("--workers has no effect with --dask", hint="the cluster has workers of its own")
     from cnncost.analysis.sweep.run import Job
     from cnncost.output.sweep import Swept
 
@@ -100,10 +104,10 @@ def command(
     choice, chosen = _choice(space, sort, top, pareto, nearest)
     if streamed and output not in (None, "-"):
         assert output is not None
-        return _to_file(Job(space), output, chosen_format, workers, force)
+        return _to_file(Job(space), output, chosen_format, workers, dask, force)
     if streamed:
-        return _to_output(Job(space), chosen_format, workers)
-    summary, found = _gathered(Job(space, choice), workers)
+        return _to_output(Job(space), chosen_format, workers, dask)
+    summary, found = _gathered(Job(space, choice), workers, dask)
     swept = Swept(space, summary, found.rows(), chosen)
     deliver(_text(swept, chosen_format, units, output, not no_legend), output, force, spec)
     return 0
@@ -172,7 +176,7 @@ def _choice(
     return Top(POINT, count), ""
 
 
-def _gathered(job: Any, workers: int) -> tuple[Summary, Choice]:
+def _gathered(job: Any, workers: int, dask: str | None) -> tuple[Summary, Choice]:
     """All tiles, summed up, and the points chosen of them."""
     from copy import deepcopy
 
@@ -182,20 +186,20 @@ def _gathered(job: Any, workers: int) -> tuple[Summary, Choice]:
 
     summary, chosen = Summary(), deepcopy(job.choice)
     with Progress("design points") as watch:
-        for done in run(job, workers):
+        for done in run(job, workers, dask=dask):
             summary.merge(done.summary)
             chosen.merge(done.choice)
             watch(summary.points, job.space.size)
     return summary, chosen
 
 
-def _to_file(job: Any, output: str, format_: str, workers: int, force: bool) -> int:
+def _to_file(job: Any, output: str, format_: str, workers: int, dask: str | None, force: bool) -> int:
     """Every point into a file, tile by tile, behind what a sweep that was cut off has left."""
     from cnncost.cli.progress import Progress
     from cnncost.output.sweep_files import write
 
     with Progress("design points") as watch:
-        summary = write(job.space, output, format_, workers, force, watch)
+        summary = write(job.space, output, format_, workers, force, watch, dask)
     said = [plural(summary.points, "design point")]
     if job.space.where is not None:
         said.append(f"{summary.kept:,} meet the condition")
@@ -205,7 +209,7 @@ def _to_file(job: Any, output: str, format_: str, workers: int, force: bool) -> 
     return 0
 
 
-def _to_output(job: Any, format_: str, workers: int) -> int:
+def _to_output(job: Any, format_: str, workers: int, dask: str | None) -> int:
     """Every point on standard output, tile by tile."""
     import sys
 
@@ -215,7 +219,7 @@ def _to_output(job: Any, format_: str, workers: int) -> int:
     encode = encoder(job.space, format_)
     out = sys.stdout.buffer
     out.write(encode.head())
-    for done in run(job._replace(encode=encode), workers):
+    for done in run(job._replace(encode=encode), workers, dask=dask):
         out.write(done.written)
     out.flush()
     return 0
