@@ -363,7 +363,7 @@ def test_where_no_layer_grew_by_itself_none_is_named(net: Path, folder: Path, mo
     assert check.networks[0].grown == ()
     assert "No layers of net can be named for its growth.\n" in str(check)
     monkeypatch.setattr("cnncost.analysis.align.CELLS_AT_MOST", 1)
-    net.write_text(text.replace("conv: 8", "conv: 9"))
+    net.write_text(text.replace("conv: 32", "conv: 33"))
     assert cnncost.budget(net, baseline=before).networks[0].grown == ()
 
 
