@@ -101,6 +101,7 @@ def test_it_holds_where_all_networks_do(net: Path) -> None:
         (parse_time, "5ms", Fraction(5, 1000), "ms"),
         (parse_time, "250 us", Fraction(1, 4000), "µs"),
         (parse_time, "250μs", Fraction(1, 4000), "µs"),
+        (parse_time, "250µs", Fraction(1, 4000), "µs"),
         (parse_time, "1.25s", Fraction(5, 4), "s"),
         (parse_time, "10ns", Fraction(1, 10**8), "ns"),
     ],
@@ -384,6 +385,37 @@ def test_a_network_that_is_not_in_the_baseline_is_named(net: Path, folder: Path)
     assert [network.past is None for network in check] == [False, True]
     assert check.holds
     assert "alexnet is not in " in str(check)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_baseline_that_was_changed_by_hand_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    path = folder / "net.yaml"
+    path.write_text(NET)
+    record = json.loads(cnncost.budget(path, {"time": {"t4": "1s"}}).to_json())
+    at: Any = record
+    while True:
+        keys = list(at) if isinstance(at, dict) else range(len(at))
+        key = data.draw(st.sampled_from(keys))
+        if not (isinstance(at[key], (dict, list)) and at[key]) or data.draw(st.integers(0, 3)) == 0:
+            break
+        at = at[key]
+    some = [None, True, -1, 0, 10**400, 1.5, "", "t4", [], [[]], {}, {"macs": {}}]
+    if data.draw(st.booleans()):
+        at[key] = data.draw(st.sampled_from(some))
+    else:
+        del at[key]
+    (folder / "before.json").write_text(json.dumps(record))
+    try:
+        check = cnncost.budget(path, {"time": {"t4": "1s"}}, baseline=folder / "before.json")
+    except cnncost.UsageError as e:
+        assert str(e).startswith(str(folder)) or "before.json" in str(e)
+    else:
+        assert str(check)
+        assert json.loads(check.to_json())
 
 
 def test_a_moved_file_is_the_same_network(net: Path, folder: Path) -> None:

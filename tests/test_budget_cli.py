@@ -364,11 +364,12 @@ def test_baselines_of_other_commands_and_with_other_values_are_none(before: str,
 def test_baselines_of_other_networks_and_sizes(before: str, run: Any) -> None:
     other = "error: before.json is of net, and not of alexnet" + WRITE_IT
     assert run("budget", "alexnet", "--baseline", before) == (2, "", other)
-    sizes = (
-        "error: net.yaml: before.json has net at batch 1, fp32, not at batch 8, fp16\n"
-        "hint: take the same sizes, or write one with: cnncost budget SPEC --format json -o FILE\n"
-    )
-    assert run("budget", "net.yaml", "--baseline", before, "--batch", "8", "--dtype", "fp16") == (2, "", sizes)
+    for batch, dtype in (("8", "fp16"), ("8", "fp32"), ("1", "fp16")):
+        sizes = (
+            f"error: net.yaml: before.json has net at batch 1, fp32, not at batch {batch}, {dtype}\n"
+            "hint: take the same sizes, or write one with: cnncost budget SPEC --format json -o FILE\n"
+        )
+        assert run("budget", "net.yaml", "--baseline", before, "--batch", batch, "--dtype", dtype) == (2, "", sizes)
 
 
 def test_arguments_of_programs(net: Path) -> None:

@@ -16,6 +16,7 @@ from cnncost.cost import Cost
 from cnncost.errors import UsageError
 from cnncost.options import spelled
 
+COUNT_AT_MOST = 2**200
 SCHEMA = 1
 """Of both formats: output.records and output.budget."""
 WRITE_IT = "write one with: cnncost budget SPEC --format json -o FILE"
@@ -104,7 +105,7 @@ def read_baseline(path: Any) -> Baseline:
     entries = value.get("networks") if "holds" in value else [value]
     try:
         return Baseline(file, tuple(_past(entry) for entry in entries or ()))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise foreign from None
 
 
@@ -149,7 +150,7 @@ def _in_order(layers: Sequence[LayerReport]) -> bool:
 
 
 def _count(value: Any) -> int:
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value < COUNT_AT_MOST:
         raise TypeError("a count")
     return value
 
