@@ -11,6 +11,7 @@ from cnncost.graph import Graph
 
 if TYPE_CHECKING:
     from cnncost.analysis.sweep.arrays import Swept
+    from cnncost.analysis.sweep.axes import Axis
     from cnncost.analysis.sweep.space import Space
     from cnncost.devices import Device
 
@@ -22,7 +23,7 @@ def sweep(
     vary: Mapping[str, Any] | None = None,
     *,
     input: Any = None,
-    batch: Any = 1,
+    batch: Any = None,
     set: Mapping[str, Any] | None = None,
     dtype: str = "fp32",
     quantities: Iterable[str] | None = None,
@@ -35,9 +36,10 @@ def sweep(
     network: a path, a bundled name, or a graph that was loaded from one. vary, axes: what varies, by name:
     batch, input (a side of images, or shapes), a parameter, or an entry of one ({"depths.2": range(4, 37)});
     values as lists, ranges, arrays, or text as in `cnncost sweep` ("128:512:32"). input, batch, set: what
-    does not vary; a list as batch or input varies. quantities: params, macs, flops, activation_bytes,
-    weight_bytes, neurons, peak_bytes, training_peak_bytes. devices: the least time by their rooflines, too.
-    where: a condition, "macs < 600M and params < 5M". Raises SpecError, UsageError.
+    does not vary, batch 1 unless told; a list as batch or input varies, and its axis stands first. quantities:
+    params, macs, flops, activation_bytes, weight_bytes, neurons, peak_bytes, training_peak_bytes. devices: the
+    least time by their rooflines, too. where: a condition, "macs < 600M and params < 5M". Raises SpecError,
+    UsageError.
 
         found = cnncost.sweep("resnet50", batch=[1, 8, 32], width=range(32, 129, 8))
         found["macs"]          # an array of shape (3, 13)
@@ -46,16 +48,29 @@ def sweep(
     from cnncost.analysis.sweep.arrays import gathered
 
     varied = {**(vary or {}), **axes}
-    for name, value in (("batch", batch), ("input", input)):
-        if value is not None and not isinstance(value, (int, tuple, str)):
-            if name in varied:
-                raise UsageError(f"{name} is given twice", hint=f"give it once: {name}=[...]")
-            varied = {name: value, **varied}
-    batch = 1 if "batch" in varied else batch
-    input = None if "input" in varied else input
+    if twice := [name for name in axes if name in (vary or {})]:
+        raise UsageError(f"{twice[0]} is given twice", hint=f"give it once: {twice[0]}=[...]")
+    if _varies(batch, ""):
+        varied, batch = _with("batch", batch, varied), None
+    if _varies(input, ":,"):
+        varied, input = _with("input", input, varied), None
     spec = _spec_of(network)
     return gathered(space_of(spec, varied, input=input, batch=batch, set=set, dtype=dtype, quantities=quantities,
                              devices=devices, where=where))  # fmt: skip
+
+
+def _varies(value: Any, between: str) -> bool:
+    """Whether a batch or an input is several. between: what stands in a text of several; any text is where "" is."""
+    if isinstance(value, str):
+        return not between or any(sign in value for sign in between)
+    return value is not None and not isinstance(value, (int, tuple, Mapping))
+
+
+def _with(name: str, values: Any, varied: Mapping[str, Any]) -> dict[str, Any]:
+    """What varies, and one axis before it. Raises UsageError where it is there."""
+    if name in varied:
+        raise UsageError(f"{name} is given twice", hint=f"give it once: {name}=[...]")
+    return {name: values, **varied}
 
 
 def space_of(
@@ -63,7 +78,7 @@ def space_of(
     vary: Iterable[str] | Mapping[str, Any],
     *,
     input: Any = None,
-    batch: int = 1,
+    batch: int | None = None,
     set: Mapping[str, Any] | None = None,
     dtype: str = "fp32",
     quantities: Iterable[str] | None = None,
@@ -99,8 +114,10 @@ def space_of(
     dtype = dtype_name(dtype)
     for sheet in sheets:
         ceilings(sheet, dtype)
-    source = Source(spec, set, input, batch)
+    source = Source(spec, set, input, 1 if batch is None else batch)
     axes = axes_of(vary, source.parameters)
+    for axis in axes:
+        _once(axis, set or {}, input, batch)
     if seed is not None and sample is None:
         raise UsageError("a seed has no effect here", hint="it goes with --sample")
     space = Space.of(source, axes, Wanted(wanted, dtype, sheets))
@@ -108,6 +125,18 @@ def space_of(
     space = space if where is None else replace(space, where=condition(where, space.names))
     require_countable(space)
     return space
+
+
+def _once(axis: Axis, set: Mapping[str, Any], input: Any, batch: Any) -> None:
+    """Raise UsageError where what varies is given a value, too."""
+    shapes = axis.name == "input" and not axis.numeric
+    if axis.name == "batch" and batch is not None:
+        raise UsageError(f"the batch varies, and is {batch}", hint="give one of them")
+    if shapes and input is not None:
+        raise UsageError("the input varies, and is given", hint="give one of them")
+    for name in set:
+        if f"{name}.".startswith(f"{axis.name}."):
+            raise UsageError(f"{axis.name} varies, and {name} is set", hint="give one of them")
 
 
 def _spec_of(network: Graph | Spec) -> Spec:

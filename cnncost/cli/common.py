@@ -215,8 +215,8 @@ def deliver(text: str, output: str | None, force: bool, *specs: str, is_spec: bo
         raise UsageError(f"{output or repr('')} is no file name", hint="give the name of a file to write")
     if is_spec and any(_same(spec, path) for spec in specs):
         raise UsageError(f"{output} is the model itself, and would be lost", hint="give another name: imported.yaml")
-    if not is_spec and (output.lower().endswith((".yaml", ".yml")) or any(_same(spec, path) for spec in specs)):
-        raise UsageError(f"{output}: a report over a spec would lose the spec", hint="give another name: report.txt")
+    if not is_spec:
+        spare_specs(output, *specs)
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             _to_device(text, path)
@@ -227,6 +227,12 @@ def deliver(text: str, output: str | None, force: bool, *specs: str, is_spec: bo
     except (OSError, UnicodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else e
         raise UsageError(f"{output}: {reason or e}", hint="nothing was written") from None
+
+
+def spare_specs(output: str, *specs: str) -> None:
+    """Raise UsageError for a name that is a spec's."""
+    if output.lower().endswith((".yaml", ".yml")) or any(_same(spec, os.path.realpath(output)) for spec in specs):
+        raise UsageError(f"{output}: a report over a spec would lose the spec", hint="give another name: report.txt")
 
 
 def _same(spec: str, path: str) -> bool:

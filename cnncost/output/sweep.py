@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from cnncost.analysis.choice import DISTANCE, POINT
-from cnncost.analysis.sweep.axes import Axis, shown_value
+from cnncost.analysis.sweep.axes import BATCH, INPUT, SIDES, Axis, shown_value
 from cnncost.analysis.sweep.space import Space, Summary
 from cnncost.analysis.sweep.walk import SECONDS
 from cnncost.output.drawn import column, tables
@@ -75,7 +75,7 @@ def heading(swept: Swept) -> list[Text]:
     """The network, its space, and how many of its points count."""
     space, summary = swept.space, swept.summary
     first = Text(f"{printable(space.source.base.name)}, {plural(summary.points, 'design point')}", style="bold")
-    lines = [Text(axis_line(axis), style="dim") for axis in space.axes]
+    lines = [Text(line, style="dim") for line in (conditions(space), *map(axis_line, space.axes))]
     fixed = [f"{name} {shown_value(value)}" for name, value in space.source.fixed.items()]
     lines += [Text(f"fixed: {printable(', '.join(fixed))}", style="dim")] if fixed else []
     if space.sample is not None:
@@ -85,6 +85,23 @@ def heading(swept: Swept) -> list[Text]:
         part = f"{summary.kept:,} of {plural(summary.points, 'point')}"
         lines.append(Text(f"where {printable(space.where.text)}: {part}"))
     return [first, *lines]
+
+
+def conditions(space: Space) -> str:
+    """Input, batch and dtype, as far as they do not vary: input 3x*x*, batch 1, fp32."""
+    names = {axis.name: axis for axis in space.axes}
+    parts = []
+    for name, sizes in space.source.base.inputs.items():
+        sides = [str(size) for size in sizes[1:]]
+        if INPUT in names and not names[INPUT].numeric:
+            continue
+        if INPUT in names:
+            sides[1:] = "*" * len(sides[1:])
+        for place, side in enumerate(SIDES[: len(sides)]):
+            sides[place] = "*" if f"{INPUT}.{side}" in names else sides[place]
+        parts.append(f"input {f'{name} ' if len(space.source.base.inputs) > 1 else ''}{'x'.join(sides)}")
+    parts += [] if BATCH in names else [f"batch {space.source.batch:,}"]
+    return printable(", ".join([*parts, space.wanted.dtype]))
 
 
 def axis_line(axis: Axis) -> str:
@@ -203,6 +220,8 @@ def sweep_json(swept: Swept) -> str:
             "cnncost": __version__,
             "conventions": conventions(space),
             "name": space.source.base.name,
+            "inputs": {name: list(sizes[1:]) for name, sizes in space.source.base.inputs.items()},
+            "batch": space.source.batch,
             "dtype": space.wanted.dtype,
             "axes": [{"name": axis.name, "values": [plain(value) for value in axis.values]} for axis in space.axes],
             "fixed": {name: plain(value) for name, value in space.source.fixed.items()},
@@ -260,6 +279,8 @@ def sweep_schema() -> dict[str, Any]:
         "cnncost": text,
         "conventions": {"type": "array", "items": text},
         "name": text,
+        "inputs": {"type": "object", "description": "shapes without the batch, where they do not vary"},
+        "batch": {**COUNT, "description": "where it does not vary"},
         "dtype": text,
         "axes": {
             "type": "array",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cnncost.analysis.dtypes import DTYPES
-from cnncost.cli.common import DeviceParam, SpecParam, deliver, paper, parse_inputs, parse_settings
+from cnncost.cli.common import DeviceParam, SpecParam, deliver, paper, parse_inputs, parse_settings, spare_specs
 from cnncost.cli.options import INPUT, LEGEND, SET
 from cnncost.errors import UsageError, did_you_mean
 from cnncost.output.units import CHOICES, plural
@@ -40,7 +40,7 @@ Examples:
 @click.option("--vary", multiple=True, metavar="NAME=VALUES", help="What varies: batch, input (or input.height), or a "
               "parameter; values 1,2,4, or a range with its end, 128:512:32. Repeat for more.")  # fmt: skip
 @INPUT
-@click.option("--batch", "-b", type=click.IntRange(1), default=1, help="Where it does not vary.  [1]")
+@click.option("--batch", "-b", type=click.IntRange(1), help="Where it does not vary.  [1]")
 @SET
 @click.option("--dtype", type=click.Choice(tuple(DTYPES)), default="fp32", help="What an element takes.  [fp32]")
 @click.option("--quantities", metavar="LIST", help="What to price, comma-separated; all.  "
@@ -66,7 +66,7 @@ def command(
     spec: str,
     vary: tuple[str, ...],
     inputs: tuple[str, ...],
-    batch: int,
+    batch: int | None,
     settings: tuple[str, ...],
     dtype: str,
     quantities: str | None,
@@ -104,6 +104,7 @@ def command(
     choice, chosen = _choice(space, sort, top, pareto, nearest)
     if streamed and output not in (None, "-"):
         assert output is not None
+        spare_specs(output, spec)
         return _to_file(Job(space), output, chosen_format, workers, dask, force)
     if streamed:
         return _to_output(Job(space), chosen_format, workers, dask)
@@ -136,8 +137,8 @@ def _arrays_need(format_: str, output: str | None, streamed: bool) -> None:
         require_parquet()
 
 
-def _space(spec: str, vary: tuple[str, ...], inputs: tuple[str, ...], batch: int, settings: tuple[str, ...], dtype: str,
-           quantities: str | None, devices: tuple[str, ...], where: str | None, sample: int | None,
+def _space(spec: str, vary: tuple[str, ...], inputs: tuple[str, ...], batch: int | None, settings: tuple[str, ...],
+           dtype: str, quantities: str | None, devices: tuple[str, ...], where: str | None, sample: int | None,
            seed: int | None) -> Space:  # fmt: skip
     """The space that was asked for. Raises UsageError."""
     from cnncost.api.sweeps import space_of
