@@ -117,6 +117,10 @@ def test_a_terminal_has_other_lines(net: Path) -> None:
     assert "--no-legend leaves these lines out." in wide
     assert "--no-legend" not in plain
     assert "\x1b[1;31mover budget: 1 of 2 limits\x1b[0m" in wide
+    assert "\x1b[1;31mover\x1b[0m" in wide
+    assert "\x1b[32mok\x1b[0m" in wide
+    assert "█" in plain
+    assert "█" not in budget_table(check, Paper(width=50)), "bars go first"
     ascii_ = budget_table(check, Paper(unicode=False))
     assert ascii_.isascii()
     assert "least time on t4 (us)" in ascii_
@@ -127,6 +131,10 @@ def test_with_little_room_no_number_is_cut(net: Path) -> None:
     check = cnncost.budget("net.yaml", {"macs": 123_456_789_012, "peak": "100GiB"})
     narrow = budget_table(check, Paper(width=40))
     assert "123,456,789,012" in narrow
+
+
+def test_help(run: Any, golden: Any) -> None:
+    golden("help-budget.txt", run("budget", "--help").out)
 
 
 def test_every_quantity_has_a_name_and_a_meaning() -> None:

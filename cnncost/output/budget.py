@@ -16,7 +16,7 @@ from cnncost.output.drawn import column, tables
 from cnncost.output.formats import csv_text, json_text
 from cnncost.output.grid import Drawn
 from cnncost.output.records import pipe_table, record
-from cnncost.output.tables import Paper
+from cnncost.output.tables import Paper, room_beside
 from cnncost.output.tables import heading as heading_of_one
 from cnncost.output.units import (
     bar,
@@ -80,19 +80,30 @@ def budget_table(check: BudgetCheck, paper: Paper | None = None) -> str:
     paper = paper or Paper()
     body: list[Any] = []
     if limits := limit_columns(check, paper.unicode):
-        body += tables(limits, paper)
+        body += tables(_fitting(limits, "bar", paper), paper)
     if grown := growth_columns(check):
         body += [Text(since(check), style="bold"), *tables(grown, paper)]
     for network, title in _grown(check):
-        body += [Text(title, style="bold"), *tables(layer_columns(network, paper.unicode), paper)]
+        body += [
+            Text(title, style="bold"),
+            *tables(_fitting(layer_columns(network, paper.unicode), "flops", paper), paper),
+        ]
     told = [Text(line, style="yellow") for line in notes(check)]
     legend = [Text(line, style="dim") for line in explained(check)] if paper.legend else []
     if legend and paper.width is not None:
         legend.append(Text("--no-legend leaves these lines out.", style="dim"))
     last = Text(verdict(check), style="bold green" if check.holds else "bold red")
+    told += [""] if told and legend else []
     between = [""] if told or legend else []
     text = paper.print(*heading(check), "", *body, *told, *legend, *between, last)
     return text if paper.unicode else text.replace("µs", "us")
+
+
+def _fitting(drawn: list[Drawn], name: str, paper: Paper) -> list[Drawn]:
+    """Columns without the one that can be spared, where there is no room for all."""
+    if room_beside(drawn, paper) >= 0 or not paper.cut:
+        return drawn
+    return [column for column in drawn if column.about.name != name]
 
 
 def heading(check: BudgetCheck) -> list[Text]:
@@ -150,8 +161,6 @@ def _columns(check: BudgetCheck, rows: Sequence[_Row], headers: tuple[str, str, 
     if not rows:
         return []
     names = [row.network if at == 0 or rows[at - 1].network != row.network else "" for at, row in enumerate(rows)]
-    width = max(len(text) for text in (headers[2], *(row.share for row in rows)))
-    shares = [f"{row.share:>{width}} {row.bar}".rstrip() for row in rows]
     header = "at" if _alone(check) else "network"
     several = [column("name", header, "text", names)] if len(check) > 1 else []
     return [
@@ -159,8 +168,9 @@ def _columns(check: BudgetCheck, rows: Sequence[_Row], headers: tuple[str, str, 
         column("quantity", "", "text", [row.quantity for row in rows]),
         column("first", headers[0], "number", [row.first for row in rows]),
         column("second", headers[1], "number", [row.second for row in rows]),
-        column("bars", headers[2], "text", shares),
-        column("verdict", "", "text", [row.verdict for row in rows]),
+        column("part", headers[2], "number", [row.share for row in rows]),
+        column("mark", "", "text", [row.verdict for row in rows]),
+        *([column("bar", "", "text", [row.bar for row in rows])] if any(row.bar for row in rows) else []),
     ]
 
 

@@ -22,7 +22,8 @@ GAP = 2
 NAME_AT_LEAST, KIND_AT_LEAST, NAME_AT_MOST = 14, 10, 80
 STYLES = {"name": "cyan", "share": "green"}
 MARKS = {r"(?m)^-$": "red", r"(?m)^\+$": "green", r"(?m)^~$": "yellow"}
-"""Styles of what is removed, added and changed."""
+MARKS |= {r"(?m)^(over|grew)$": "bold red", r"(?m)^ok$": "green"}
+"""Styles of what is removed, added and changed; of what is within a limit or not."""
 AT_MOST = 20
 """Characters of the name of a layer beside totals."""
 NAMED_AT_MOST = 4
