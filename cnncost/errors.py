@@ -62,6 +62,10 @@ class ShapeError(SpecError):
     """A layer that cannot take the input it is given."""
 
 
+class TooLargeError(ShapeError):
+    """A tensor has more elements than any count could hold."""
+
+
 class OptionError(SpecError):
     """A layer option with a value of the wrong kind; `option` names it."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from cnncost.dims import Shape, noted, numel, reworded, shown
-from cnncost.errors import ShapeError, SpecError, Where
+from cnncost.errors import ShapeError, SpecError, TooLargeError, Where
 from cnncost.ops.base import Op
 from cnncost.options import spelled
 
@@ -124,7 +124,7 @@ def _bounded(shape: Shape, what: str, hint: str) -> None:
         raise ShapeError(f"an {what} of {len(shape)} axes", hint=f"at most {AXES_AT_MOST}, the batch one of them")
     elements = numel(shape)
     if type(elements) is int and elements > PRODUCT_AT_MOST:
-        raise ShapeError(f"the {what} {spelled(shown(shape))} has more than 2^63 elements", hint=hint)
+        raise TooLargeError(f"the {what} {spelled(shown(shape))} has more than 2^63 elements", hint=hint)
 
 
 class GraphBuilder:

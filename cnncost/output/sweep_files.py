@@ -220,7 +220,7 @@ def write(
             watch(part.summary.points, space.size)
         part.finish(_converter(encode, list(part.reasons), format_) if format_ in ARRAYS else None)
     finally:
-        part.close()
+        part.close()  # with no tile in it, it is taken away
     return part.summary
 
 

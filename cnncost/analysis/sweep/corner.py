@@ -13,7 +13,7 @@ from cnncost.analysis.report import LARGEST_COUNT, UncountableError, figures
 from cnncost.analysis.sweep.axes import BATCH, Axis, is_input, shown_value
 from cnncost.analysis.training_memory import training_memory
 from cnncost.cost import total
-from cnncost.errors import CnncostError
+from cnncost.errors import CnncostError, TooLargeError
 
 if TYPE_CHECKING:
     from cnncost.analysis.sweep.space import Space
@@ -30,13 +30,18 @@ def require_countable(space: Space) -> None:
     for values in islice(_corners(space), CORNERS_AT_MOST):
         try:
             found = _counts(space, values)
+        except TooLargeError as e:
+            raise _refused(e.message, values) from None
         except CnncostError:
             continue
         for name, count in found.items():
             if count >= LARGEST_COUNT:
-                at = ", ".join(f"{axis} {shown_value(value)}" for axis, value in values.items())
-                hint = "a sweep counts to 2^62; take smaller values, or cnncost report, which has no limit"
-                raise UncountableError(f"too many {name} at the largest point, {at}: {count:.2g}", hint=hint)
+                raise _refused(f"too many {name}, {count:.2g}", values)
+
+
+def _refused(what: str, values: dict[str, Any]) -> UncountableError:
+    at = ", ".join(f"{name} {shown_value(value)}" for name, value in values.items())
+    return UncountableError(f"{what}, at the largest point: {at}", hint="take smaller values: a sweep counts to 2^62")
 
 
 def _corners(space: Space) -> Iterator[dict[str, Any]]:

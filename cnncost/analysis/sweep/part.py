@@ -46,7 +46,7 @@ class Part:
         except BaseException:
             if not os.fstat(self.file).st_size and not os.path.exists(self.state):
                 os.unlink(self.data)  # it was made just now
-            self.close()
+            os.close(self.file)
             raise
 
     def _free(self, force: bool) -> None:
@@ -163,6 +163,10 @@ class Part:
                 os.unlink(other)
 
     def close(self) -> None:
-        """Let others write; what is there stays."""
+        """Let others write. What is there stays, if it is anything."""
+        with suppress(OSError):
+            if not self.tiles and os.path.samestat(os.fstat(self.file), os.stat(self.data)):
+                os.unlink(self.data)
+                os.unlink(self.state)
         with suppress(OSError):
             os.close(self.file)
