@@ -23,3 +23,12 @@ def machine() -> dict[str, object]:
     if meminfo.exists():
         info["memory_kib"] = int(meminfo.read_text().split()[1])
     return info
+
+
+def busy() -> float | None:
+    """Seconds that all processors together have worked, and those that a hypervisor took; None where not told."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, stat.read_text().split("\n", 1)[0].split()[1:9])
+    return float(user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")

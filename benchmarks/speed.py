@@ -1,6 +1,9 @@
-"""How long cnncost takes, as ratios against a baseline and a peer in one run.
+"""How long cnncost takes, as ratios against a baseline or a peer in one run.
 
-    python benchmarks/speed.py [--runs 15] [--out benchmarks/results/NAME.jsonl]
+    python benchmarks/speed.py --out benchmarks/results/NAME.jsonl    (a run that was cut off goes on where it stopped)
+    python benchmarks/speed.py --only sweep,peers --quick
+    python benchmarks/speed.py --table benchmarks/results/NAME.jsonl
+    python benchmarks/speed.py --fill README.md benchmarks/README.md
 
 benchmarks/README.md says how it is measured and what the figures are.
 """
@@ -8,143 +11,170 @@ benchmarks/README.md says how it is measured and what the figures are.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
-from machine import machine
+from machine import busy, machine
 from rich.console import Console
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from speed_parts import FULL, PARTS, QUICK, Part, Setting
+from speed_table import Results, fill, read, tables
 
 import cnncost
+from cnncost.errors import UsageError, did_you_mean
 
-BASELINE = "import click, rich.table, yaml"
-TORCHINFO = """
-from torch import nn
-from torchinfo import summary
-net = nn.Sequential(
-    nn.Conv2d(3, 96, 11, 4), nn.ReLU(), nn.LocalResponseNorm(5), nn.MaxPool2d(3, 2),
-    nn.Conv2d(96, 256, 5, padding=2, groups=2), nn.ReLU(), nn.LocalResponseNorm(5), nn.MaxPool2d(3, 2),
-    nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(),
-    nn.Conv2d(384, 384, 3, padding=1, groups=2), nn.ReLU(),
-    nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU(), nn.MaxPool2d(3, 2),
-    nn.Flatten(), nn.Linear(9216, 4096), nn.ReLU(), nn.Dropout(),
-    nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout(), nn.Linear(4096, 1000), nn.Softmax(1),
-)
-summary(net, (1, 3, 227, 227), col_names=("output_size", "num_params", "mult_adds"))
-"""
-"""The same network and columns from torchinfo, built straight from torch.nn: importing torchvision would only add."""
-SYNTHETIC = (625, 1250, 2500, 5000, 10_000)
-"""Layers of the synthetic networks: each a chain of convolution, norm and activation, no two layers alike in name."""
+LIBRARIES = ("numpy", "torch", "torchvision", "torchinfo", "fvcore", "ptflops", "thop")
+DIFFERS = {"machine": "machine", "versions": "version of a library", "source": "state of the code", "quick": "size"}
 
 
-def synthetic(layers: int) -> str:
-    """A spec of so many layers, written out: nothing is folded into a repeat."""
-    lines = ["input: 16x32x32", "layers:"]
-    kinds = ("{conv: 16, kernel: 3, padding: 1}", "batch_norm", "relu", "{add: [l%d, l%d]}")
-    for i in range(layers):
-        kind = kinds[i % 4]
-        lines.append(f"  l{i}: " + (kind % (i - 1, i - 3) if "%" in kind else kind))
-    return "\n".join(lines) + "\n"
+def versions() -> dict[str, str | None]:
+    """Of cnncost, and of what it is compared with; None where that is not installed."""
+    found: dict[str, str | None] = {"cnncost": cnncost.__version__}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
 
 
-def process(command: list[str]) -> float:
-    """Seconds of a whole process, its output thrown away."""
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - start
+def source() -> str:
+    """Tells states of the code apart: what was measured before a change is not gone on with after it."""
+    found = hashlib.sha256()
+    folder = Path(cnncost.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        found.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    return found.hexdigest()[:12]
 
 
-def inside(function: Callable[[], object]) -> float:
-    """Seconds of a call in this process."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
+class Log:
+    """A file of results: who measured and where, then a line a sample, written as soon as it is there.
+
+    Raises UsageError for a file of another machine, of other versions or other code, or of another size of run.
+    """
+
+    def __init__(self, path: Path, quick: bool) -> None:
+        head = {"machine": machine(), "versions": versions(), "source": source(), "quick": quick}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        known = read(path) if path.exists() and path.stat().st_size else None
+        if known and {key: known.head.get(key) for key in head} != head:
+            which = next(key for key, value in head.items() if known.head.get(key) != value)
+            raise UsageError(f"{path}: begun with another {DIFFERS[which]}", hint="begin a new file")
+        if known:  # a line that was cut off is measured again
+            path.write_text(path.read_text().rpartition("\n")[0] + "\n")
+        self.results = known or Results({**head, "date": time.strftime("%Y-%m-%d")}, [])
+        self.file = path.open("a")
+        if not known:
+            self.write(self.results.head)
+
+    def has(self, part: str, number: int, task: str) -> bool:
+        """Whether a sample has been taken."""
+        return any((s["part"], s["round"], s["task"]) == (part, number, task) for s in self.results.samples)
+
+    def add(self, sample: dict[str, Any]) -> None:
+        self.results.samples.append(sample)
+        self.write(sample)
+
+    def write(self, line: dict[str, Any]) -> None:
+        self.file.write(json.dumps(line) + "\n")
+        self.file.flush()
 
 
-def measured(tasks: dict[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:
-    """Samples of every task, taken in turns, so that a slow spell of the machine meets them all alike."""
-    samples: dict[str, list[float]] = {name: [] for name in tasks}
-    for task in tasks.values():
-        task()  # the first run writes byte code and fills the page cache
-    for _ in range(runs):
-        for name, task in tasks.items():
-            samples[name].append(task())
-    return samples
+def sampled(task: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A task's sample, and the processor time that other programs took meanwhile, of how much there was."""
+    begun, working, own = time.perf_counter(), busy(), sum(os.times()[:4])
+    sample = task()
+    wall, worked = time.perf_counter() - begun, busy()
+    if working is None or worked is None:
+        return sample
+    others = worked - working - (sum(os.times()[:4]) - own)
+    return {**sample, "others_s": round(others, 3), "processors_s": round(wall * (os.cpu_count() or 1), 3)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=15)
-    parser.add_argument("--out", type=Path)
-    parser.add_argument("--without-peer", action="store_true", help="leave torchinfo out, where torch is missing")
-    arguments = parser.parse_args()
+def measure(part: Part, setting: Setting, rounds: int, log: Log) -> None:
+    """All rounds of a part, its tasks in turns, so that a slow spell of the machine meets them all alike."""
+    tasks = part.tasks(setting)
+    missing = [n for n in range(rounds) if any(not log.has(part.name, n, task.name) for task in tasks)]
+    columns = (TextColumn("{task.description:40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        shown = bar.add_task(part.name, total=rounds * len(tasks))
+        if missing and part.warm_up and not setting.quick:
+            for task in tasks:
+                bar.update(shown, description=f"{part.name}, warming up: {task.name}")
+                task.run()  # the first run writes byte code and fills the page cache
+        for number in range(rounds):
+            for task in tasks:
+                bar.update(shown, description=f"{part.name}: {task.name}")
+                if not log.has(part.name, number, task.name):
+                    log.add({"part": part.name, "round": number, "task": task.name, **sampled(task.run)})
+                bar.advance(shown)
+
+
+def chosen(only: str | None) -> list[Part]:
+    """The parts that are named, in their order. Raises UsageError."""
+    names = [name.strip() for name in only.split(",")] if only else list(PARTS)
+    for name in names:
+        if name not in PARTS:
+            raise UsageError(f"unknown part {name}", hint=did_you_mean(name, PARTS))
+    return [part for name, part in PARTS.items() if name in names]
+
+
+def run(arguments: argparse.Namespace) -> Results:
+    """Measure what the file does not have yet. Raises UsageError, KeyboardInterrupt."""
+    size = QUICK if arguments.quick else FULL
+    parts = chosen(arguments.only)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    # Byte code in a folder of this run's own: a checkout may be read-only or someone else's.
-    cache = tempfile.TemporaryDirectory()
-    os.environ["PYTHONPYCACHEPREFIX"] = cache.name
-    python = sys.executable
-
-    def report(*options: str) -> Callable[[], float]:
-        return lambda: process([python, "-m", "cnncost", "report", *options])
-
-    tasks: dict[str, Callable[[], float]] = {
-        "import click, rich.table, yaml": lambda: process([python, "-c", BASELINE]),
-        "cnncost report alexnet": report("alexnet"),
-        "cnncost report alexnet --format json": report("alexnet", "--format", "json"),
-        "cnncost report resnet152": report("resnet152"),
-        "load resnet152": lambda: inside(lambda: cnncost.load("resnet152")),
-    }
-    graph = cnncost.load("resnet152")
-    tasks["analyze resnet152"] = lambda: inside(lambda: cnncost.analyze(graph))
-    folder = Path(cache.name)
-    for layers in SYNTHETIC:
-        path = folder / f"synthetic{layers}.yaml"
-        path.write_text(synthetic(layers))
-        tasks[f"cnncost report of {layers:,} layers"] = report(str(path), "--format", "csv")
-        tasks[f"load and analyze {layers:,} layers"] = lambda path=path: inside(lambda: cnncost.analyze(path))  # type: ignore[misc]
-    if not arguments.without_peer:
-        tasks["torchinfo alexnet"] = lambda: process([python, "-c", TORCHINFO])
-    samples = measured(tasks, arguments.runs)
-    show(samples)
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        where = {"machine": machine(), "cnncost": cnncost.__version__, "date": time.strftime("%Y-%m-%d")}
-        with arguments.out.open("a") as f:
-            for name, values in samples.items():
-                f.write(json.dumps({"task": name, "seconds": values, **where}) + "\n")
+    with tempfile.TemporaryDirectory() as folder:
+        # Byte code in a folder of this run's own: a checkout may be read-only or someone else's.
+        os.environ["PYTHONPYCACHEPREFIX"] = os.path.join(folder, "bytecode")
+        log = Log(arguments.out or Path(folder, "results.jsonl"), arguments.quick)
+        setting = Setting(Path(folder), size, arguments.quick, not arguments.without_peers)
+        for part in parts:
+            rounds = arguments.runs or (1 if arguments.quick else part.rounds)
+            measure(part, setting, rounds if part.repeated else 1, log)
+        return log.results
 
 
-def show(samples: dict[str, list[float]]) -> None:
-    """The table of medians, and their ratios to the baseline."""
-    base = statistics.median(samples["import click, rich.table, yaml"])
-    table = Table(box=None, pad_edge=False)
-    for header in ("task", "median (ms)", "quartiles (ms)", "to baseline", "ms / 1,000 layers *"):
-        table.add_column(header, justify="left" if header == "task" else "right", no_wrap=True)
-    for name, values in samples.items():
-        low, middle, high = statistics.quantiles(values, n=4)
-        layers = int(name.split()[-2].replace(",", "")) if name.endswith("layers") else 0
-        table.add_row(
-            name,
-            f"{1e3 * middle:.1f}",
-            f"{1e3 * low:.1f} to {1e3 * high:.1f}",
-            f"{middle / base:.2f}" if "cnncost" in name or "torchinfo" in name or name.startswith("import") else "",
-            f"{1e6 * (middle - base * ('report' in name)) / layers:.1f}" if layers else "",
-        )
-    console = Console(width=110)
-    console.print(table)
-    console.print("* of processes, beyond the baseline")
-    alexnet = statistics.median(samples["cnncost report alexnet"])
-    console.print(f"ResNet-152 / AlexNet: {statistics.median(samples['cnncost report resnet152']) / alexnet:.2f}")
-    if "torchinfo alexnet" in samples:
-        console.print(f"torchinfo / cnncost: {statistics.median(samples['torchinfo alexnet']) / alexnet:.1f}")
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--out", type=Path, metavar="FILE", help="where samples are appended; what it has is not redone")
+    made.add_argument("--only", metavar="PARTS", help=f"comma-separated: {', '.join(PARTS)}")
+    made.add_argument("--quick", action="store_true", help="small sizes, one round: whether it works, not how long")
+    made.add_argument("--runs", type=int, metavar="N", help="rounds of every part")
+    made.add_argument("--without-peers", action="store_true", help="leave out what needs torch")
+    made.add_argument("--table", type=Path, metavar="FILE", help="measure nothing, show what a file has, as Markdown")
+    made.add_argument("--fill", type=Path, nargs="+", metavar="FILE", help="renew the tables in Markdown files")
+    return made
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    warnings.simplefilter("ignore")
+    try:
+        if arguments.fill:
+            for path in arguments.fill:
+                path.write_text(fill(path.read_text()))
+            return 0
+        results = read(arguments.table) if arguments.table else run(arguments)
+        print(tables(results, [part.name for part in chosen(arguments.only)], headed=True))
+    except UsageError as e:
+        print(f"{e.message} ({e.hint})", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("cut off; with --out, the same command goes on from here", file=sys.stderr)
+        return 130
+    return int(any(sample.get("equal", 0) < sample.get("compared", 0) for sample in results.samples))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
