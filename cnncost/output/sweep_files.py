@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from cnncost.analysis.sweep.part import Part
 from cnncost.analysis.sweep.run import Job, run
 from cnncost.analysis.sweep.space import Rows, Space, Summary
 from cnncost.errors import UsageError
+
+if TYPE_CHECKING:
+    import zipfile
 
 IMPOSSIBLE = "impossible"
 """The column of reasons."""
@@ -135,14 +138,23 @@ def write_npz(records: Any, reasons: Sequence[str], quantities: Sequence[str], t
 
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
         for name in records.dtype.names:
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+            with archive.open(_member(f"{name}.npy"), "w", force_zip64=True) as member:
                 kind = records.dtype[name]
                 about = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": records.shape}
                 np.lib.format.write_array_header_1_0(member, about)
                 for part in _parts(records):
                     member.write(np.ascontiguousarray(part[name]).tobytes())
-        with archive.open("reasons.npy", "w") as member:
+        with archive.open(_member("reasons.npy"), "w") as member:
             np.lib.format.write_array(member, np.array(reasons, np.str_), allow_pickle=False)
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    """A member of an archive, without the time, so that the same sweep gives the same bytes."""
+    import zipfile
+
+    about = zipfile.ZipInfo(name)
+    about.compress_type = zipfile.ZIP_DEFLATED
+    return about
 
 
 def write_parquet(records: Any, reasons: Sequence[str], quantities: Sequence[str], target: IO[bytes]) -> None:
