@@ -233,6 +233,19 @@ def test_a_file_of_budgets(net: Path, folder: Path) -> None:
     assert [network.report.dtype for network in own] == ["fp32", "fp16"]
 
 
+def test_a_sheet_is_looked_for_beside_the_file(net: Path, folder: Path) -> None:
+    from cnncost.devices import folder as sheets
+
+    (folder / "sub" / "gpus").mkdir(parents=True)
+    (folder / "sub" / "gpus" / "mine.yaml").write_text(Path(sheets(), "t4.yaml").read_text())
+    (folder / "sub" / "net.yaml").write_text(NET + "budget: {time: {gpus/mine.yaml: 1s, t4: 1s}}\n")
+    (network,) = cnncost.budget("sub/net.yaml")
+    mine, known = network.uses
+    assert mine.used == known.used
+    with pytest.raises(cnncost.UsageError, match=r"gpus/mine\.yaml"):
+        cnncost.budget(net, {"time": {"gpus/mine.yaml": "1s"}})
+
+
 def test_graphs_have_no_budget_of_their_own(net: Path) -> None:
     net.write_text(NET + "budget: {macs: 1K}\n")
     graph = cnncost.load(net, batch=3)

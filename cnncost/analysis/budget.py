@@ -6,6 +6,7 @@ compared as such; times are the least ones of the roofline.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from cnncost.analysis.align import Pair, pairs_of
 from cnncost.analysis.baseline import Baseline, Past, called
 from cnncost.analysis.report import Report, analyze
 from cnncost.analysis.roofline import roofline
-from cnncost.devices import Device, load
+from cnncost.devices import SUFFIXES, Device, load
 from cnncost.errors import CnncostError, UsageError
 from cnncost.graph import Graph
 from cnncost.options import spelled
@@ -221,13 +222,20 @@ def _at(error: CnncostError, at: Any) -> CnncostError:
 def _use(report: Report, limit: Limit, training: Any) -> Use:
     """What a network uses of a limit."""
     if limit.quantity == TIME:
-        device = load(limit.device)
+        device = _device(limit)
         return Use(limit, float(roofline(report.graph, device, report.dtype).total.seconds), device)
     value = training if limit.quantity == TRAINING else report.totals[TOTALS[limit.quantity]]
     if value is None:
         hint = "leave that limit out, or take another dtype; each budget of a list has its own"
         raise UsageError(f"{report.name} has no training peak in {report.dtype}: it cannot be trained so", hint=hint)
     return Use(limit, int(value))
+
+
+def _device(limit: Limit) -> Device:
+    """The device of a limit; the path of a sheet is from the folder of the file that has the limit."""
+    name = limit.device or ""
+    beside = os.path.join(os.path.dirname(limit.at.file), name) if limit.at is not None else name
+    return load(beside if name.lower().endswith(SUFFIXES) and os.path.isfile(beside) else name)
 
 
 def _growths(

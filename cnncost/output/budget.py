@@ -93,9 +93,9 @@ def budget_table(check: BudgetCheck, paper: Paper | None = None) -> str:
     if legend and paper.width is not None:
         legend.append(Text("--no-legend leaves these lines out.", style="dim"))
     last = Text(verdict(check), style="bold green" if check.holds else "bold red")
-    told += [""] if told and legend else []
+    apart = [""] if told and legend else []
     between = [""] if told or legend else []
-    text = paper.print(*heading(check), "", *body, *told, *legend, *between, last)
+    text = paper.print(*heading(check), "", *body, *told, *apart, *legend, *between, last)
     return text if paper.unicode else text.replace("µs", "us")
 
 
