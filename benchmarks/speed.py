@@ -14,6 +14,8 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
+import subprocess
 import sys
 import tempfile
 import time
@@ -133,6 +135,10 @@ def run(arguments: argparse.Namespace) -> Results:
     """Measure what the file does not have yet. Raises UsageError, KeyboardInterrupt."""
     size = QUICK if arguments.quick else FULL
     parts = chosen(arguments.only)
+    missing = [name for name, found in versions().items() if found is None]
+    if missing and not arguments.without_peers and any(part.peers for part in parts):
+        hint = f"pip install {' '.join(missing)}, or --without-peers"
+        raise UsageError(f"not installed: {', '.join(missing)}", hint=hint)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as folder:
         # Byte code in a folder of this run's own: a checkout may be read-only or someone else's.
@@ -169,6 +175,9 @@ def main() -> int:
         print(tables(results, [part.name for part in chosen(arguments.only)], headed=True))
     except UsageError as e:
         print(f"{e.message} ({e.hint})", file=sys.stderr)
+        return 2
+    except subprocess.CalledProcessError as e:
+        print(f"exit code {e.returncode} of {shlex.join(e.cmd)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("cut off; with --out, the same command goes on from here", file=sys.stderr)

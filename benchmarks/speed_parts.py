@@ -85,13 +85,14 @@ class Task(NamedTuple):
 
 
 class Part(NamedTuple):
-    """rounds: of its tasks, unless told otherwise. repeated: whether more rounds tell more."""
+    """rounds: of its tasks, unless told otherwise. repeated: whether more rounds tell more. peers: others take part."""
 
     name: str
     tasks: Callable[[Setting], list[Task]]
     rounds: int
     warm_up: bool = True
     repeated: bool = True
+    peers: bool = False
 
 
 def grid(batch: int, input: int, width: int) -> Axes:
@@ -373,12 +374,12 @@ def different(row: Mapping[str, int]) -> bool:
 PARTS = {
     part.name: part
     for part in (
-        Part("startup", startup, 15),
+        Part("startup", startup, 15, peers=True),
         Part("layers", by_layers, 15),
-        Part("tracing", tracing, 15),
+        Part("tracing", tracing, 15, peers=True),
         Part("sweep", sweep, 7),
         Part("workers", workers, 5, warm_up=False),
-        Part("peers", peers, 15),
+        Part("peers", peers, 15, peers=True),
         Part("equal", equal, 1, warm_up=False, repeated=False),
     )
 }

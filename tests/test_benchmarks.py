@@ -6,8 +6,10 @@ How fast anything is is not tested.
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -115,6 +117,23 @@ def test_it_goes_on_where_it_stopped(run: Run, tmp_path: Path) -> None:
     assert out.read_text() == done, "nothing is measured twice"
 
 
+def test_ctrl_c_ends_it_at_once_and_keeps_what_is_there(tmp_path: Path) -> None:
+    out = tmp_path / "startup.jsonl"
+    command = [sys.executable, str(BENCHMARKS / "speed.py"), "--quick", "--without-peers", "--only", "startup",
+               "--runs", "1000", "--out", str(out)]  # fmt: skip
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not (out.exists() and out.read_text().count("\n") > 2):
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    shown, error = running.communicate(timeout=60)
+    assert (running.returncode, shown) == (130, "")
+    assert error.splitlines()[-1] == "cut off; with --out, the same command goes on from here"
+    assert "Traceback" not in error
+    head, *samples = lines(out)
+    assert head["quick"] and len(samples) >= 2
+
+
 @pytest.mark.parametrize(
     ("key", "value", "which"),
     [("machine", {"cores": 3}, "machine"), ("versions", {"cnncost": "0"}, "version of a library"),
@@ -159,6 +178,30 @@ def test_what_cannot_be_is_said_in_a_line(run: Run, tmp_path: Path) -> None:
     assert run("--table", other) == (2, "", f"{other} has no results of speed.py ({out})\n")
     assert run("--out", other) == (2, "", f"{other} has no results of speed.py ({out})\n")
     assert other.read_text() == '{"schema": 1}\n', "it is somebody else's"
+
+
+def test_missing_peers_are_named_before_anything_is_measured(
+    run: Run, speed: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    known = {**speed.versions(), "torch": "2", "torchvision": "1", "torchinfo": None, "fvcore": "1", "ptflops": None,
+             "thop": "1"}  # fmt: skip
+    monkeypatch.setattr(speed, "versions", lambda: known)
+    hint = "pip install torchinfo ptflops, or --without-peers"
+    out = tmp_path / "none.jsonl"
+    for part in ("startup", "tracing", "equal,peers"):
+        expected = (2, "", f"not installed: torchinfo, ptflops ({hint})\n")
+        assert run("--quick", "--only", part, "--out", out) == expected
+    assert not out.exists()
+    assert run("--quick", "--only", "equal", "--out", out)[0] == 0
+
+
+def test_a_process_that_fails_is_shown(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import speed_parts
+
+    monkeypatch.setattr(speed_parts, "BASELINE", "raise SystemExit(3)")
+    code, shown, error = run("--quick", "--without-peers", "--only", "layers", "--out", tmp_path / "layers.jsonl")
+    assert (code, shown) == (2, "")
+    assert error == f"exit code 3 of {sys.executable} -c 'raise SystemExit(3)'\n"
 
 
 # ---- tables ---------------------------------------------------------------------------------------
