@@ -133,6 +133,15 @@ def test_with_little_room_no_number_is_cut(net: Path) -> None:
     assert "123,456,789,012" in narrow
 
 
+def test_on_a_narrow_terminal_networks_stand_above_their_rows(before: str, golden: Any) -> None:
+    limits = {"macs": "300M", "time": {"jetson-agx-orin": "1ms"}}
+    check = cnncost.budget(["net.yaml", "alexnet"], limits, baseline=before)
+    text = budget_table(check, Paper(width=60, legend=False))
+    golden("budget-60.txt", text)
+    assert max(map(len, text.splitlines())) <= 60
+    assert text.count("MACs (") == 2 + 1 + 1
+
+
 def test_help(run: Any, golden: Any) -> None:
     golden("help-budget.txt", run("budget", "--help").out)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -80,9 +81,9 @@ def budget_table(check: BudgetCheck, paper: Paper | None = None) -> str:
     paper = paper or Paper()
     body: list[Any] = []
     if limits := limit_columns(check, paper.unicode):
-        body += tables(_fitting(limits, "bar", paper), paper)
+        body += tables(_stacked(_fitting(limits, "bar", paper), paper), paper)
     if grown := growth_columns(check):
-        body += [Text(since(check), style="bold"), *tables(grown, paper)]
+        body += [Text(since(check), style="bold"), *tables(_stacked(grown, paper), paper)]
     for network, title in _grown(check):
         body += [
             Text(title, style="bold"),
@@ -104,6 +105,21 @@ def _fitting(drawn: list[Drawn], name: str, paper: Paper) -> list[Drawn]:
     if room_beside(drawn, paper) >= 0 or not paper.cut:
         return drawn
     return [column for column in drawn if column.about.name != name]
+
+
+def _stacked(drawn: list[Drawn], paper: Paper) -> list[Drawn]:
+    """Networks in lines of their own above their quantities, where there is no room for them beside."""
+    if room_beside(drawn, paper) >= 0 or not paper.cut or drawn[0].about.name != "name":
+        return drawn
+    names, quantities, *others = drawn
+    lines: list[str] = []
+    cells: list[list[str]] = [[] for _ in others]
+    for at, (name, quantity) in enumerate(zip(names.lines, quantities.lines)):
+        lines += [name, f"  {quantity}"] if name else [f"  {quantity}"]
+        for cell, other in zip(cells, others):
+            cell.extend(["", other.lines[at]] if name else [other.lines[at]])
+    shown = [replace(other, lines=cell) for other, cell in zip(others, cells)]
+    return [column("name", names.header, "text", lines), *shown]
 
 
 def heading(check: BudgetCheck) -> list[Text]:
