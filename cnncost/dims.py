@@ -151,25 +151,33 @@ class DiffersError(SpecError):
         self.choice = choice
 
 
-def decided(choice: Any, otherwise: bool) -> bool:
-    """A choice that sizes make, whether a tensor is stretched, say, or padded.
+def choosing() -> bool:
+    """Whether `decided` decides for arrays, too."""
+    return _refusals is not None
 
-    For arrays: the one of all design points that can be, where refusals are noted; raises DiffersError where
+
+def decided(choice: Any, otherwise: Any = None) -> Any:
+    """A choice that sizes make, whether a tensor is stretched, say, or how many parts there are.
+
+    For an array: that of all design points that can be, where refusals are noted; raises DiffersError where
     they choose differently. Elsewhere `otherwise`.
     """
     if not is_array(choice):
-        return bool(choice)
+        return choice
     if _refusals is None:
         return otherwise
-    if choice.all() or not choice.any():
-        return bool(choice.flat[0])
+    first = choice.flat[0]
+    if (choice == first).all():
+        return first.item()
     import numpy as np
 
     possible = _refusals.first < 0
     among = np.broadcast_to(choice, possible.shape)[possible]
-    if among.all() or not among.any():
-        return bool(among.size and among[0])
-    raise DiffersError(choice)
+    if not among.size:
+        return first.item()
+    if (among != among[0]).any():
+        raise DiffersError(choice)
+    return among[0].item()
 
 
 def require(ok: Any, message: str, *, hint: str | None = None, **values: Any) -> None:

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from cnncost.analysis.books import Books, Store
 from cnncost.analysis.memory import What
 from cnncost.analysis.recorded import FULL, LEAF, LOW, PART, Cast, Gradient, Layer, Record, StopHereError, Value
-from cnncost.dims import Size
+from cnncost.dims import Size, decided
 from cnncost.ops.tape import NOWHERE, OUTPUT, PARAMETERS, Call, Gives, Saved
 
 
@@ -353,8 +353,8 @@ class Autograd:
 
 
 def _any(elements: Size) -> bool:
-    """Whether there is something, at some sizes at least."""
-    return type(elements) is not int or elements != 0
+    """Whether there is something; of arrays that are not, at some sizes at least, see `decided`."""
+    return bool(decided(elements != 0, True))
 
 
 def _last_uses(calls: Sequence[Call], inputs: int) -> dict[int, list[int]]:

@@ -2,17 +2,18 @@
 
 As in PyTorch: a permutation moves nothing but strides, what works element by element keeps the order
 that it finds, most other layers write their output row by row. A reshape copies what no strides
-show in the new shape; products copy what does not lie as rows of one matrix each. Over arrays of
-sizes the first design point decides: who copies is structure.
+show in the new shape; products copy what does not lie as rows of one matrix each. Who copies is
+structure: over arrays of sizes the first design point decides, in a sweep all have to agree.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cmp_to_key
 from math import prod
 from typing import Any, Optional
 
-from cnncost.dims import Shape, is_array
+from cnncost.dims import Shape, choosing, decided, is_array
 from cnncost.graph import Graph
 from cnncost.ops.activation import Activation
 from cnncost.ops.base import Op
@@ -61,8 +62,13 @@ def copies(op: Op, y: Sizes, x: Sizes, strides: Sizes) -> bool:
 
 
 def _sizes(shape: Shape) -> Sizes:
-    sizes: tuple[Any, ...] = shape
-    return tuple(int(n.flat[0]) if is_array(n) else n for n in sizes)
+    return tuple(_size(n) for n in shape)
+
+
+def _size(n: Any) -> int:
+    """A size; an array where `decided` sees that all design points agree."""
+    found: int = int(n.flat[0]) if is_array(n) and not choosing() else n
+    return found
 
 
 def laid(op: Op, y: Sizes, x: Sizes, strides: Strides) -> Strides:
@@ -72,14 +78,15 @@ def laid(op: Op, y: Sizes, x: Sizes, strides: Strides) -> Strides:
         return tuple(known[axis] for axis in op.order)
     if isinstance(op, Part):
         index, (_, _, step) = op.axis % len(x), op.span(x)
-        return tuple(s * step if axis == index else s for axis, s in enumerate(known))  # type: ignore[misc]
+        return tuple(s * _size(step) if axis == index else s for axis, s in enumerate(known))
     if isinstance(op, View):
         return viewed(x, known, y)
     if op.shares_storage:
         return strides
     if strides is None:
         return None
-    return dense(x, strides) if isinstance(op, (Activation, Join, Scale)) and x == y else None
+    alike = isinstance(op, (Activation, Join, Scale)) and len(x) == len(y)
+    return dense(x, strides) if alike and all(decided(m == n) for m, n in zip(x, y)) else None
 
 
 def by_rows(shape: Sequence[int]) -> Sizes:
@@ -87,13 +94,17 @@ def by_rows(shape: Sequence[int]) -> Sizes:
     found, step = [], 1
     for n in reversed(shape):
         found.append(step)
-        step *= n
+        step = step * n
     return tuple(reversed(found))
 
 
 def dense(shape: Sizes, strides: Sizes) -> Sizes:
     """Strides in the same order, without gaps."""
-    order = sorted(range(len(shape)), key=lambda axis: -strides[axis])
+
+    def larger_first(a: int, b: int) -> int:
+        return bool(decided(strides[a] < strides[b])) - bool(decided(strides[a] > strides[b]))
+
+    order = sorted(range(len(shape)), key=cmp_to_key(larger_first))
     rows = by_rows([shape[axis] for axis in order])
     return tuple(rows[order.index(axis)] for axis in range(len(shape)))
 
@@ -107,13 +118,13 @@ def viewed(x: Sizes, strides: Sizes, y: Sizes) -> Strides:
     taken, run, step = 1, 1, strides[-1]
     rest = list(y)
     for axis in reversed(range(len(x))):
-        run *= x[axis]
-        if axis and (x[axis - 1] == 1 or strides[axis - 1] == run * step):
+        run = run * x[axis]
+        if axis and (decided(x[axis - 1] == 1) or decided(strides[axis - 1] == run * step)):
             continue
-        while rest and (taken < run or rest[-1] == 1):
+        while rest and (decided(taken < run) or decided(rest[-1] == 1)):
             found.append(taken * step)
-            taken *= rest.pop()
-        if taken != run:
+            taken = taken * rest.pop()
+        if decided(taken != run):
             return None
         if axis:
             taken, run, step = 1, 1, strides[axis - 1]

@@ -12,7 +12,7 @@ from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from cnncost.cost import Cost, Operations
-from cnncost.dims import At, Shape, Size, Window, is_array, numel
+from cnncost.dims import At, Shape, Size, Window, decided, is_array, numel
 from cnncost.errors import OptionError
 from cnncost.ops.keeping import Kept, Temporary
 from cnncost.ops.tape import OUTPUT, PARAMETERS, Call, Cast, Gives, Saved
@@ -210,7 +210,7 @@ class Op(ABC):
     def parameter_sizes(self, *x: Any) -> tuple[Size, ...]:
         """Sizes of the tensors that the parameters are."""
         sizes = self.weights(*x), self.biases(*x), self.other_params(*x)
-        return tuple(size for size in sizes if is_array(size) or size)
+        return tuple(size for size in sizes if decided(size != 0, True))
 
     def buffers(self, *x: Any) -> Size:
         """Numbers kept beside the parameters: only norms with running statistics have any."""

@@ -7,7 +7,7 @@ from functools import reduce
 from typing import Any, ClassVar
 
 from cnncost.cost import Operations
-from cnncost.dims import Shape, Size, broadcast, ceil_div, numel, require, shown, smaller
+from cnncost.dims import Shape, Size, broadcast, ceil_div, decided, numel, require, shown, smaller
 from cnncost.errors import ShapeError
 from cnncost.ops.axes import along
 from cnncost.ops.base import Along, Free, Sight, Unlearned, all_but, layer, unmoved
@@ -226,7 +226,7 @@ class Part(Free):
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
         """The gradient is that of the part among zeros; all of an axis is no part."""
         count, n = self.span(x)[1], x[along(self, x, self.axis)]
-        whole = type(count) is type(n) is int and count == n
+        whole = decided(count == n, False)
         return (Call((0,), numel(y), ("view" if whole else numel(x),), into=0),)
 
     def module(self, torch: Any, x: Shape) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnncost.cost import Operations
-from cnncost.dims import Shape, Size, broadcast, numel, require, shown
+from cnncost.dims import Shape, Size, broadcast, decided, numel, require, shown
 from cnncost.errors import ShapeError
 from cnncost.ops.base import Op, Sight, Unlearned, layer, unmoved
 from cnncost.ops.keeping import Kept, Temporary
@@ -125,7 +125,7 @@ class MatMul(Unlearned):
         for i, (x, copy) in enumerate(zip((a, b), self.copied(y, a, b))):
             if len(a) > 3 and stretched(x[:-2], y):
                 whole = numel(y[:-2]) * numel(x[-2:])
-                into = i if type(copy) is int and not copy else None
+                into = i if decided(copy == 0, False) else None
                 tape.add((i,), whole, (sizes[i],), into=into, cast=self.cast)
                 values[i], sizes[i] = tape.last, whole
         keeps = tuple(Saved(value, size, to=1 - i) for i, (value, size) in enumerate(zip(values, sizes)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cnncost.cost import Operations
-from cnncost.dims import AXES, Shape, Size, common_divisor, larger, numel, require
+from cnncost.dims import AXES, Shape, Size, common_divisor, decided, larger, numel, require
 from cnncost.errors import ShapeError
 from cnncost.ops.axes import by_axis, one_per_axis, spatial_rank
 from cnncost.ops.base import Along, Sight, Unlearned, layer
@@ -356,7 +356,8 @@ class RoIPool(AdaptivePool):
 
     def tape(self, y: Shape, x: Shape) -> tuple[Call, ...]:
         """Region by region; where their number is an array, as one call."""
-        return roi_pool(self, y, x) if type(self.rois) is int else super().tape(y, x)
+        rois = decided(self.rois)
+        return super().tape(y, x) if rois is None else roi_pool(self, y, x, rois)
 
     def module(self, torch: Any, x: Shape) -> Any:
         """Regions in even steps from the first corner of the map to the last."""

@@ -114,7 +114,7 @@ def stretched(x: Shape, y: Shape) -> bool:
     pairs = [(m, n) for m, n in zip(x, y) if m is not n]
     if not any(is_array(size) for pair in pairs for size in pair):
         return by_structure
-    return decided(reduce(or_, [(m == 1) & (n != 1) for m, n in pairs]), by_structure)
+    return bool(decided(reduce(or_, [(m == 1) & (n != 1) for m, n in pairs]), by_structure))
 
 
 def one(size: Size) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cnncost.dims import Shape, Size, numel
+from cnncost.dims import Shape, Size, decided, numel
 from cnncost.ops.keeping import INDICES
 from cnncost.ops.tape import OUTPUT, PARAMETERS, Call, Gives, Saved, Tape, one
 
@@ -80,15 +80,15 @@ def l2_pool(op: L2Pool, y: Shape, x: Shape) -> tuple[Call, ...]:
     return power(tape, m).done
 
 
-def roi_pool(op: RoIPool, y: Shape, x: Shape) -> tuple[Call, ...]:
-    """Of each region a slice along every axis, and its pool; all stacked."""
+def roi_pool(op: RoIPool, y: Shape, x: Shape, rois: int) -> tuple[Call, ...]:
+    """Of each region a slice along every axis, and its pool; all stacked. rois: how many regions."""
     tape, region, pools = Tape(), op.regions(x)[2:], []
     pooled = numel((*x[:2], *y[2:]))
-    for _ in range(op.rois):
+    for _ in range(rois):
         shape, value = x, 0
         for axis, (whole, part) in enumerate(zip(x[2:], region), 2):
             smaller = (*shape[:axis], part, *shape[axis + 1 :])
-            if part is not whole:
+            if decided(part != whole, part is not whole):
                 value = tape.add((value,), numel(smaller), (numel(shape),), into=value).last
             shape = smaller
         keeps = Saved(value, numel(shape)), Saved(None, pooled, INDICES)
