@@ -6,6 +6,7 @@ Impossible points have no quantities, and say why.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +26,7 @@ IMPOSSIBLE = "impossible"
 """The column of reasons."""
 TEXTS = ("csv", "jsonl")
 ARRAYS = ("npz", "parquet")
-AT_ONCE = 2**18
+AT_ONCE = 2**16
 """Rows that are converted at once."""
 
 
@@ -43,7 +44,13 @@ class Lines(NamedTuple):
         return (",".join([POINT, *map(_cell, self.columns), IMPOSSIBLE]) + "\n").encode()
 
     def __call__(self, rows: Rows) -> bytes:
-        """Rows as lines."""
+        """Rows as lines, so many at once: text takes far more room in Python than in a file."""
+        count = len(rows.refused)
+        return b"".join(self._some(rows, start, start + AT_ONCE) for start in range(0, count, AT_ONCE))
+
+    def _some(self, rows: Rows, start: int, stop: int) -> bytes:
+        columns = {name: column[start:stop] for name, column in rows.columns.items()}
+        rows = Rows(columns, rows.refused[start:stop], rows.reasons)
         names = (POINT, *self.columns)
         values = [rows.columns[name].tolist() for name in names]
         possible = self._template(rows, names)
@@ -122,14 +129,23 @@ class Records(NamedTuple):
         return records, rows.reasons
 
 
-def records_of(path: str, dtype: np.dtype[Any]) -> Any:
-    """A file of records, mapped."""
-    import os
+class Stored(NamedTuple):
+    """Records in a file."""
 
-    return np.memmap(path, dtype, "r") if os.path.getsize(path) else np.zeros(0, dtype)
+    path: str
+    dtype: np.dtype[Any]
+
+    @property
+    def length(self) -> int:
+        return os.path.getsize(self.path) // self.dtype.itemsize
+
+    def parts(self) -> Iterator[Any]:
+        """Records, so many at once; one empty part of none."""
+        for start in range(0, max(1, self.length), AT_ONCE):
+            yield np.fromfile(self.path, self.dtype, AT_ONCE, offset=start * self.dtype.itemsize)
 
 
-def write_npz(records: Any, reasons: Sequence[str], quantities: Sequence[str], target: IO[bytes]) -> None:
+def write_npz(records: Stored, reasons: Sequence[str], quantities: Sequence[str], target: IO[bytes]) -> None:
     """An array a column, and `reasons`, which `impossible` numbers; -1 is possible. No column is in memory whole.
 
     Quantities of impossible points are 0, as in the arrays of cnncost.sweep().
@@ -137,12 +153,12 @@ def write_npz(records: Any, reasons: Sequence[str], quantities: Sequence[str], t
     import zipfile
 
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
-        for name in records.dtype.names:
+        for name in records.dtype.names or ():
             with archive.open(_member(f"{name}.npy"), "w", force_zip64=True) as member:
                 kind = records.dtype[name]
-                about = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": records.shape}
+                about = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (records.length,)}
                 np.lib.format.write_array_header_1_0(member, about)
-                for part in _parts(records):
+                for part in records.parts():
                     member.write(np.ascontiguousarray(part[name]).tobytes())
         with archive.open(_member("reasons.npy"), "w") as member:
             np.lib.format.write_array(member, np.array(reasons, np.str_), allow_pickle=False)
@@ -157,14 +173,14 @@ def _member(name: str) -> zipfile.ZipInfo:
     return about
 
 
-def write_parquet(records: Any, reasons: Sequence[str], quantities: Sequence[str], target: IO[bytes]) -> None:
+def write_parquet(records: Stored, reasons: Sequence[str], quantities: Sequence[str], target: IO[bytes]) -> None:
     """A row group for so many rows at once; quantities of impossible points are null."""
     arrow, parquet = require_parquet()
     writer: Any = None
-    for part in _parts(records):
+    for part in records.parts():
         refused = part[IMPOSSIBLE] >= 0
         columns: dict[str, Any] = {}
-        for name in records.dtype.names[:-1]:
+        for name in part.dtype.names[:-1]:
             own = np.ascontiguousarray(part[name])
             if own.dtype.kind == "U":
                 columns[name] = arrow.array(own.tolist(), arrow.string())
@@ -188,12 +204,6 @@ def require_parquet() -> tuple[Any, Any]:
     except ImportError:
         raise UsageError("Parquet needs pyarrow", hint="pip install 'cnncost[parquet]', or write .npz") from None
     return pyarrow, pyarrow.parquet
-
-
-def _parts(records: Any) -> Iterator[Any]:
-    """Records, so many at once; one empty part of none."""
-    for start in range(0, max(1, len(records)), AT_ONCE):
-        yield records[start : start + AT_ONCE]
 
 
 # ---- a whole space ----------------------------------------------------------------------------------
@@ -239,4 +249,4 @@ def write(
 def _converter(encode: Records, reasons: list[str], format_: str) -> Callable[[str, IO[bytes]], None]:
     """Records as another form of file."""
     form = {"npz": write_npz, "parquet": write_parquet}[format_]
-    return lambda path, target: form(records_of(path, encode.dtype), reasons, encode.quantities, target)
+    return lambda path, target: form(Stored(path, encode.dtype), reasons, encode.quantities, target)

@@ -16,7 +16,7 @@ from cnncost.analysis.sweep.axes import BATCH, Axis, Value
 
 TILE = 4096
 """Points of a tile, its batches not counted: arrays of so many stay in the caches."""
-ROWS = 2**19
+ROWS = 2**17
 """Points of a tile with its batches: as many are in memory at once."""
 
 
