@@ -72,7 +72,7 @@ def checked(axis: Axis) -> Axis:
         raise UsageError(f"--vary {axis.name}: {shown_value(twice)} is given twice", hint="give each value once")
     if axis.numeric and not all(-LARGEST_RESULT <= v <= LARGEST_RESULT for v in axis.values):
         wrong = next(v for v in axis.values if not -LARGEST_RESULT <= v <= LARGEST_RESULT)
-        raise UsageError(f"--vary {axis.name}: {spelled(wrong)} is too large a number", hint="numbers end at 2^63")
+        raise UsageError(f"--vary {axis.name}: {spelled(wrong)} is no number up to 2^63", hint="check the values")
     return axis
 
 
