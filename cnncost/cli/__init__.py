@@ -20,6 +20,7 @@ from cnncost.errors import CnncostError, UsageError, did_you_mean
 COMMANDS = {
     "report": "What a network costs, layer by layer and in total.",
     "compare": "Networks side by side, or two of them layer by layer.",
+    "graph": "A network as a graph, folded by block: Mermaid, Graphviz, SVG.",
     "explain": "The formulas of a layer with its numbers in them.",
     "memory": "What a network holds in memory while it runs: the peak, where it is, and of what.",
     "fit": "The largest batch and the largest input that fit into a memory, and those in between.",
