@@ -142,6 +142,13 @@ def inference_memory(graph: Graph, dtype: str = "fp32") -> Memory:
     return summary(dtype, steps, [lasting] * len(steps), held_at)
 
 
+def inference_steps(graph: Graph, dtype: str) -> list[Step]:
+    """The steps of that memory alone, whose highest is the peak."""
+    size = DTYPES[dtype]
+    lasting: Size = sum(held.bytes for held in held_by_layers(graph, size))
+    return activation_steps(graph, storages(graph), size, lasting)
+
+
 def activation_steps(graph: Graph, known: Storages, size: int, lasting: Size = 0) -> list[Step]:
     """The layers of a forward pass without gradients, with the bytes alive at each. lasting: bytes always there."""
     born: list[Size] = [0] * len(graph.nodes)

@@ -10,10 +10,12 @@ from cnncost.analysis.dtypes import DTYPES, dtype_name
 from cnncost.analysis.memory import Memory, inference_memory
 from cnncost.analysis.receptive import ReceptiveField, receptive_fields
 from cnncost.cost import Cost, total
-from cnncost.dims import AXES, Shape, Size, is_array, require
+from cnncost.dims import AXES, Shape, Size, is_array, numel, require
 from cnncost.errors import ShapeError, UsageError, Where
 from cnncost.graph import Graph, Node
 
+BYTES_AT_MOST = 64
+"""More than what an element of a tensor takes in training, with all that is computed from it."""
 LARGEST_COUNT = 2.0**62
 """Counts over arrays end here: int64 with a bit to spare for what floating point rounds."""
 CONVENTIONS = (
@@ -354,18 +356,25 @@ class UncountableError(UsageError):
     """Counts that int64 does not hold."""
 
 
-def countable(graph: Graph, among: Any = True) -> None:
+def countable(graph: Graph, among: Any = True, at: int | None = None) -> None:
     """Raise UncountableError where a count passes 2^63 at some design point: int64 would wrap without a word.
 
-    The counts are taken once more in floating point, where they only lose digits. among: the points that count.
+    The counts are taken once more in floating point, where they only lose digits. among: the points that count. at:
+    of arrays the index along the first axis that is looked at, where the others are known to be smaller.
     """
     import numpy as np
 
-    shapes = {name: tuple(np.asarray(n, float) for n in shape) for name, shape in graph.shapes.items()}
+    def at_largest(size: Any) -> Any:
+        size = np.asarray(size, float)
+        return size if at is None or size.ndim == 0 or size.shape[0] == 1 else size[at : at + 1]
+
+    shapes = {name: tuple(map(at_largest, shape)) for name, shape in graph.shapes.items()}
+    among = among if at is None else among[at : at + 1]
     flops = sum(node.op.cost(shapes[node.name], *(shapes[i] for i in node.inputs)).flops for node in graph.nodes)
+    hint = "analyze such points one by one: single numbers have no limit"
     most = np.max(np.where(among, flops, 0))
     if most >= LARGEST_COUNT:
-        raise UncountableError(
-            f"a count passes 2^63 at the largest design point ({most:.2g} FLOPs)",
-            hint="analyze such points one by one: single numbers have no limit",
-        )
+        raise UncountableError(f"a count passes 2^63 at the largest design point ({most:.2g} FLOPs)", hint=hint)
+    elements = np.max(np.where(among, sum(numel(shape) for shape in shapes.values()), 0))
+    if elements * BYTES_AT_MOST >= LARGEST_COUNT:
+        raise UncountableError(f"bytes may pass 2^63 at the largest design point ({elements:.2g} elements)", hint=hint)

@@ -18,7 +18,7 @@ from cnncost.analysis.autograd import Autograd
 from cnncost.analysis.books import Books
 from cnncost.analysis.checkpoint import Again, Block, segments, taken
 from cnncost.analysis.dtypes import DTYPES, dtype_name
-from cnncost.analysis.memory import LASTING, Held, Memory, Phase, held_by_layers, highest, summary
+from cnncost.analysis.memory import LASTING, Held, Memory, Phase, Step, held_by_layers, highest, summary
 from cnncost.analysis.optimizers import optimizer as find_optimizer
 from cnncost.analysis.quantities import covers
 from cnncost.analysis.recorded import FULL, Layer, Record, StopHereError, Value
@@ -74,6 +74,11 @@ def training_memory(
     return _Step(graph, optimizer, precision, master_copies, accumulate, checkpoint, frozen, foreach).run()
 
 
+def training_steps(graph: Graph, optimizer: str = "sgd-momentum", precision: str = "fp32") -> list[Step]:
+    """The steps of that memory alone, whose highest is the peak."""
+    return _Step(graph, optimizer, precision, False, 1, (), (), False).steps()
+
+
 class _Step:
     """One step of training. learning: for each layer with parameters of its own that learn, the sizes of these."""
 
@@ -108,6 +113,13 @@ class _Step:
         self.tapes: dict[Any, tuple[Call, ...]] = {}
         self.again_at: dict[int, Again] = {}
         self.done_at: dict[int, Again] = {}
+
+    def steps(self) -> list[Step]:
+        """What is alive, step by step."""
+        self._lasting()
+        self._backward(self._forward())
+        self._update()
+        return self.books.steps
 
     def run(self) -> TrainingMemory:
         books = self.books

@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from cnncost.analysis.dtypes import DTYPES
-from cnncost.analysis.memory import inference_memory
+from cnncost.analysis.memory import inference_steps
 from cnncost.analysis.report import UncountableError, countable, figures
 from cnncost.analysis.roofline import roofline
 from cnncost.analysis.sweep.axes import is_input
 from cnncost.analysis.sweep.grid import Grid, Tile
 from cnncost.analysis.sweep.source import Source
-from cnncost.analysis.training_memory import training_memory
+from cnncost.analysis.training_memory import training_steps
 from cnncost.cost import Cost, total
 from cnncost.devices import Device
 from cnncost.dims import DiffersError, Refusals, refusing
@@ -38,6 +38,8 @@ QUANTITIES = (*COUNTS, *PEAKS)
 DEFAULT = ("params", "macs", "flops", "activation_bytes", "peak_bytes", "training_peak_bytes")
 PROBES = 4
 """Batches at which a tile is walked: two tell growth, the others check it."""
+IN_CACHE = 2**14
+"""Numbers of a block that is worked on over and over."""
 
 
 class Wanted(NamedTuple):
@@ -110,26 +112,30 @@ class _Tile:
 
     def priced(self) -> Priced:
         """All points. Raises CnncostError where they differ in structure."""
-        # A batch of 1 is walked by itself: some layers do without a copy there.
-        alone, others = np.flatnonzero(self.batches == 1), np.flatnonzero(self.batches != 1)
-        if len(others) > PROBES:
-            try:
-                self.grown(others)
-            except IrregularError:
-                alone = np.arange(len(self.batches))
-        else:
-            alone = np.arange(len(self.batches))
-        self.each(alone, self.wanted.quantities, ())
+        every = np.arange(len(self.batches))
+        self.each(self.left_of(every), self.wanted.quantities, ())
         if self.wanted.devices:
-            self.each(np.arange(len(self.batches)), (), self.wanted.devices)
+            self.each(every, (), self.wanted.devices)
         columns = {name: self.columns.get(name, np.zeros(self.shape, np.int64)) for name in self.wanted.columns}
         flat = {name: column.reshape(-1) for name, column in columns.items()}
         return Priced(self.tile, flat, self.refused.reshape(-1), tuple(self.reasons))
 
+    def left_of(self, every: Numbers) -> Numbers:
+        """Price batches by their growth, as far as that goes; those that are left."""
+        alone = self.batches == 1  # where some layers do without a copy
+        for which in (every, every[~alone]):
+            if len(which) > PROBES:
+                try:
+                    self.grown(which)
+                except IrregularError:
+                    continue
+                return np.setdiff1d(every, which)
+        return every
+
     def grown(self, which: Numbers) -> None:
         """Price many batches from a few. Raises IrregularError where that would be wrong."""
-        batches = np.sort(self.batches[which])
-        probes = batches[np.unique(np.linspace(0, len(batches) - 1, PROBES).astype(np.int64))]
+        least, most = int(self.batches[which].min()), int(self.batches[which].max())
+        probes = np.array([least, least + 1, (least + most + 1) // 2, most], np.int64)
         try:
             walk = self.walk(probes, self.wanted.quantities, ())
         except DiffersError as e:
@@ -185,7 +191,9 @@ class _Tile:
     def walk(self, batches: Numbers, quantities: tuple[str, ...], devices: tuple[Device, ...]) -> Walk:
         """The walk over arrays of (batches, *tile)."""
         asked = self.wanted._replace(quantities=quantities, devices=devices)
-        return walk(self.source, (len(batches), *self.tile.shape), self.arguments(batches), asked)
+        return walk(
+            self.source, (len(batches), *self.tile.shape), self.arguments(batches), asked, int(batches.argmax())
+        )
 
     def arguments(self, batches: Numbers) -> dict[str, Any]:
         """What the spec is expanded with: every open axis as an array along an axis of its own."""
@@ -205,17 +213,20 @@ class _Tile:
         return {"batch": batch, "input": self.source.input(values), "set": given}
 
 
-def walk(source: Source, space: tuple[int, ...], arguments: Mapping[str, Any], wanted: Wanted) -> Walk:
+def walk(
+    source: Source, space: tuple[int, ...], arguments: Mapping[str, Any], wanted: Wanted, largest: int | None = None
+) -> Walk:
     """The walk of one network over arrays. space: what they span, the batch first. arguments: of the spec.
 
-    Raises CnncostError where points differ in structure.
+    largest: where the largest batch stands, if batches have an axis of their own; it is looked at whether int64 holds
+    its counts. Raises CnncostError where points differ in structure.
     """
     with refusing(Refusals(space)) as found, np.errstate(all="ignore"):
         graph = source.graph(**arguments)
         possible = found.first < 0
         parts = {}
         if possible.any():
-            countable(graph, possible)
+            countable(graph, possible, largest)
             parts = dict(_parts(graph, wanted.dtype, wanted.quantities, wanted.devices))
     flat = {name: [_flat(part, space) for part in own] for name, own in parts.items()}
     return Walk(flat, _flat(found.first, space), found.reasons)
@@ -231,9 +242,9 @@ def _parts(
         found = figures(total(costs), DTYPES[dtype])
         yield from ((name, [found[name]]) for name in COUNTS if name in quantities)
     if "peak_bytes" in quantities:
-        yield "peak_bytes", [step.alive for step in inference_memory(graph, dtype).steps]
+        yield "peak_bytes", [step.alive for step in inference_steps(graph, dtype)]
     if "training_peak_bytes" in quantities:
-        yield "training_peak_bytes", [step.alive for step in training_memory(graph, precision=dtype).steps]
+        yield "training_peak_bytes", [step.alive for step in training_steps(graph, precision=dtype)]
     for device in devices:
         yield seconds_on(device), [roofline(graph, device, dtype).total.seconds]
 
@@ -261,13 +272,14 @@ class Line(NamedTuple):
 
     @classmethod
     def through(cls, values: Numbers, batches: Numbers) -> Line:
-        """The line through values at several batches, (points, batches). Raises IrregularError where there is none."""
-        steps = batches - batches[0]
-        start, end = values[:, 0], values[:, -1]
-        slope, rest = np.divmod(end - start, steps[-1])
-        if rest.any() or (values != start[:, None] + slope[:, None] * steps).any():
-            raise IrregularError
-        return cls(start, slope, end)
+        """The line through values at several batches, (points, batches), of which the second is one image more than
+        the first. Raises IrregularError where there is none.
+        """
+        start, slope = values[:, 0], values[:, 1] - values[:, 0]
+        for number in range(2, len(batches)):
+            if (values[:, number] != start + slope * (batches[number] - batches[0])).any():
+                raise IrregularError
+        return cls(start, slope, values[:, -1])
 
     def covers(self, other: Line) -> bool:
         """Whether this is nowhere lower: lines that are not at both ends are not in between."""
@@ -276,9 +288,8 @@ class Line(NamedTuple):
 
 def outermost(lines: Sequence[Line]) -> list[Line]:
     """The lines without which the highest of them would not be the same."""
-    left = {(line.start.tobytes(), line.end.tobytes()): line for line in lines}
     kept: list[Line] = []
-    for line in sorted(left.values(), key=lambda line: -int(line.end.sum())):
+    for line in sorted(lines, key=lambda line: (-float(line.end.sum(dtype=np.float64)), -int(line.start[0]))):
         if not any(other.covers(line) for other in kept):
             kept.append(line)
     return kept
@@ -286,11 +297,18 @@ def outermost(lines: Sequence[Line]) -> list[Line]:
 
 def highest_of(lines: Sequence[Line], steps: Numbers) -> Numbers:
     """The highest of lines, (points, batches). steps: batches less the first of the lines'."""
-    found: Any = None
-    for line in lines:
-        values = line.start[:, None] + line.slope[:, None] * steps
-        found = values if found is None else np.maximum(found, values, out=found)
-    return found  # type: ignore[no-any-return]
+    found = np.empty((len(lines[0].start), len(steps)), np.int64)
+    block = max(1, IN_CACHE // len(steps))
+    values = np.empty((block, len(steps)), np.int64)
+    for begin in range(0, len(found), block):
+        here = found[begin : begin + block]
+        for number, line in enumerate(lines):
+            into = values[: len(here)] if number else here
+            np.multiply(line.slope[begin : begin + block, None], steps, out=into)
+            into += line.start[begin : begin + block, None]
+            if number:
+                np.maximum(here, into, out=here)
+    return found
 
 
 # ---- where a tile cannot be walked in one ---------------------------------------------------------
