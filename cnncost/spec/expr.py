@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol
 
-from cnncost.dims import AXES, Shape, is_array, shown
+from cnncost.dims import AXES, Shape, choosing, decided, is_array, shown
 from cnncost.errors import SpecError, did_you_mean
 from cnncost.options import spelled
 from cnncost.spec.functions import FUNCTIONS, LARGEST_RESULT, bounded, called_on_arrays, number
@@ -165,6 +165,8 @@ def size_of(shape: Shape, name: str, layer: str) -> Any:
 
 def _truth(value: Any) -> bool:
     if is_array(value):
+        if choosing():
+            return bool(decided(value))
         if value.size == 1 or (value == value.flat[0]).all():
             return bool(value.flat[0])
         raise SpecError(

@@ -60,7 +60,7 @@ def parse_axis(text: str) -> Axis:
 
 
 def checked(axis: Axis) -> Axis:
-    """The axis, if each of its values comes once. Raises UsageError."""
+    """The axis, if each of its values comes once; numbers are whole, or none of them is. Raises UsageError."""
     if not axis.values:
         raise UsageError(f"--vary {axis.name}: no values", hint=EXAMPLE)
     kinds = {type(v) for v in axis.values}
@@ -73,7 +73,7 @@ def checked(axis: Axis) -> Axis:
     if axis.numeric and not all(-LARGEST_RESULT <= v <= LARGEST_RESULT for v in axis.values):
         wrong = next(v for v in axis.values if not -LARGEST_RESULT <= v <= LARGEST_RESULT)
         raise UsageError(f"--vary {axis.name}: {spelled(wrong)} is no number up to 2^63", hint="check the values")
-    return axis
+    return Axis(axis.name, tuple(map(float, axis.values))) if len(kinds) > 1 else axis
 
 
 def _part(text: str, name: str) -> list[Value]:

@@ -14,6 +14,7 @@ from cnncost.analysis.sweep.axes import Value, is_input
 from cnncost.analysis.sweep.grid import Grid
 from cnncost.analysis.sweep.source import Source
 from cnncost.analysis.sweep.walk import Wanted, text_of, walk
+from cnncost.dims import DiffersError
 from cnncost.errors import CnncostError, UsageError
 
 Ints = npt.NDArray[np.int64]
@@ -70,16 +71,15 @@ def draws(grid: Grid, count: int, seed: int) -> Iterator[Draw]:
 
 def priced_draw(grid: Grid, draw: Draw, source: Source, wanted: Wanted) -> Drawn:
     """Every point of a draw. Raises UncountableError where int64 does not hold a count."""
-    alone = np.array(grid.batches)[draw.places[-1]] == 1  # walked by themselves: some layers do without a copy there
-    if alone.any() and not alone.all():
-        first, second = np.flatnonzero(alone), np.flatnonzero(~alone)
-        parts = [priced_draw(grid, _chosen(draw, which), source, wanted) for which in (first, second)]
-        order = np.argsort(np.concatenate((first, second)), kind="stable")
-        return _reordered(_joined(parts), order)
     try:
         return _together(grid, draw, source, wanted)
     except UncountableError:
         raise
+    except DiffersError as e:
+        choice = np.broadcast_to(e.choice, (len(draw.numbers),))
+        groups = [np.flatnonzero(choice == value) for value in np.unique(choice)]
+        found = [priced_draw(grid, _chosen(draw, which), source, wanted) for which in groups]
+        return _reordered(_joined(found), np.argsort(np.concatenate(groups), kind="stable"))
     except CnncostError as e:
         count = len(draw.numbers)
         if count == 1:
@@ -99,7 +99,7 @@ def _together(grid: Grid, draw: Draw, source: Source, wanted: Wanted) -> Drawn:
         else:
             values[axis.name] = np.array(axis.values)[place]
     given = {name: value for name, value in values.items() if not is_input(name)}
-    batch = 1 if (batches == 1).all() else batches
+    batch: Any = batches
     if count == 1:  # a single point is the walk of one network
         batch = int(batches[0])
         given = {name: _plain(value) for name, value in given.items()}
