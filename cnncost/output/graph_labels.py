@@ -79,9 +79,16 @@ def words(graph: Folded, shown: Sequence[Column]) -> Words:
         tuple("" if edge.shape == graph.items[edge.source].shape else shape(edge.shape) or "1" for edge in graph.edges),
         f"{printable(report.name, NAME_AT_MOST)}{year}",
         f"input {inputs}, batch {report.batch:,}, {report.dtype}: {', '.join(totals)}",
-        f"colour: {shown[0].header}, white for none, darkest for {amount(shown[0], largest, name=False)}",
+        _key(shown[0], largest),
         tuple(line for line in CONVENTIONS if any(line.startswith(start) for start in _starts(shown))),
     )
+
+
+def _key(column: Column, largest: int) -> str:
+    """What the colours mean."""
+    if not largest:
+        return f"colour: none, for there are no {column.header}"
+    return f"colour: {column.header}, white for none, darkest for {amount(column, largest, name=False)}"
 
 
 def amount(column: Column, value: int, name: bool = True) -> str:
@@ -92,7 +99,7 @@ def amount(column: Column, value: int, name: bool = True) -> str:
 
 def group_name(group: Group) -> str:
     """What stands over an open block: its name in the one around it."""
-    return printable(group.path[-1], NAME_AT_MOST)
+    return printable(group.path[-1], NAME_AT_MOST) or "-"
 
 
 def _lines(item: Item, shown: Sequence[Column], named: bool) -> tuple[str, ...]:

@@ -34,7 +34,8 @@ def to_svg(graph: Folded, words: Words) -> str:
         [(text_width(text, SMALL) + 6, STEP) if text else None for text in words.edges],
     )
     captions = (words.title, words.about, words.key)
-    width = max(layout.width, *(text_width(line, FONT, bold=i == 0) for i, line in enumerate(captions))) + 2 * MARGIN
+    widths = (text_width(words.title, FONT + 2, bold=True), *(text_width(line, SMALL) for line in captions[1:]))
+    width = max(layout.width, *widths) + 2 * MARGIN
     height = layout.height + HEAD + 2 * MARGIN
     shift = (width - layout.width) / 2
     parts = [
