@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,13 @@ from typing import Any
 
 import jsonschema
 import pytest
+from documents import ROOT, blocks, commands, printed
 from test_cli import on_a_terminal
 
 import cnncost
+from cnncost.analysis.sweep.space import SHORT
+from cnncost.analysis.sweep.walk import QUANTITIES
+from cnncost.cli.commands.sweep import SUFFIXES
 from cnncost.output.sweep import sweep_schema
 
 NET = """\
@@ -315,3 +320,33 @@ def test_more_points_than_anyone_waits_for(run: Callable[..., Any], net: str, fo
     result = run("sweep", net, *sizes)
     assert result.err.startswith("error: 1,000,100,000,000 design points\nhint: ")
     assert (result.code, os.listdir(folder)) == (2, ["net.yaml"])
+
+
+# ---- the document -----------------------------------------------------------------------------------
+
+DOCS = ROOT / "docs" / "sweep.md"
+
+
+@pytest.mark.parametrize(("command", "shown"), commands(DOCS), ids=[c for c, _ in commands(DOCS)])
+def test_commands_print_what_the_document_shows(command: str, shown: str) -> None:
+    assert printed(command) == shown
+
+
+def test_the_document_names_all_options_quantities_and_formats(run: Callable[..., Any]) -> None:
+    text = DOCS.read_text(encoding="utf-8")
+    options = set(re.findall(r"(?<![\w-])--[a-z]+", run("sweep", "--help").out)) - {"--help"}
+    assert len(options) > 15
+    assert [option for option in options if f"`{option}" not in text] == []
+    assert all(f"`{name}`" in text for name in (*QUANTITIES, *SHORT))
+    assert all(f"`.{suffix}`" in text for suffix in set(SUFFIXES) - {"ndjson"})
+
+
+def test_the_python_example_of_the_document_runs() -> None:
+    names: dict[str, Any] = {}
+    exec(blocks(DOCS, "python")[0], names)
+    found, best = names["found"], names["best"]
+    assert found["macs"].shape == (3, 13)
+    assert found.axes["width"] == tuple(range(32, 129, 8))
+    assert 0 < found.kept.sum() < found.possible.sum() == 39
+    assert len(found.to_pandas()) == found.kept.sum()
+    assert best.shape == (36, 5)
