@@ -78,7 +78,7 @@ def answer(tile: Priced, row: int) -> dict[str, Any] | str:
     """What a sweep says of a point: its quantities, or why it cannot be."""
     if tile.refused[row] >= 0:
         return tile.reasons[tile.refused[row]]
-    return {name: column[row].item() for name, column in tile.columns.items()}
+    return {name: column.tolist()[row] for name, column in tile.columns.items()}
 
 
 def alone(swept: Swept, point: Point) -> dict[str, Any] | str:
@@ -161,7 +161,7 @@ def check_point(point: Point, got: Any, want: Any, whole: bool = True) -> None:
 
 def beginning(reason: str) -> list[str]:
     """The layer and the words of a sentence up to its first number."""
-    layer, colon, message = reason.partition(": ") if reason.startswith("layer ") else ("", ":", reason)
+    layer, _, message = reason.partition(": ") if reason.startswith("layer ") else ("", "", reason)
     words = message.split()
     number = next((n for n, word in enumerate(words) if any(c.isdigit() for c in word)), len(words))
     return [layer, *words[:number]]
