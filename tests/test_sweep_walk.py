@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -90,7 +90,7 @@ def test_bundled_networks(part: int) -> None:
         ("googlenet", ["input=1:256:17", "batch=1,3,5,7,8,9"]),
         ("densenet121", ["growth=0,1,7,32", "batch=3,1", "input=3x64x96,3x97x65"]),
         ("shufflenet_v2_x0_5", ["input=30:66:4", "batch=1:6"]),
-        ("regnet_x_400mf", ["group_width=8,16,24", "slope=20.5,24.48", "batch=1,2"]),
+        ("regnet_x_400mf", ["group_width=8,16,24", "wa=20.5,24.48", "batch=1,2"]),
         ("efficientnet_b0", ["width=0.5:1.5:0.25", "input=1,2,32,33", "batch=2"]),
         ("efficientnet_b0", ["depth=0.5,1.0,1.2", "batch=1:6"]),
         ("lenet5", ["input=1x28x28,1x32x40,1x5x5,3x32x32", "batch=1"]),
@@ -179,9 +179,20 @@ def test_random_networks(tmp_path: Path, text: str, random: Random, tile: int) -
 
 @pytest.mark.parametrize(
     "batches",
-    [[1], [7], [2, 1], [1, 2, 3, 4], [4, 3, 2, 1], [1, 2, 3, 4, 5], MANY, [5, 9, 6, 8, 7], [1000, 1], [64, 1, 2, 4, 8, 16]],
+    [
+        [1],
+        [7],
+        [2, 1],
+        [1, 2, 3, 4],
+        [4, 3, 2, 1],
+        [1, 2, 3, 4, 5],
+        MANY,
+        [5, 9, 6, 8, 7],
+        [1000, 1],
+        [64, 1, 2, 4, 8, 16],
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_batches(plain: str, batches: list[int]) -> None:
     check(plain, {"batch": batches, "input.height": [9, 17, 30]}, devices=DEVICES)
     check(plain, {"batch": batches})
@@ -288,10 +299,10 @@ CHOICES = {
                      {"n": [1, 2, 3, 6, 7], "batch": MANY}),
     "steps": ("input: 6x4x9\nparameters: {n: 2}\nlayers:\n  a: relu\n  s: {slice: [null, null], axis: 3, step: n}\n"
               "  g: gelu\n  r: {flatten: }\n", {"n": [1, 2, 3, 9], "batch": MANY}),
-    "nothing to learn": ("input: 6x4x9\nlayers: {a: {conv: 4}, n: {instance_norm: }, b: {batch_norm: , affine: false}}\n",
+    "nothing to learn": ("input: 6x4x9\nlayers: {a: {conv: 4}, n: instance_norm, b: {batch_norm: , affine: false}}\n",
                          {"input": [(6, 4, 9), (6, 5, 5), (6, 1, 2)], "batch": MANY}),
 }  # fmt: skip
-"""Networks in which sizes choose what runs: whether something is copied, padded, cut off, or how many parts there are."""
+"""Networks in which sizes choose what runs: whether something is copied, padded, cut off, how many parts there are."""
 
 
 @pytest.mark.parametrize("name", CHOICES)
@@ -344,7 +355,8 @@ def reasons(swept: Swept) -> list[str]:
          ["layer z: shapes 1x6x7x7 and 1x4x7x7 do not join"]),
         ("x: {conv: 4}\n  y: {conv: p}\n  z: {reuse: x}", {"p": [6, 5, 4], "batch": [2]},
          ["layer z: cannot reuse x: the parameters of x are for an input of 2x6x7x7, not 2x5x7x7"]),
-        ("x: {reshape: [p, -1]}", {"p": [6, 5]}, ["layer x: reshape of 6x7x7 to [5, -1]: 5 does not divide 294 elements"]),
+        ("x: {reshape: [p, -1]}", {"p": [6, 5]},
+         ["layer x: reshape of 6x7x7 to [5, -1]: 5 does not divide 294 elements"]),
         ("x: {conv: 'round_to(p, 8)'}", {"p": [6, 0, -1]}, ["layer x: round_to of 0, which is not above 0"]),
         ("x: {conv: '12 // p'}", {"p": [6, 0, 5]}, ["layer x: 12 // p divides by zero"]),
         ("x: {split: 2, part: p}", {"p": [0, 1, 2]}, ["layer x: part 2 of 2: 6 elements in 2 parts"]),
@@ -390,7 +402,8 @@ layers:
 
 
 def test_the_first_reason_counts(tmp_path: Path) -> None:
-    text = "input: 3x9x9\nparameters: {p: 0}\nlayers: {a: {conv: p + 2}, b: {conv: p + 1, kernel: 8 - p}, c: {conv: 2 - p}}\n"
+    layers = "{a: {conv: p + 2}, b: {conv: p + 1, kernel: 8 - p}, c: {conv: 2 - p}}"
+    text = f"input: 3x9x9\nparameters: {{p: 0}}\nlayers: {layers}\n"
     swept = check(written(tmp_path, text), {"p": [-2, -1, 0, 1, 2, 3]})
     assert [reason and reason.split(":")[0] for reason in swept.reasons] == [
         "layer a", "layer b", None, None, "layer c", "layer c",
@@ -466,7 +479,7 @@ def test_irregular_growth_is_walked_at_every_batch(plain: str, monkeypatch: pyte
     monkeypatch.setattr(find("max_pool"), "temporaries", lambda self, y, x: uneven(y, x))
     swept = check(plain, {"batch": range(1, 30), "out": [4, 60]})
     peaks = [swept.at(batch=n, out=60)["peak_bytes"] for n in range(20, 27)]  # type: ignore[index]
-    steps = {b - a for a, b in zip(peaks, peaks[1:])}
+    steps = {b - a for a, b in pairwise(peaks)}
     assert len(steps) > 1
     monkeypatch.setattr(find("max_pool"), "operations", lambda self, y, x: find("relu")().operations(y, x)._replace(
         comparisons=y[0] * y[0]))  # fmt: skip
