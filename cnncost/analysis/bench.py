@@ -18,6 +18,9 @@ from cnncost.graph import Graph
 from cnncost.ops.base import Op
 from cnncost.ops.seen import Fed, Seen
 
+READINGS = ("page_fault_seconds", "clock_mhz", "threads")
+"""What is told of a machine and changes from run to run, or is part of the setting."""
+
 
 class Layer(NamedTuple):
     """A distinct layer: an op on inputs of some shapes, and the names of all layers that are that."""
@@ -277,10 +280,13 @@ def seconds_by_layer(
 
 
 class Regression(NamedTuple):
-    """What has changed between two runs. alone: measurements that only one of them has, as (which, text)."""
+    """What has changed between two runs. alone: measurements that only one of them has, as (which, text). machines:
+    what the two were taken with that is not the same, as (what, old, new).
+    """
 
     changes: tuple[tuple[Measurement, Change], ...]
     alone: tuple[tuple[str, str], ...]
+    machines: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def slower(self) -> int:
@@ -298,7 +304,23 @@ def regression(old: Iterable[Measurement], new: Iterable[Measurement], tolerance
             changes.append((measured, change(was.timing, measured.timing, tolerance)))
     alone = [("old", title(before[key])) for key in before.keys() - after.keys()]
     alone += [("new", title(after[key])) for key in after.keys() - before.keys()]
-    return Regression(tuple(changes), tuple(sorted(alone)))
+    return Regression(tuple(changes), tuple(sorted(alone)), _machines(before.values(), after.values()))
+
+
+def _machines(old: Iterable[Measurement], new: Iterable[Measurement]) -> tuple[tuple[str, str, str], ...]:
+    """What machines differ in, but for readings that are never twice the same."""
+    before, after = (_told(each) for each in (old, new))
+    shared = [name for name in before if name in after and name not in READINGS]
+    return tuple((name, before[name], after[name]) for name in shared if before[name] != after[name])
+
+
+def _told(measured: Iterable[Measurement]) -> dict[str, str]:
+    """What is told of the machines of measurements, by name."""
+    values: dict[str, dict[str, None]] = {}
+    for each in measured:
+        for name, value in each.machine.items():
+            values.setdefault(name, {})[str(value)] = None
+    return {name: ", ".join(found) for name, found in values.items()}
 
 
 def title(measured: Measurement) -> str:
