@@ -300,13 +300,9 @@ def regression_table(found: Regression, tolerance: float, paper: Paper | None = 
     counts = {verdict: sum(each.verdict == verdict for _, each in rows) for verdict in ("faster", "same", SLOWER)}
     lines = [Text(f"only in the {which} run: {printable(text)}", style="yellow") for which, text in found.alone]
     told = ", ".join(f"{n:,} {verdict}" for verdict, n in counts.items())
-    lines += [
-        Text(
-            f"not measured with the same {name.replace('_', ' ')}: {printable(was)} and {printable(now)}",
-            style="yellow",
-        )
-        for name, was, now in found.machines
-    ]
+    for name, was, now in found.machines:
+        what = f"not measured with the same {name.replace('_', ' ')}"
+        lines.append(Text(f"{what}: {printable(was)} and {printable(now)}", style="yellow"))
     explained = (
         f"A difference counts where the stated spreads do not overlap and it is more than {percent(tolerance, 1)}."
     )
