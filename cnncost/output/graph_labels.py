@@ -70,7 +70,7 @@ def words(graph: Folded, shown: Sequence[Column]) -> Words:
     several = Counter(item.role for item in graph.items)
     year = f" ({report.about['year']})" if report.about.get("year") else ""
     inputs = ", ".join(shape(sizes[1:]) or "1" for sizes in report.inputs.values())
-    totals = [f"{amount(column, value)}" for column in shown if (value := _whole(graph, column)) is not None]
+    totals = [amount(column, _whole(graph, column)) for column in shown]
     return Words(
         tuple(
             Label(_lines(item, shown, several[item.role] > 1), _level(value, largest))
@@ -118,12 +118,11 @@ def _level(value: int, largest: int) -> int:
     return -(-(len(FILLS) - 1) * value // largest) if largest else 0
 
 
-def _whole(graph: Folded, column: Column) -> int | None:
-    """The network's total; the highest of a peak."""
-    values = [column.value(layer) for layer in graph.report.layers]
-    if column.adds_up:
-        return int(sum(values))
-    return max((int(value) for value in values), default=None)
+def _whole(graph: Folded, column: Column) -> int:
+    """The network's total, or its peak."""
+    if not column.adds_up:
+        return int(graph.report.peak_bytes)
+    return sum(int(column.value(layer)) for layer in graph.report.layers)
 
 
 def _starts(shown: Sequence[Column]) -> list[str]:

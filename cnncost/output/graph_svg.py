@@ -38,12 +38,13 @@ def to_svg(graph: Folded, words: Words) -> str:
     width = max(layout.width, *widths) + 2 * MARGIN
     height = layout.height + HEAD + 2 * MARGIN
     shift = (width - layout.width) / 2
+    description = "\n".join((words.about, words.key, *words.conventions))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}" height="{_n(height)}" '
         f'viewBox="0 0 {_n(width)} {_n(height)}" font-family="Helvetica, Arial, sans-serif" font-size="{SMALL}" '
         f'fill="{TEXT}">',
         f"<title>{_x(words.title)}</title>",
-        f"<desc>{_x(' '.join((words.about, words.key, *words.conventions)))}</desc>",
+        f"<desc>{_x(description)}</desc>",
         f'<rect width="{_n(width)}" height="{_n(height)}" fill="#ffffff"/>',
         *_captions(captions, width),
         f'<g transform="translate({_n(shift)} {_n(HEAD + MARGIN)})">',
