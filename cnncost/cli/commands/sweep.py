@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,7 @@ def command(
     SPEC is a YAML file or the name of a bundled architecture. Points that cannot be, as a window larger
     than its input, are marked and counted with the first reason.
     """
+    gc.enable()  # other commands do without, but errors of impossible points are cycles, and there may be many
     chosen_format = format_ or _format_of(output)
     streamed = chosen_format in STREAMED and not (sort or top or pareto or nearest)
     if chosen_format in ("npz", "parquet"):
