@@ -65,7 +65,7 @@ class Refusals:
         self.points: list[tuple[Any, ...]] = []
         self.first = np.full(shape, -1, np.int32)
 
-    def note(self, ok: Any, error: SpecError) -> None:
+    def note(self, ok: Any, error: CnncostError) -> None:
         """Points that are not `ok` have this reason, unless they have one."""
         import numpy as np
 
@@ -97,6 +97,17 @@ def refusing(found: Refusals) -> Iterator[Refusals]:
         _refusals = before
 
 
+@contextmanager
+def noting_ended() -> Iterator[None]:
+    """Within, conditions are raised where they fail, whatever is noted around."""
+    global _refusals  # noqa: PLW0603
+    before, _refusals = _refusals, None
+    try:
+        yield
+    finally:
+        _refusals = before
+
+
 def refused(ok: Any, error: SpecError) -> bool:
     """Whether a failing condition over arrays was noted instead of raised."""
     if _refusals is None or not is_array(ok):
@@ -116,19 +127,16 @@ At = Callable[[Any], Any]
 
 def reworded(start: int, say: Callable[[At], object]) -> None:
     """Refusals noted since then are said as of their first design point alone: `say` does what was refused, there."""
-    global _refusals  # noqa: PLW0603
     found = _refusals
     if found is None:
         return
     for number in range(start, len(found.reasons)):
         point = found.points[number]
-        _refusals = None
         try:
-            say(lambda value: _entry(value, point, found.first.shape))  # noqa: B023  # called at once
+            with noting_ended():
+                say(lambda value: at_point(value, point, found.first.shape))  # noqa: B023  # called at once
         except CnncostError as e:
             found.reasons[number] = e
-        finally:
-            _refusals = found
 
 
 def placed_since(start: int, where: Any, layer: str | None) -> None:
@@ -137,9 +145,12 @@ def placed_since(start: int, where: Any, layer: str | None) -> None:
         error.where, error.layer = error.where or where, error.layer or layer
 
 
-def _entry(value: Any, index: Any, shape: Any) -> Any:
+def at_point(value: Any, index: Any, shape: Any) -> Any:
+    """What a value is at one of the design points of a space of that shape, also inside of lists and mappings."""
+    if isinstance(value, dict):
+        return {key: at_point(v, index, shape) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)([_entry(v, index, shape) for v in value])
+        return type(value)([at_point(v, index, shape) for v in value])
     return _at(value, index, shape)
 
 

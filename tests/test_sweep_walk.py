@@ -426,6 +426,25 @@ def test_quantities_of_impossible_points_are_numbers(plain: str) -> None:
     assert all(len(column) == 4 for column in swept.tiles[0].columns.values())
 
 
+def test_what_no_point_can_be_takes_few_walks(plain: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    walks: list[Any] = []
+    graph = Source.graph
+    monkeypatch.setattr(Source, "graph", lambda self, *given, **more: walks.append(more) or graph(self, *given, **more))
+    swept = sweep(plain, {"act": ["relu", "nothing"], "out": range(1, 21), "input.width": range(1, 30), "batch": MANY})
+    assert len(walks) < 30
+    reasons = [reason for (point, _, _), reason in zip(swept.rows, swept.reasons) if point["act"] == "nothing"]
+    assert len(reasons) == 20 * 29 * len(MANY)
+    assert set(reasons) == {"layer act: op nothing is neither an op nor a block"}
+
+
+def test_arithmetic_that_fails_at_both_ends_only(tmp_path: Path) -> None:
+    text = "input: 3x9x9\nparameters: {p: 2}\nlayers: {a: {conv: '40 // ((p - 1) * (9 - p))'}}\n"
+    swept = check(written(tmp_path, text), {"p": range(1, 10), "batch": MANY})
+    assert swept.reasons.count(None) == 7 * len(MANY)
+    text = "input: 3x9x9\nparameters: {p: 2}\nlayers: {a: {conv: 40}, b: {conv: 4, kernel: 10 - p, stride: p}}\n"
+    check(written(tmp_path, text), {"p": range(0, 11), "input": [1, 5, 9], "batch": [2, 1]})
+
+
 def test_some_batches_impossible(tmp_path: Path) -> None:
     """A reshape that takes the batch's elements apart fits some batches only."""
     text = "input: 8x1x1\nlayers: {a: {batch_norm: , track_running_stats: false}, b: relu}\n"

@@ -94,16 +94,20 @@ def _unreadable(text: str) -> str:
     return "expressions are arithmetic over parameters, like 2 * width or input.channels // 2"
 
 
+class AtSomeError(SpecError):
+    """Arithmetic that has no result; of arrays, at some design point at least."""
+
+
 def evaluate(text: str, scope: Scope) -> Any:
     """The value of an expression in a scope. Raises SpecError."""
     try:
         return compiled(text)(scope)
     except ZeroDivisionError:
-        raise SpecError(f"{spelled(text)} divides by zero", hint="check the parameters it uses") from None
+        raise AtSomeError(f"{spelled(text)} divides by zero", hint="check the parameters it uses") from None
     except OverflowError:
-        raise SpecError(f"{spelled(text)} is beyond 2^63", hint="check the parameters it uses") from None
+        raise AtSomeError(f"{spelled(text)} is beyond 2^63", hint="check the parameters it uses") from None
     except ValueError:
-        raise SpecError(f"{spelled(text)} is not a finite number", hint="check the parameters it uses") from None
+        raise AtSomeError(f"{spelled(text)} is not a finite number", hint="check the parameters it uses") from None
 
 
 def holds(text: str, scope: Scope) -> bool:

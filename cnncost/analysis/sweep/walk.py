@@ -25,9 +25,10 @@ from cnncost.analysis.sweep.source import Source
 from cnncost.analysis.training_memory import training_steps
 from cnncost.cost import Cost, total
 from cnncost.devices import Device
-from cnncost.dims import DiffersError, Refusals, refusing
+from cnncost.dims import DiffersError, Refusals, at_point, noting_ended, refusing
 from cnncost.errors import CnncostError
 from cnncost.graph import Graph, Node
+from cnncost.spec.expr import AtSomeError
 
 Numbers = npt.NDArray[Any]
 
@@ -222,7 +223,13 @@ def walk(
     its counts. Raises CnncostError where points differ in structure.
     """
     with refusing(Refusals(space)) as found, np.errstate(all="ignore"):
-        graph = source.graph(**arguments)
+        try:
+            graph = source.graph(**arguments)
+        except CnncostError as e:
+            if not _everywhere(e, source, found, arguments):
+                raise
+            found.note(np.zeros((), bool), e)
+            return Walk({}, _flat(found.first, space), found.reasons)
         possible = found.first < 0
         parts = {}
         if possible.any():
@@ -230,6 +237,26 @@ def walk(
             parts = dict(_parts(graph, wanted.dtype, wanted.quantities, wanted.devices))
     flat = {name: [_flat(part, space) for part in own] for name, own in parts.items()}
     return Walk(flat, _flat(found.first, space), found.reasons)
+
+
+def _everywhere(error: CnncostError, source: Source, found: Refusals, arguments: Mapping[str, Any]) -> bool:
+    """Whether an error is that of all design points which are left, and not because they are arrays.
+
+    Then it says nothing of arrays, and the first and the last point alone have it, too.
+    """
+    left = np.argwhere(found.first < 0)
+    if isinstance(error, (DiffersError, AtSomeError)) or len(left) < 2:
+        return False
+    for index in (left[0], left[-1]):
+        try:
+            with noting_ended():
+                source.graph(**at_point(dict(arguments), tuple(index), found.first.shape))
+        except CnncostError as alone:
+            if (text_of(alone), alone.where) != (text_of(error), error.where):
+                return False
+        else:
+            return False
+    return True
 
 
 def _parts(
