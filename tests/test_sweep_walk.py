@@ -294,7 +294,7 @@ CHOICES = {
     "dilation": ("input: 4x9x9\nparameters: {d: 2}\nlayers: {a: {local_conv: 4, kernel: 3, dilation: d}}\n",
                  {"d": [1, 2, 3, 4], "batch": MANY}),
     "copied": ("input: 6x4x5\nparameters: {c: 6}\nlayers:\n  a: {conv: c}\n  p: {permute: [0, 2, 3, 1]}\n"
-               "  r: {reshape: [20, -1]}\n  f: {linear: 3}\n", {"c": [1, 2, 3], "input": [1, 2], "batch": MANY}),
+               "  r: flatten\n  f: {linear: 3}\n", {"c": [2, 1, 3], "input": [3, 1, 5], "batch": MANY}),
     "a whole part": ("input: 6x4x5\nparameters: {n: 2}\nlayers:\n  a: relu\n  s: {split: n}\n  r: {flatten: }\n",
                      {"n": [1, 2, 3, 6, 7], "batch": MANY}),
     "steps": ("input: 6x4x9\nparameters: {n: 2}\nlayers:\n  a: relu\n  s: {slice: [null, null], axis: 3, step: n}\n"
@@ -446,13 +446,18 @@ def test_arithmetic_that_fails_at_both_ends_only(tmp_path: Path) -> None:
 
 
 def test_some_batches_impossible(tmp_path: Path) -> None:
-    """A reshape that takes the batch's elements apart fits some batches only."""
+    """The mean of one element is one of a batch of 1 only."""
     text = "input: 8x1x1\nlayers: {a: {batch_norm: , track_running_stats: false}, b: relu}\n"
     path = written(tmp_path, text)
     with pytest.raises(SpecError, match="the mean of one element"):
         Source(path)
     found = check(path, {"batch": [2, 1, 3, 4, 5, 6, 8]}, batch=2)
     assert [reason is not None for reason in found.reasons] == [False, True, False, False, False, False, False]
+    more = "parameters: {p: 1}\n" + text.replace("b: relu", "b: {conv: 4, kernel: p}")
+    found = check(written(tmp_path, more), {"p": [1, 2], "batch": [1, 2, 3, 4, 5, 6, 7, 8]}, batch=2)
+    mean = "layer a: batch_norm normalises by the mean of one element, which leaves nothing but 0"
+    assert found.reasons[0] == found.reasons[8] == mean
+    assert found.reasons[9:] == ["layer b: a window of 2 is larger than its input of 1 (height)"] * 7
 
 
 @pytest.mark.parametrize(
