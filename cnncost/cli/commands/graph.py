@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import click
 
 from cnncost.analysis.folded import folded
 from cnncost.analysis.report import analyze
-from cnncost.cli.common import SpecParam, deliver, load_graph
+from cnncost.cli.common import ColumnParam, SpecParam, deliver, load_graph
 from cnncost.cli.options import size_options
 from cnncost.errors import UsageError
-from cnncost.output.graph_labels import DEFAULT, chosen_quantities, words
+from cnncost.output.graph_labels import DEFAULT, SHOWABLE, chosen_quantities, words
 
 FORMATS = ("mermaid", "dot", "svg")
 SUFFIXES = {"mmd": "mermaid", "mermaid": "mermaid", "dot": "dot", "gv": "dot", "svg": "svg"}
@@ -26,6 +27,13 @@ Examples:
 """
 
 
+class AmountParam(ColumnParam):
+    """One or more amounts by name, which it completes."""
+
+    def known(self) -> Iterable[str]:
+        return SHOWABLE
+
+
 @click.command("graph", epilog=EXAMPLES)
 @click.argument("spec", type=SpecParam())
 @size_options
@@ -34,8 +42,9 @@ Examples:
 @click.option("--open", "opened", multiple=True, metavar="BLOCK", help="A block (a glob) to be drawn with what is in "
               "it; repeat for more.")  # fmt: skip
 @click.option("--all", "whole", is_flag=True, help="Every layer, nothing folded.")
-@click.option("--show", default=DEFAULT, metavar="LIST", help="Amounts in the nodes, comma-separated: macs, params, "
-              f"flops, activations, peak ...; the first one colours.  [{DEFAULT}]")  # fmt: skip
+@click.option("--show", type=AmountParam(), default=DEFAULT, metavar="LIST", help="Amounts in the nodes, "
+              "comma-separated: macs, params, flops, activations, peak ...; the first one colours.  "
+              f"[{DEFAULT}]")  # fmt: skip
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="What to write.  [mermaid, or by -o's suffix]")
 @click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal.")
 @click.option("--force", is_flag=True, help="Let -o replace a file.")
