@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -350,3 +351,29 @@ def test_the_python_example_of_the_document_runs() -> None:
     assert 0 < found.kept.sum() < found.possible.sum() == 39
     assert len(found.to_pandas()) == found.kept.sum()
     assert best.shape == (36, 5)
+
+
+# ---- standard output --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [
+        (">&-", 2, "error: standard output is closed\nhint: write to a file with -o FILE\n"),
+        ("> /dev/full", 2, "error: standard output: No space left on device\n"),
+        ("| head -1", 0, ""),
+    ],
+)
+@pytest.mark.usefixtures("net")
+def test_standard_output_that_takes_nothing(where: str, code: int, said: str) -> None:
+    line = f"set -o pipefail; {sys.executable} -m cnncost sweep net.yaml --vary batch=1:9999 --format csv {where}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (code, said)
+    assert done.stdout.count("\n") == (code == 0)
+
+
+def test_a_spec_on_standard_input_goes_to_all_workers(net: str) -> None:
+    line = [sys.executable, "-m", "cnncost", "sweep", "-", *SIZES, "--vary", "depth=1:3", "--workers", "2"]
+    found = [subprocess.run(more, input=NET, capture_output=True, text=True, check=True) for more in (line, line[:-2])]
+    assert found[0].stdout == found[1].stdout != ""
+    assert found[0].stderr == ""

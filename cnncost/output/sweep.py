@@ -118,7 +118,7 @@ def conventions(space: Space) -> list[str]:
 
 
 def impossible(summary: Summary) -> list[str]:
-    """Points that cannot be, by the first reason of each."""
+    """Points that cannot be, by the layer that refuses them first. A reason's numbers are those of one point."""
     if not summary.impossible:
         return []
     total = sum(summary.impossible.values())
@@ -128,10 +128,10 @@ def impossible(summary: Summary) -> list[str]:
         known = by_layer.get(layer, (0, reason))
         by_layer[layer] = known[0] + count, known[1]
     rows = sorted(by_layer.values(), key=lambda pair: -pair[0])
-    lines = [f"{plural(total, 'point')} impossible, by the first reason of each:"]
+    lines = [f"{plural(total, 'point')} impossible, by the layer that refuses first, with the reason of one of them:"]
     lines += [f"  {count:,}: {printable(reason)}" for count, reason in rows[:REASONS_AT_MOST]]
     rest = sum(count for count, _ in rows[REASONS_AT_MOST:])
-    return [*lines, *([f"  {rest:,}: other reasons"] if rest else [])]
+    return [*lines, *([f"  {rest:,}: by other layers"] if rest else [])]
 
 
 def row_columns(swept: Swept, units: str) -> list[Drawn]:

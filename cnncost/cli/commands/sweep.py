@@ -219,12 +219,17 @@ def _to_output(job: Any, format_: str, workers: int, dask: str | None) -> int:
     from cnncost.analysis.sweep.run import run
     from cnncost.output.sweep_files import encoder
 
+    if sys.stdout is None:
+        raise UsageError("standard output is closed", hint="write to a file with -o FILE")
     encode = encoder(job.space, format_)
     out = sys.stdout.buffer
-    out.write(encode.head())
-    for done in run(job._replace(encode=encode), workers, dask=dask):
-        out.write(done.written)
-    out.flush()
+    try:
+        out.write(encode.head())
+        for done in run(job._replace(encode=encode), workers, dask=dask):
+            out.write(done.written)
+        out.flush()
+    except BrokenPipeError:  # the reader has seen enough, which is no failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
     return 0
 
 
