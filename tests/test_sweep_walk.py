@@ -437,9 +437,18 @@ def test_what_no_point_can_be_takes_few_walks(plain: str, monkeypatch: pytest.Mo
     assert set(reasons) == {"layer act: op nothing is neither an op nor a block"}
 
 
+def test_what_is_wrong_at_all_points_that_are_left(tmp_path: Path) -> None:
+    text = "input: 3x9x9\nparameters: {act: relu}\nlayers: {a: {conv: 4, kernel: 3}, b: {op: act}}\n"
+    swept = check(written(tmp_path, text), {"act": ["relu", "nothing"], "input": [5, 2, 9, 1], "batch": MANY})
+    small, unknown = "layer a: a window of 3 is larger than", "layer b: op nothing is neither an op nor a block"
+    found = [str(reason).split(" its")[0] for reason in swept.reasons[:: len(MANY)]]
+    assert found == ["None", small, "None", small, unknown, small, unknown, small]
+
+
 def test_arithmetic_that_fails_at_both_ends_only(tmp_path: Path) -> None:
-    text = "input: 3x9x9\nparameters: {p: 2}\nlayers: {a: {conv: '40 // ((p - 1) * (9 - p))'}}\n"
-    swept = check(written(tmp_path, text), {"p": range(1, 10), "batch": MANY})
+    text = "input: 3x9x9\nparameters: {p: 30, q: 60}\nlayers: {a: {conv: '40 // (p - q) + 50'}}\n"
+    swept = check(written(tmp_path, text), {"p": [1, 5, 3], "q": [1, 7, 3], "batch": MANY})
+    assert swept.grid.structural == ()
     assert swept.reasons.count(None) == 7 * len(MANY)
     text = "input: 3x9x9\nparameters: {p: 2}\nlayers: {a: {conv: 40}, b: {conv: 4, kernel: 10 - p, stride: p}}\n"
     check(written(tmp_path, text), {"p": range(0, 11), "input": [1, 5, 9], "batch": [2, 1]})
@@ -473,6 +482,7 @@ def test_some_batches_impossible(tmp_path: Path) -> None:
 def test_axes_that_the_spec_cannot_have(plain: str, axes: dict[str, Any], message: str | None) -> None:
     if message is None:
         swept = check(plain, axes)
+        assert check(plain, {"input": [(3, 20, 23), (3, 20, 23, 4)]}).reasons.count(None) == 1
         assert swept.reasons[1] == "input 3x4 has 2 sizes, and the spec's input 3x17x23 has 3"
         return
     with pytest.raises(UsageError) as e:
