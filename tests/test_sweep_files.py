@@ -19,6 +19,9 @@ import pytest
 from test_sweep_cli import NET
 
 import cnncost
+from cnncost.analysis.sweep.run import Job
+from cnncost.analysis.sweep.run import run as run_job
+from cnncost.api.sweeps import space_of
 
 FORMATS = ("csv", "jsonl", "npz", "parquet")
 SPACE = ("--vary", "depth=1:4", "--vary", "input=4:20:4", "--vary", "width=4,8,2.5", "--vary", "batch=1,3")
@@ -344,6 +347,18 @@ def test_interrupted_it_is_quiet_and_goes_on(folder: Path, cut_off: dict[str, by
     assert 5 < tiles("a.csv") < 480
     finished(*MANY, "-o", "a.csv", *more)
     assert (folder / "a.csv").read_bytes() == cut_off["whole.csv"]
+
+
+def killed(rows: Any) -> None:
+    """What a worker does for which there is no memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_is_one_message(net: str) -> None:
+    job = Job(space_of(net, ["depth=1:4"]), encode=killed)
+    with pytest.raises(cnncost.UsageError, match="a worker has been killed") as caught:
+        list(run_job(job, 2))
+    assert caught.value.hint == "they may have had too little memory: take fewer of them"
 
 
 @pytest.mark.parametrize("suffix", ["csv", "npz"])

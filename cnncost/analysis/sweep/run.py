@@ -12,6 +12,7 @@ from cnncost.analysis.choice import Nearest, Pareto, Top
 from cnncost.analysis.sweep.grid import Tile
 from cnncost.analysis.sweep.sample import Draw
 from cnncost.analysis.sweep.space import Rows, Space, Summary
+from cnncost.errors import UsageError
 
 Choice = Top | Nearest | Pareto
 Encode = Callable[[Rows], Any]
@@ -82,6 +83,7 @@ def _do(tile: Tile | Draw) -> Done:
 
 def _by_workers(job: Job, tiles: Iterable[Tile | Draw], workers: int) -> Iterator[Done]:
     from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     waiting: deque[Any] = deque()
@@ -93,6 +95,9 @@ def _by_workers(job: Job, tiles: Iterable[Tile | Draw], workers: int) -> Iterato
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except BrokenProcessPool:
+            hint = "they may have had too little memory: take fewer of them"
+            raise UsageError("a worker has been killed", hint=hint) from None
         finally:
             for each in waiting:
                 each.cancel()
