@@ -15,14 +15,22 @@ import pytest
 from cnncost.dims import (
     AXES,
     LARGEST,
+    DiffersError,
+    Refusals,
     Window,
     broadcast,
     ceil_div,
+    choosing,
     common_divisor,
+    decided,
     is_array,
     larger,
+    noted,
     numel,
+    placed_since,
+    refusing,
     require,
+    reworded,
     round_to,
     scaled,
     shown,
@@ -215,3 +223,60 @@ def test_ints_alone_never_load_numpy() -> None:
         "assert 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---- design points that cannot be, and choices of the others -----------------------------------------
+
+
+def test_refusals_are_noted_with_the_first_point_of_each_reason() -> None:
+    sizes = np.array([[4], [0], [9]])
+    with refusing(Refusals((3, 2))) as found:
+        require(sizes > 0, "{n} is none", n=sizes)
+        require(sizes * np.array([1, 2]) < 9, "{n} times {m}", n=sizes, m=np.array([1, 2]))
+        require(sizes < 99, "never")
+    assert [reason.message for reason in found.reasons] == ["0 is none", "9 times 1"]
+    assert found.first.tolist() == [[-1, -1], [0, 0], [1, 1]]
+    assert [tuple(map(int, point)) for point in found.points] == [(1, 0), (2, 0)]
+    with pytest.raises(ShapeError):
+        require(sizes > 0, "raised again")
+
+
+def test_reasons_are_said_as_of_their_first_point() -> None:
+    sizes = np.array([4, 0, -2])
+
+    def say(at: Any) -> None:
+        one, listed = at(sizes), at({"a": [sizes, (sizes, "x")]})
+        require(one > 0, "{one} of {listed}", one=one, listed=str(listed))
+
+    with refusing(Refusals((3,))) as found:
+        require(sizes < 4, "left as it is")
+        before = noted()
+        require(sizes > 0, "said anew")
+        reworded(before, say)
+        placed_since(before, None, "conv1")
+    assert [reason.message for reason in found.reasons] == ["left as it is", "0 of {'a': [0, (0, 'x')]}"]
+    assert [reason.layer for reason in found.reasons] == [None, "conv1"]
+    assert noted() == 0
+
+
+def test_choices_are_those_of_all_points_that_can_be() -> None:
+    sizes = np.array([[1], [1], [7]])
+    assert decided(3) == 3 and decided(True) is True
+    assert decided(sizes == 1) is None and decided(sizes == 1, False) is False
+    assert not choosing()
+    with refusing(Refusals((3, 2))):
+        assert choosing()
+        assert decided(np.array([[5, 5]])) == 5
+        with pytest.raises(DiffersError) as e:
+            decided(sizes == 1)
+        assert e.value.choice.tolist() == [[True], [True], [False]]
+        require(sizes < 7, "the last cannot be")
+        assert decided(sizes == 1) is True and decided(sizes) == 1
+        require(sizes > 1, "nor can the others")
+        assert decided(sizes == 7) is False
+
+
+def test_a_failure_is_shown_though_its_values_span_more_than_its_condition() -> None:
+    with pytest.raises(ShapeError, match="3 and 5 of 4x5"):
+        require(np.array([[True], [False]]), "{a} and {b} of {c}", a=np.array([[2], [3]]), b=np.array([5, 6]),
+                c=(4, np.array([5, 6])))  # fmt: skip
