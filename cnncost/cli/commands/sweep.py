@@ -44,7 +44,7 @@ Examples:
 @click.option("--batch", "-b", type=click.IntRange(1), help="Where it does not vary.  [1]")
 @SET
 @click.option("--dtype", type=click.Choice(tuple(DTYPES)), default="fp32", help="What an element takes.  [fp32]")
-@click.option("--quantities", metavar="LIST", help="What to price, comma-separated; all.  "
+@click.option("--quantities", metavar="LIST", help="What to price, comma-separated, or all.  "
               "[params,macs,flops,activation_bytes,peak_bytes,training_peak_bytes]")  # fmt: skip
 @click.option("--device", "devices", type=DeviceParam(), multiple=True, metavar="NAME", help="The least time by its "
               "roofline too; repeat for more.")  # fmt: skip
