@@ -48,7 +48,9 @@ def entering(value: Any) -> Any:
 
 def numel(shape: Shape) -> Size:
     """Number of elements of a tensor of this shape."""
-    return prod(shape[::-1])  # over arrays the batch, which spans most points, comes last: the others stay small
+    if shape and is_array(shape[0]):  # the batch, which spans most points, comes last: the others stay small
+        return prod(shape[::-1])
+    return prod(shape)
 
 
 class Refusals:
