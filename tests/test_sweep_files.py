@@ -56,7 +56,7 @@ def net(folder: Path) -> str:
     return written(folder)
 
 
-def started(*arguments: str, pause: float = 0.002, **more: Any) -> subprocess.Popen[bytes]:
+def started(*arguments: str, pause: float = 0.01, **more: Any) -> subprocess.Popen[bytes]:
     line = [sys.executable, "driver.py", str(pause), "sweep", "net.yaml", *arguments]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
 
