@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +309,13 @@ def test_what_another_sweep_has_begun_is_kept(
     assert run("sweep", net, *ANOTHER[what], "-o", "b.csv").code == 0
     assert (folder / "a.csv").read_bytes() == (folder / "b.csv").read_bytes()
     assert sorted(os.listdir(folder)) == ["a.csv", "b.csv", "driver.py", net]
+
+
+def test_another_sheet_of_a_device_is_another_sweep(net: str) -> None:
+    device = cnncost.load_device("h100")
+    sheets = [device, replace(device), replace(device, bandwidth=1e12)]
+    first, same, other = (space_of(net, ["batch=1,2"], devices=[sheet]).digest for sheet in sheets)
+    assert first == same != other
 
 
 @pytest.mark.usefixtures("begun")
