@@ -156,7 +156,8 @@ def write_npz(records: Stored, reasons: Sequence[str], quantities: Sequence[str]
         for name in records.dtype.names or ():
             with archive.open(_member(f"{name}.npy"), "w", force_zip64=True) as member:
                 kind = records.dtype[name]
-                about = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": (records.length,)}
+                descr, shape = np.lib.format.dtype_to_descr(kind), (records.length,)
+                about = {"descr": descr, "fortran_order": False, "shape": shape}
                 np.lib.format.write_array_header_1_0(member, about)
                 for part in records.parts():
                     member.write(np.ascontiguousarray(part[name]).tobytes())
