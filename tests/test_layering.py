@@ -27,7 +27,8 @@ ORDER = [
 WALLED = {"torch", "torchvision", "fvcore"}
 EXCEPTIONS = {("analysis/report.py", f"cnncost.output.{module}") for module in ("notebook", "records", "tables")}
 EXCEPTIONS |= {
-    (f"analysis/{module}.py", f"cnncost.output.{module}") for module in ("align", "budget", "compare", "explain", "roofline")
+    (f"analysis/{module}.py", f"cnncost.output.{module}")
+    for module in ("align", "budget", "compare", "explain", "roofline")
 }
 """A report shows itself, in a shell, a notebook or as JSON: users expect methods, and these want tables."""
 FILES = sorted(PACKAGE.rglob("*.py"))
