@@ -105,7 +105,7 @@ def alone(swept: Swept, point: Point) -> dict[str, Any] | str:
 
 def shape_of(source: Source, point: Point) -> Any:
     """The input at a point: an image of that height and width, or that shape, or the spec's with other sides."""
-    shape = list(next(iter(source.base.inputs.values()))[1:])
+    shape = list(next(iter(source.inputs.values())))
     given = {name: value for name, value in point.items() if is_input(name)}
     for name, value in given.items():
         if isinstance(value, tuple):

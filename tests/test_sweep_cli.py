@@ -377,3 +377,25 @@ def test_a_spec_on_standard_input_goes_to_all_workers(net: str) -> None:
     found = [subprocess.run(more, input=NET, capture_output=True, text=True, check=True) for more in (line, line[:-2])]
     assert found[0].stdout == found[1].stdout != ""
     assert found[0].stderr == ""
+
+
+def test_a_network_that_is_impossible_where_nothing_varies(folder: Path, run: Any) -> None:
+    layers = (
+        "  conv: {conv: 4, kernel: 3, padding: 1}\n",
+        "  pool: {max_pool: 2, repeat: depth}\n",
+        "  last: {conv: 8, kernel: 2}\n",
+    )
+    Path("net.yaml").write_text("".join(("input: 3x8x8\nparameters: {depth: 3}\nlayers:\n", *layers)))
+    result = run("sweep", "net.yaml", "--vary", "depth=1,2,3", "--quantities", "macs", "--format", "csv")
+    assert result.code == 0
+    macs = {1: 3 * 3 * 3 * 4 * 64 + 4 * 4 * 8 * 9, 2: 3 * 3 * 3 * 4 * 64 + 4 * 4 * 8}
+    reason = "layer last: a window of 2 is larger than its input of 1 (height)"
+    rows = [f"0,1,{macs[1]},", f"1,2,{macs[2]},", f"2,3,,{reason}"]
+    assert result.out.splitlines() == ["point,depth,macs,impossible", *rows]
+
+
+def test_a_spec_with_a_fault_is_no_space(folder: Path, run: Any) -> None:
+    Path("net.yaml").write_text("input: 3x8x8\nparameters: {width: 4}\nlayers:\n  conv: {conv: widht}\n")
+    result = run("sweep", "net.yaml", "--vary", "width=4,8")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: net.yaml:4:16: layer conv: ")

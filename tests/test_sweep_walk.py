@@ -69,13 +69,13 @@ def test_bundled_networks(part: int) -> None:
     assert len(names) > 170
     for name in names[part::6]:
         source = Source(name)
-        inputs = source.base.inputs
+        inputs = source.graph().inputs
         shape = next(iter(inputs.values()))[1:]
-        long = len(source.base) > 1500
+        long = len(source.graph()) > 1500
         axes: dict[str, Any] = {"batch": [2, 1] if long else [7, 1, 2, 3, 9, 12]}
         if len(inputs) == 1 and not long:
             axes["input"] = smaller_inputs(shape)
-        check(name, axes, count=1 if len(source.base) > 300 else 2, seed=len(name))
+        check(name, axes, count=1 if len(source.graph()) > 300 else 2, seed=len(name))
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def sweep_table(swept: Swept, units: str = "auto", paper: Paper | None = None) -
 def heading(swept: Swept) -> list[Text]:
     """The network, its space, and how many of its points count."""
     space, summary = swept.space, swept.summary
-    first = Text(f"{printable(space.source.base.name)}, {plural(summary.points, 'design point')}", style="bold")
+    first = Text(f"{printable(space.source.name)}, {plural(summary.points, 'design point')}", style="bold")
     lines = [Text(line, style="dim") for line in (conditions(space), *map(axis_line, space.axes))]
     fixed = [f"{name} {shown_value(value)}" for name, value in space.source.fixed.items()]
     lines += [Text(f"fixed: {printable(', '.join(fixed))}", style="dim")] if fixed else []
@@ -91,15 +91,15 @@ def conditions(space: Space) -> str:
     """Input, batch and dtype, as far as they do not vary: input 3x*x*, batch 1, fp32."""
     names = {axis.name: axis for axis in space.axes}
     parts = []
-    for name, sizes in space.source.base.inputs.items():
-        sides = [str(size) for size in sizes[1:]]
+    for name, sizes in space.source.inputs.items():
+        sides = [str(size) for size in sizes]
         if INPUT in names and not names[INPUT].numeric:
             continue
         if INPUT in names:
             sides[1:] = "*" * len(sides[1:])
         for place, side in enumerate(SIDES[: len(sides)]):
             sides[place] = "*" if f"{INPUT}.{side}" in names else sides[place]
-        parts.append(f"input {f'{name} ' if len(space.source.base.inputs) > 1 else ''}{'x'.join(sides)}")
+        parts.append(f"input {f'{name} ' if len(space.source.inputs) > 1 else ''}{'x'.join(sides)}")
     parts += [] if BATCH in names else [f"batch {space.source.batch:,}"]
     return printable(", ".join([*parts, space.wanted.dtype]))
 
@@ -219,8 +219,8 @@ def sweep_json(swept: Swept) -> str:
             "schema": SCHEMA_VERSION,
             "cnncost": __version__,
             "conventions": conventions(space),
-            "name": space.source.base.name,
-            "inputs": {name: list(sizes[1:]) for name, sizes in space.source.base.inputs.items()},
+            "name": space.source.name,
+            "inputs": {name: list(sizes) for name, sizes in space.source.inputs.items()},
             "batch": space.source.batch,
             "dtype": space.wanted.dtype,
             "axes": [{"name": axis.name, "values": [plain(value) for value in axis.values]} for axis in space.axes],

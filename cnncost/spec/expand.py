@@ -37,6 +37,11 @@ class _Level(NamedTuple):
     names: Names
 
 
+def name_of(doc: Document) -> str:
+    """What a network is called."""
+    return str(doc.about.get("name") or doc.source.file.rsplit("/", 1)[-1].rsplit(".", 1)[0])
+
+
 def expand(doc: Document, input: Any = None, batch: Any = 1, set: Mapping[str, Any] | None = None) -> Graph:
     """The graph of a document at the given input, batch and parameters. Raises SpecError, UsageError."""
     builder = GraphBuilder()
@@ -57,9 +62,8 @@ def expand(doc: Document, input: Any = None, batch: Any = 1, set: Mapping[str, A
     if not builder.nodes:
         fail("the network has no layers left", doc.layers_at, "every `if` is false or every repeat is 0")
     all_used(values)
-    name = str(doc.about.get("name") or doc.source.file.rsplit("/", 1)[-1].rsplit(".", 1)[0])
     about = {**doc.about, "bundled": doc.source.bundled, "parameters": values}
-    return Graph(name, builder.inputs, tuple(builder.nodes), doc.source.file, about, doc.facts)
+    return Graph(name_of(doc), builder.inputs, tuple(builder.nodes), doc.source.file, about, doc.facts)
 
 
 class _Expansion:

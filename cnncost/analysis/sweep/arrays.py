@@ -103,7 +103,7 @@ def gathered(space: Space) -> Swept:
         return np.ascontiguousarray(array.reshape(shape).transpose(order))
 
     return Swept(
-        space.source.base.name,
+        space.source.name,
         {axis.name: axis.values for axis in space.grid.given},
         {name: turned(array) for name, array in arrays.items()},
         turned(kept),

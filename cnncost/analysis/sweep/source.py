@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnncost.analysis.sweep.axes import BATCH, INPUT, SIDES, Axis, is_input
-from cnncost.dims import DiffersError, Refusals, refusing
-from cnncost.errors import CnncostError, UsageError
+from cnncost.dims import DiffersError, Refusals, Shape, refusing
+from cnncost.errors import CnncostError, ShapeError, UsageError
 from cnncost.graph import Graph
 from cnncost.spec import document_of, expanded
 from cnncost.spec.document import Document
-from cnncost.spec.names import parameter_values
+from cnncost.spec.expand import name_of
+from cnncost.spec.names import Names, input_shapes, parameter_values
 
 
 class Source:
@@ -24,8 +25,10 @@ class Source:
                  document: Document | None = None) -> None:  # fmt: skip
         self.spec, self.fixed, self.given, self.batch = spec, dict(fixed or {}), input, batch
         self.document = document_of(spec) if document is None else document
-        self.base = self.graph()
-        """The network itself, where nothing varies."""
+        self.name = name_of(self.document)
+        names = Names(parameter_values(self.document, self.fixed), {}, {})
+        self.inputs: dict[str, Shape] = input_shapes(self.document, input, names)
+        """Inputs where nothing varies, without the batch."""
 
     def __reduce__(self) -> Any:
         """Other processes take what has been read: standard input is read once, and a file may change."""
@@ -54,9 +57,9 @@ class Source:
         own = {name: value for name, value in values.items() if is_input(name)}
         if not own:
             return None
-        if len(self.base.inputs) > 1:
-            raise UsageError(f"{self.base.name} has several inputs", hint="vary its parameters, or the batch")
-        shape = list(next(iter(self.base.inputs.values()))[1:])
+        if len(self.inputs) > 1:
+            raise UsageError(f"{self.name} has several inputs", hint="vary its parameters, or the batch")
+        shape = list(next(iter(self.inputs.values())))
         for name, value in own.items():
             if isinstance(value, tuple):
                 shape = list(value)
@@ -66,10 +69,34 @@ class Source:
                 shape[_place(name, len(shape))] = value
         return tuple(shape)
 
+    def require_sound(self, axes: tuple[Axis, ...]) -> None:
+        """Raise CnncostError for a spec with faults: neither where nothing varies nor at the first or last values of
+        all axes is there a network, nor is it only that sizes do not suit.
+        """
+        first: CnncostError | None = None
+        for number in (None, 0, -1):
+            values = {} if number is None else {axis.name: axis.values[number] for axis in axes}
+            try:
+                self.at(values)
+            except ShapeError:
+                return
+            except CnncostError as e:
+                first = first or e
+            else:
+                return
+        assert first is not None
+        raise first
+
+    def at(self, values: Mapping[str, Any]) -> Graph:
+        """The graph at some values of axes. Raises CnncostError."""
+        given = {name: value for name, value in values.items() if name != BATCH and not is_input(name)}
+        return self.graph(values.get(BATCH), self.input(values), given)
+
     def structural(self, axes: tuple[Axis, ...]) -> tuple[str, ...]:
         """The axes whose values make other layers, so that each takes a walk of its own: depths, words, switches."""
         for axis in axes:
             self._fits(axis)
+        self.require_sound(axes)
         return tuple(axis.name for axis in axes if axis.name != BATCH and not self._together(axis))
 
     def _fits(self, axis: Axis) -> None:

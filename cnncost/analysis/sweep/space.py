@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 import cnncost
-from cnncost.analysis.bench import network_subject
 from cnncost.analysis.choice import POINT
 from cnncost.analysis.conditions import Condition
 from cnncost.analysis.sweep.axes import BATCH, Axis, Value, shown_value
@@ -125,7 +124,7 @@ class Space:
         """Tells sweeps apart: a file that another one has begun is not gone on with."""
         source, wanted = self.source, self.wanted
         asked = (source.fixed, self.axes, wanted.columns, wanted.dtype, self.where and repr(self.where), self.sample)
-        told = (cnncost.__version__, network_subject(source.base), _written(source), wanted.devices, asked)
+        told = (cnncost.__version__, source.name, source.inputs, _written(source), wanted.devices, asked)
         return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
     def rows(self, tile: Tile | Draw) -> tuple[Rows, Summary]:
