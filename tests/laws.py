@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from cases import REUSED, Case
 
-from cnncost.dims import is_array
+from cnncost.dims import Refusals, is_array, refusing
 from cnncost.errors import SpecError
 from cnncost.ops import MENU, find
+from cnncost.ops.tape import one, stretched
 
 Extent = tuple[tuple[int, int], ...]
 
@@ -397,6 +398,45 @@ def at(values: Any, i: int, j: int) -> tuple[int, ...]:
     for v in values:
         assert v.dtype == np.int64 if is_array(v) else type(v) is int
     return tuple(int(np.broadcast_to(v, (POINTS, POINTS))[i, j]) for v in values)
+
+
+def check_points_alike(case: Case) -> None:
+    """Where all design points are the same, what they choose is what one network chooses: which calls there are, what
+    is kept and taken. Refusals are noted, as in a sweep.
+    """
+    op = case.op()
+    x = tuple(tuple(np.array([n, n]) for n in shape) for shape in case.shapes)
+    with refusing(Refusals((2,))) as found:
+        y = op.shape(*x)
+        several = op.tape(y, *x), op.temporaries(y, *x), op.keeps(y, *x)
+    assert not found.reasons, case
+    y = op.shape(*case.shapes)
+    single = op.tape(y, *case.shapes), op.temporaries(y, *case.shapes), op.keeps(y, *case.shapes)
+    assert alike(several, single), f"{case}: {several} where one network has {single}"
+
+
+def check_choices() -> None:
+    """What sizes choose is the same for ints and for arrays of them, wherever 1 stands."""
+    for m, n in product((1, 2, 3), repeat=2):
+        x, y = (np.array([m, m]), 4), (np.array([n, n]), 4)
+        with refusing(Refusals((2,))):
+            assert one(x[0]) == one(m) == (m == 1)
+            if m in (1, n):
+                assert stretched(x, y) == stretched((m, 4), (n, 4)) == (m != n)
+                assert stretched((m, 4), y) == (m != n)
+
+
+def alike(several: Any, single: Any) -> bool:
+    """Whether values over arrays are those of one network, part by part; what has no elements may be left out."""
+    if isinstance(single, tuple):
+        several, single = (tuple(part for part in parts if not empty(part)) for parts in (several, single))
+        return len(several) == len(single) and all(map(alike, several, single))
+    return bool(np.all(several == single))
+
+
+def empty(part: Any) -> bool:
+    """Whether a part of what is kept or taken has no elements."""
+    return hasattr(part, "elements") and bool(np.all(part.elements == 0))
 
 
 def check_refused_arrays(case: Case) -> None:

@@ -294,6 +294,7 @@ def examine(source: str, expected: list[Any]) -> None:
         sizes()
     if source.startswith("ops.tape"):
         tapes.check_answers(expected[-1])
+        laws.check_choices()
     order = sorted(range(len(CASES)), key=lambda n: not near(CASES[n].key))
     for number in order:
         laws.check_counts(CASES[number], known(number))
@@ -315,6 +316,8 @@ def examine(source: str, expected: list[Any]) -> None:
     for number in order:
         if near(CASES[number].key) or source in ("dims", "ops.axes", "ops.base", "ops.window"):
             laws.check_arrays(CASES[number])
+        if near(CASES[number].key) or source in ("dims", "ops.axes", "ops.base", "ops.window", "ops.tape", "ops.tapes"):
+            laws.check_points_alike(CASES[number])
 
 
 def sizes() -> None:

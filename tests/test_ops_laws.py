@@ -96,6 +96,15 @@ def test_arrays_and_that_every_size_is_swept() -> None:
         assert swept[key] == sizes, f"{key}: {sizes - swept[key]} never swept"
 
 
+def test_choices_over_arrays() -> None:
+    laws.check_choices()
+
+
+@every_case
+def test_design_points_that_are_alike(number: int) -> None:
+    laws.check_points_alike(CASES[number])
+
+
 @pytest.mark.parametrize("case", FVCORE, ids=str)
 def test_macs_are_fvcores(case: Case) -> None:
     op = case.op()

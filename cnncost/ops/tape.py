@@ -119,4 +119,4 @@ def stretched(x: Shape, y: Shape) -> bool:
 
 def one(size: Size) -> bool:
     """Whether a size is 1; of arrays that are not, at any design point or at some, see `decided`."""
-    return decided(size == 1, False) if is_array(size) else type(size) is int and size == 1
+    return bool(decided(size == 1, False))
