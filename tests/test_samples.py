@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from cnncost.analysis.samples import (
     DOUBTS,
+    DRIFT_FROM,
     FASTER,
     NOISY,
     OTHER_LOAD,
@@ -18,6 +19,7 @@ from cnncost.analysis.samples import (
     THROTTLED,
     TOO_SHORT,
     change,
+    drift,
     quartiles,
     steady,
     timing,
@@ -111,3 +113,20 @@ def test_steady_when_the_last_samples_have_stopped_falling() -> None:
 )
 def test_repetitions_that_become_slower_one_by_one_are_throttled(medians: list[float], throttled: bool) -> None:
     assert (THROTTLED in timing([[m] * 3 for m in medians]).doubts) == throttled
+
+
+def test_a_run_drifts_as_far_as_four_in_five_of_its_repetitions() -> None:
+    rows = [[[1.0] * 3, [1.0 + 0.001 * n] * 3, [1.0 - 0.001 * n] * 3] for n in range(1, 101)]
+    found = drift(rows)
+    off = [abs(row[i][0] - 1) for row in rows for i in (1, 2)]
+    assert sum(each < found for each in off) == pytest.approx(0.8 * len(off), abs=2)
+    few = rows[: DRIFT_FROM // 2 - 1]
+    assert drift(few) == 0.0, "too few to say"
+    assert drift([[[1.0]]] * 100) == 0.0, "one repetition says nothing"
+
+
+def test_the_spread_is_at_least_as_wide_as_the_run_drifts() -> None:
+    narrow = [[0.99, 1.0, 1.01], [1.0, 1.0, 1.0]]
+    assert (timing(narrow, drifts=0.05).low, timing(narrow, drifts=0.05).high) == (0.95, 1.05)
+    wide = [[0.8, 0.8, 0.8], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    assert timing(wide, drifts=0.05).low == 0.8

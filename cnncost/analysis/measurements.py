@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from cnncost.analysis.samples import DOUBTS, Timing, timing
+from cnncost.analysis.samples import DOUBTS, Timing, drift, timing
 from cnncost.errors import UsageError
 from cnncost.ops import find
 from cnncost.ops.base import Op
@@ -49,13 +49,13 @@ class Setting(NamedTuple):
         return cls(**{"direction" if name == "pass" else name: value for name, value in record.items()})
 
 
-@dataclass(frozen=True)
+@dataclass
 class Measurement:
     """All repetitions of one subject in one setting.
 
     what: layer or network. subject: what was timed, as plain data. repetitions: samples in seconds a
     run. failure: why there are none. page_faults: of a run, by repetition, where the system tells. within: of a
-    network, by repetition, seconds of each of its layers.
+    network, by repetition, seconds of each of its layers. drift: of the run, see samples.drift.
     """
 
     what: str
@@ -67,6 +67,7 @@ class Measurement:
     machine: dict[str, Any] = field(default_factory=dict)
     page_faults: list[float] = field(default_factory=list)
     within: list[list[float]] = field(default_factory=list)
+    drift: float = 0.0
 
     @property
     def key(self) -> str:
@@ -75,7 +76,7 @@ class Measurement:
     @property
     def timing(self) -> Timing | None:
         """What the repetitions say together; None where there are none."""
-        return timing(self.repetitions, self.doubts) if self.repetitions else None
+        return timing(self.repetitions, self.doubts, self.drift) if self.repetitions else None
 
 
 def key_of(what: str, subject: Mapping[str, Any], setting: Setting) -> str:
@@ -248,4 +249,7 @@ def together(records: Iterable[Mapping[str, Any]]) -> dict[str, Measurement]:
                 known.page_faults.append(record["page_faults"])
             if record.get("within"):
                 known.within.append(record["within"])
+    drifts = drift(measured.repetitions for measured in found.values())
+    for measured in found.values():
+        measured.drift = drifts
     return found

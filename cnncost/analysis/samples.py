@@ -17,13 +17,14 @@ DOUBTS = {
 """All doubts that a timing may carry, and what they mean."""
 NOISY_FROM = 0.10
 SLOWED = 0.10
+DRIFT_COVERS, DRIFT_FROM = 0.8, 20
 SAME_WITHIN = 0.02
 """Ratios closer to 1 than this are no difference, whatever the spread."""
 
 
 class Timing(NamedTuple):
     """Seconds of one run. low, high: the stated spread, from the lowest first to the highest third quartile of the
-    repetitions. samples: how many there are, of all repetitions together.
+    repetitions, and at least as wide as the run drifts. samples: how many there are, of all repetitions together.
     """
 
     median: float
@@ -52,11 +53,12 @@ def quartiles(samples: Sequence[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
-def timing(repetitions: Sequence[Sequence[float]], doubts: Iterable[str] = ()) -> Timing:
+def timing(repetitions: Sequence[Sequence[float]], doubts: Iterable[str] = (), drifts: float = 0.0) -> Timing:
     """The timing of repetitions, each with its samples in seconds a run. Raises ValueError where there are none.
 
     A repetition is taken at another time than the others, so that a slow spell of the machine shows
-    in the spread. doubts: those of the repetitions; `noisy` and `throttled` are added here.
+    in the spread. doubts: those of the repetitions; `noisy` and `throttled` are added here. drifts: of the run, as
+    `drift` has it.
     """
     pooled = [sample for samples in repetitions for sample in samples]
     first, middle, third = quartiles(pooled)
@@ -69,8 +71,8 @@ def timing(repetitions: Sequence[Sequence[float]], doubts: Iterable[str] = ()) -
     order = list(DOUBTS)
     return Timing(
         middle,
-        min(low for low, _, _ in edges),
-        max(high for _, _, high in edges),
+        min(middle * (1 - drifts), *(low for low, _, _ in edges)),
+        max(middle * (1 + drifts), *(high for _, _, high in edges)),
         len(pooled),
         tuple(sorted(found, key=order.index)),
     )
@@ -80,6 +82,22 @@ def _slowed_down(medians: Sequence[float]) -> bool:
     """Whether each repetition was slower than the one before, and the last by SLOWED in all: two say nothing yet."""
     falling = all(before < after for before, after in pairwise(medians))
     return len(medians) > 2 and falling and medians[-1] > (1 + SLOWED) * medians[0]
+
+
+def drift(rows: Iterable[Sequence[Sequence[float]]]) -> float:
+    """How far repetitions lie from the middle one of their row, as a part of it: what four in five stay below.
+
+    rows: repetitions of each. Three repetitions of one row say little of how far a fourth, taken some minutes later,
+    would be off; those of all rows of a run say it together. 0 where there are too few.
+    """
+    found: list[float] = []
+    for repetitions in rows:
+        medians = [median(samples) for samples in repetitions if samples]
+        if len(medians) > 1:
+            middle = median(medians)
+            found += [abs(each / middle - 1) for each in medians if each != middle]
+    found.sort()
+    return found[int(DRIFT_COVERS * len(found))] if len(found) >= DRIFT_FROM else 0.0
 
 
 FASTER, SAME, SLOWER = "faster", "same", "slower"

@@ -21,7 +21,8 @@ from cnncost.output.units import around, in_unit, milliseconds, percent, plural,
 SCHEMA_VERSION = 1
 """Of the JSON of bench; grows when a key changes its meaning or goes."""
 CONVENTIONS = (
-    "time: median of one run of one layer. spread: from the repetitions' lowest first to their highest third quartile.",
+    "time: median of one run of one layer. spread: from the repetitions' lowest first to their highest third quartile, "
+    "and at least what four in five repetitions of all rows lie from the middle one of theirs.",
     "FLOP/s: 2 x MACs over time, other operations not counted. B/s: what has to move, each tensor once, over time.",
 )
 BEYOND = "More than 100% of the roofline: the data was in a cache, which is faster than the memory of the sheet."
