@@ -48,7 +48,8 @@ def main() -> None:
         command = ("machine", "--threads", str(given.threads), "-o", given.sheet)
         subprocess.run([sys.executable, "-m", "cnncost", *command], check=True)
     for file in given.results:
-        measure(file, given.threads)
+        if not file.endswith(".gz"):  # what is packed is whole
+            measure(file, given.threads)
     device = load(given.sheet)
     print("| network | layers | sum of layers | whole | beyond the sum | within it | attainable | of roofline |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
