@@ -459,7 +459,7 @@ def test_some_batches_impossible(tmp_path: Path) -> None:
     text = "input: 8x1x1\nlayers: {a: {batch_norm: , track_running_stats: false}, b: relu}\n"
     path = written(tmp_path, text)
     with pytest.raises(SpecError, match="the mean of one element"):
-        Source(path)
+        Source(path).graph()
     found = check(path, {"batch": [2, 1, 3, 4, 5, 6, 8]}, batch=2)
     assert [reason is not None for reason in found.reasons] == [False, True, False, False, False, False, False]
     more = "parameters: {p: 1}\n" + text.replace("b: relu", "b: {conv: 4, kernel: p}")
