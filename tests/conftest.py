@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 """PyTorch's threads: the tensors of tests are so small that several take longer than one."""
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in the background of a script: programs would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+settings.register_profile("cnncost", deadline=None)  # how long an example takes says what else the machine does
+settings.load_profile("cnncost")
 
 GOLDEN = Path(__file__).parent / "golden"
 
