@@ -200,10 +200,11 @@ def paper(output: str | None = None, legend: bool = True) -> Paper:
     return Paper(get_terminal_size().columns, colour=not plain, unicode=unicode, cut=not plain, legend=legend)
 
 
-def deliver(text: str, output: str | None, force: bool, *specs: str, is_spec: bool = False) -> None:
+def deliver(text: str | bytes, output: str | None, force: bool, *specs: str, is_spec: bool = False) -> None:
     """Print, or write a file: whole or not at all, never over another one without force, never over what was read.
 
-    is_spec: the text is a spec itself; others are never written to a name that is a spec's.
+    text: bytes for what is no text, such as a picture. is_spec: the text is a spec itself; others are never
+    written to a name that is a spec's.
     """
     if output is None or output == "-":
         if sys.stdout is None:
@@ -239,15 +240,19 @@ def _same(spec: str, path: str) -> bool:
     return os.path.exists(spec) and os.path.exists(path) and os.path.samefile(spec, path)
 
 
-def _to_device(text: str, path: str) -> None:
+def _to_device(text: str | bytes, path: str) -> None:
     """Write to what is no regular file: a device, or a pipe that somebody reads."""
     descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)  # a pipe without a reader fails, and does not hang
     os.set_blocking(descriptor, True)
-    with open(descriptor, "w", encoding="utf-8") as f:
-        f.write(text)
+    with open(descriptor, "wb") as f:
+        f.write(_bytes(text))
 
 
-def _to_file(text: str, path: str, force: bool) -> None:
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+def _to_file(text: str | bytes, path: str, force: bool) -> None:
     """Write beside the file, then put it in its place at once, with the permissions of the old one."""
     from tempfile import NamedTemporaryFile
 
@@ -257,9 +262,9 @@ def _to_file(text: str, path: str, force: bool) -> None:
         mask = os.umask(0)
         os.umask(mask)
         mode = 0o666 & ~mask
-    with NamedTemporaryFile("w", encoding="utf-8", dir=os.path.dirname(path), prefix=".cnncost-", delete=False) as f:
+    with NamedTemporaryFile("wb", dir=os.path.dirname(path), prefix=".cnncost-", delete=False) as f:
         try:
-            f.write(text)
+            f.write(_bytes(text))
             f.flush()
             os.chmod(f.name, mode)
             if not force:  # fails where a file has appeared meanwhile

@@ -104,7 +104,7 @@ def output_options(units: str | None = None) -> Callable[[F], F]:
             "--format", "format_", type=click.Choice(FORMATS), help="What to write.  [table, or by -o's suffix]"
         ),
         click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal."),
-        click.option("--force", is_flag=True, help="Let -o replace a file."),
+        click.option("--force", is_flag=True, help="Let files that are written replace others."),
     )
 
     def decorated(command: F) -> F:
@@ -134,14 +134,24 @@ def format_of(output: str | None) -> str:
 
 
 def no_effect(
-    columns: str | None, units: str | None, format_: str, output: str | None, force: bool, no_legend: bool = False
+    columns: str | None,
+    units: str | None,
+    format_: str,
+    output: str | None,
+    force: bool,
+    no_legend: bool = False,
+    others: Collection[str | None] = (),
 ) -> None:
-    """Raise UsageError for an option that would have no effect: who gave it expects one."""
+    """Raise UsageError for an option that would have no effect: who gave it expects one.
+
+    others: further files that are written, as by --html and --plot; None where one is not asked for.
+    """
     if format_ == "json" and columns is not None:
         raise UsageError("--columns has no effect on JSON", hint="JSON has all of them; choose with --format csv")
     if format_ in ("json", "csv") and units is not None:
         raise UsageError(f"--units has no effect on {format_}", hint="programs get whole numbers")
     if format_ in ("json", "csv") and no_legend:
         raise UsageError(f"--no-legend has no effect on {format_}", hint="it goes with --format table or markdown")
-    if force and output is None:
-        raise UsageError("--force has no effect here", hint="it goes with -o FILE")
+    if force and output is None and not any(others):
+        options = "-o FILE, --html FILE or --plot FILE" if others else "-o FILE"
+        raise UsageError("--force has no effect here", hint=f"it goes with {options}")
