@@ -12,6 +12,7 @@ from cnncost.errors import UsageError
 from cnncost.graph import Graph
 from cnncost.onnx import is_onnx
 from cnncost.spec import document_of, expanded, load
+from cnncost.spec.document import Document
 from cnncost.spec.models import ModelName, is_model
 
 Spec = Union[str, PathLike[str]]
@@ -76,6 +77,21 @@ def graph_of(
     if input is not None or batch is not None or set:
         raise UsageError("a graph has its input, batch and parameters", hint="give them to cnncost.load()")
     return network
+
+
+def graph_and_document(
+    network: Spec, input: Any = None, batch: Any = None, set: Mapping[str, Any] | None = None
+) -> tuple[Graph, Document | None]:
+    """A network by its name, and the spec that it is from, read once; None for what is no spec."""
+    if is_model(network) or is_onnx(network):
+        return graph_of(network, input, batch, set), None
+    found: list[Document] = []
+
+    def read() -> Document:
+        found.append(document_of(network))
+        return found[0]
+
+    return expanded(read, input, 1 if batch is None else batch, set), found[0]
 
 
 def resizable(network: Spec, set: Mapping[str, Any] | None = None) -> Callable[[Any, Any], Graph]:

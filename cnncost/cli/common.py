@@ -15,6 +15,7 @@ from cnncost.errors import UsageError
 if TYPE_CHECKING:
     from cnncost.graph import Graph
     from cnncost.output.tables import Paper
+    from cnncost.spec.document import Document
 
 
 FAMILY = "family:"
@@ -177,6 +178,15 @@ def load_graph(spec: str, inputs: tuple[str, ...], batch: int, settings: tuple[s
     from cnncost.api.networks import graph_of
 
     return graph_of(spec, input=parse_inputs(inputs), batch=batch, set=parse_settings(settings))
+
+
+def load_network(
+    spec: str, inputs: tuple[str, ...], batch: int, settings: tuple[str, ...]
+) -> tuple[Graph, Document | None]:
+    """The same with the spec itself, None for what is no spec."""
+    from cnncost.api.networks import graph_and_document
+
+    return graph_and_document(spec, input=parse_inputs(inputs), batch=batch, set=parse_settings(settings))
 
 
 def paper(output: str | None = None, legend: bool = True) -> Paper:

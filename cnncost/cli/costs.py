@@ -30,7 +30,12 @@ def cost_options(command: F) -> F:
         click.option(
             "--models", type=click.IntRange(1), metavar="N", help="Price testing: networks that are averaged.  [1]"
         ),
-        click.option("--device", type=DeviceParam(), metavar="NAME", help="Price testing: time at this device's peak."),
+        click.option(
+            "--device",
+            type=DeviceParam(),
+            metavar="NAME",
+            help="Price testing: time at this device's peak. With --html: whose roofline is shown at first.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -45,18 +50,20 @@ class Costs(NamedTuple):
     models: int | None
     device: str | None
 
-    def check(self, format_: str) -> None:
-        """Raise UsageError for an option that would have no effect."""
+    def check(self, format_: str, paged: bool = False) -> None:
+        """Raise UsageError for an option that would have no effect. paged: a page is written, which takes a device."""
         given = [name for name, value in self._asdict().items() if value is not None]
+        if paged and given == ["device"]:
+            return
         if given and format_ == "csv":
             option = given[0].replace("_", "-")
             raise UsageError(f"--{option} has no effect on csv", hint="csv has layers alone; choose another --format")
         if self.device is not None and self.crops is None and self.models is None:
-            raise UsageError("--device has no effect here", hint="it goes with --crops or --models")
+            raise UsageError("--device has no effect here", hint="it goes with --crops, --models or --html")
 
     def of(self, graph: Graph, dtype: str) -> Extra | None:
         """What was asked for, priced. Raises UsageError."""
-        if all(value is None for value in self):
+        if all(value is None for value in self[:-1]):
             return None
         from cnncost.analysis.training import evaluation_cost, training_cost
         from cnncost.output.training import Extra

@@ -119,6 +119,11 @@ def output_options(units: str | None = None) -> Callable[[F], F]:
     return decorated
 
 
+def html_option(shown: str) -> Callable[[F], F]:
+    """--html: a page is written too, of what is `shown`."""
+    return click.option("--html", metavar="FILE", help=f"Write a page too: {shown}.")
+
+
 LEGEND = click.option("--no-legend", is_flag=True, help="Leave out the lines below tables that say what is counted.")
 
 

@@ -102,7 +102,7 @@ def _claims(verdicts: list[Verdict], paper: Paper) -> list[Text]:
     widths[0] = min(widths[0], max(FIGURE_AT_LEAST, room))
     start = len(INDENT) + sum(widths[:-1]) + GAP * (len(widths) - 1)
     parts = [Text(INDENT + _line(HEADERS, widths), style="dim")] if rows else []
-    for source, group in groupby(zip(verdicts, rows), key=lambda pair: _source(pair[0].claim)):
+    for source, group in groupby(zip(verdicts, rows), key=lambda pair: source_of(pair[0].claim)):
         parts += _prose(source, 1, "dim", paper)
         for verdict, row in group:
             *above, first = wrap(row[0], widths[0]) or [""]  # a long figure takes several lines, and so does a verdict
@@ -113,7 +113,7 @@ def _claims(verdicts: list[Verdict], paper: Paper) -> list[Text]:
                 *(Text(INDENT + text) for text in above),
                 line,
                 *(Text(" " * start + text, style=STYLES[verdict.verdict]) for text in below),
-                *(part for text in _remarks(verdict.claim) for part in _prose(text, 3, "italic", paper)),
+                *(part for text in remarks(verdict.claim) for part in _prose(text, 3, "italic", paper)),
             ]
     return parts
 
@@ -186,11 +186,13 @@ def number(value: Any) -> str:
     return f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 
-def _source(claim: Claim) -> str:
+def source_of(claim: Claim) -> str:
+    """Where a claim is printed: the source, and the place in it."""
     return f"{claim.source}, {claim.place}" if claim.place else claim.source
 
 
-def _remarks(claim: Claim) -> list[str]:
+def remarks(claim: Claim) -> list[str]:
+    """What a claim counts, and why another figure is derived."""
     tried = f"tried: {claim.open}" if claim.open else claim.differs
     return [text for text in (claim.note, tried) if text]
 
@@ -300,7 +302,7 @@ def verify_markdown(verifications: Sequence[Verification]) -> str:
             continue
         lines += [f"**{verification.name}**", "", table_row((*HEADERS, "source")), "|---|---:|---:|---|---|"]
         for verdict in verification.verdicts:
-            lines.append(table_row(map(printable, (*cells(verdict), _source(verdict.claim)))))
+            lines.append(table_row(map(printable, (*cells(verdict), source_of(verdict.claim)))))
         lines.append("")
     (head, _), *rows = standing(verifications)
     return "\n".join([*lines, f"{head}: {', '.join(f'{n:,} {label}' for label, n in rows)}.", ""])

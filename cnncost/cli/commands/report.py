@@ -11,9 +11,10 @@ from cnncost.analysis.columns import COLUMNS, DEFAULT, SYNONYMS, Column, chosen
 from cnncost.analysis.fold import BY, fold, ranked
 from cnncost.analysis.fold import top as first
 from cnncost.analysis.report import LayerReport, Report, analyze
-from cnncost.cli.common import ColumnParam, LateChoice, SpecParam, deliver, load_graph, paper
+from cnncost.cli.common import ColumnParam, LateChoice, SpecParam, deliver, load_network, paper
 from cnncost.cli.costs import Costs, cost_options
 from cnncost.cli.options import LEGEND, column_options, format_of, no_effect, output_options, size_options
+from cnncost.cli.pages import Paged, page_options
 from cnncost.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ Examples:
   cnncost report alexnet --train-run "2x gtx-580, 90 epochs, 1.2M images, 5 to 6 days"
   cnncost report torchvision:resnet50 --by block --depth 2
   cnncost report resnet50 --convention ptflops
+  cnncost report googlenet --html googlenet.html --device rtx-4090
   cnncost report googlenet --crops 144 --models 7 --device rtx-4090
 """
 
@@ -56,6 +58,7 @@ def _conventions() -> Iterable[str]:
 @click.option("--convention", type=LateChoice(_conventions), help="A column more: what this tool counts, "
               "by its rules; and how that comes from the MACs.")  # fmt: skip
 @cost_options
+@page_options
 @LEGEND
 @output_options(units="exact")
 def command(
@@ -75,6 +78,9 @@ def command(
     crops: int | None,
     models: int | None,
     device: str | None,
+    html: str | None,
+    results: str | None,
+    where: tuple[str, ...],
     no_legend: bool,
     units: str | None,
     format_: str | None,
@@ -89,13 +95,15 @@ def command(
     chosen_format = format_ or format_of(output)
     if depth is not None and by != "block":
         raise UsageError("--depth has no effect here", hint="it goes with --by block")
-    no_effect(columns, units, chosen_format, output, force, no_legend)
+    no_effect(columns, units, chosen_format, output, force, no_legend, [html])
+    paged = Paged(html, results, where)
+    paged.check()
     costs = Costs(train_run, crops, models, device)
-    costs.check(chosen_format)
+    costs.check(chosen_format, paged=html is not None)
     shown = chosen(columns)
     key = _ranking(sort)
-    graph = load_graph(spec, inputs, batch, settings)
-    report = analyze(graph, dtype, strict)
+    graph, document = load_network(spec, inputs, batch, settings)
+    report = plain = analyze(graph, dtype, strict)
     counts = None
     if convention is not None:
         from cnncost.analysis.conventions import counted, with_counts
@@ -111,6 +119,7 @@ def command(
         shown = [column._replace(header=by) if column.name == "name" else column for column in shown]
     extra = costs.of(graph, dtype)
     text = _text(report, rows, shown, units or "exact", chosen_format, output, extra, counts, not no_legend)
+    paged.write(plain, document, device, force, spec)
     deliver(text, output, force, spec)
 
 

@@ -22,12 +22,11 @@ from cnncost.analysis.roofline import top as first
 from cnncost.analysis.traffic import PASSES
 from cnncost.cli.common import ColumnParam, DeviceParam, SpecParam, deliver, load_graph, paper
 from cnncost.cli.options import BATCH, INPUT, LEGEND, MODEL, SET, column_options, format_of, no_effect, output_options
+from cnncost.cli.pages import measured_seconds
 from cnncost.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from cnncost.graph import Graph
 
 EXAMPLES = """\b
 Examples:
@@ -115,7 +114,8 @@ def command(
     if sort is not None and sort not in ROOFLINE_COLUMNS:
         raise UsageError(f"--sort: unknown column {sort}", hint=did_you_mean(sort, ROOFLINE_COLUMNS, ROOFLINE_SYNONYMS))
     graph = load_graph(spec, inputs, batch, settings)
-    priced = roofline(graph, device, dtype, passes, fuse, accumulate, _measured(graph, results, dtype, passes, where))
+    measured = measured_seconds(graph, results, dtype, passes, where)
+    priced = roofline(graph, device, dtype, passes, fuse, accumulate, measured)
     rows = fold(priced, by, depth or 1)
     rows = ranked(rows, ROOFLINE_COLUMNS[sort].rank) if sort else rows
     rows = first(rows, top) if top else rows
@@ -124,25 +124,6 @@ def command(
         shown = [column._replace(header=by) if column.name == "name" else column for column in shown]
     text = _text(priced, rows, shown, units or "auto", chosen_format, output, not no_chart, not no_legend)
     deliver(text, output, force, spec)
-
-
-def _measured(
-    graph: Graph, results: str | None, dtype: str, passes: str, where: tuple[str, ...]
-) -> dict[str, float] | None:
-    """Seconds by layer from a file of results, where one is given."""
-    if results is None:
-        if where:
-            raise UsageError("--where has no effect here", hint="it goes with --results")
-        return None
-    from cnncost.analysis.bench import seconds_by_layer
-    from cnncost.analysis.measurements import Setting, read
-
-    known = Setting("").record()
-    chosen_ = dict(pair.partition("=")[::2] for pair in where)
-    for name in chosen_:
-        if name not in known:
-            raise UsageError(f"--where: a setting has no {name or 'name'}", hint=did_you_mean(name, known))
-    return seconds_by_layer(graph, read(results), dtype, passes, chosen_)
 
 
 def _text(

@@ -1,0 +1,77 @@
+"""--html of `cnncost report`: the page of a network, with what was measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from cnncost.cli.common import deliver
+from cnncost.cli.options import html_option
+from cnncost.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from cnncost.analysis.report import Report
+    from cnncost.graph import Graph
+    from cnncost.spec.document import Document
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def page_options(command: F) -> F:
+    """--html, --results and --where."""
+    options = (
+        html_option("graph, layers, memory, roofline and claims in one file"),
+        click.option("--results", metavar="FILE", help="With --html: what cnncost bench measured, on it too."),
+        click.option(
+            "--where", multiple=True, metavar="NAME=VALUE", help="With --results: which setting, like layout=nhwc."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+class Paged(NamedTuple):
+    """The options as given."""
+
+    html: str | None
+    results: str | None
+    where: tuple[str, ...]
+
+    def check(self) -> None:
+        """Raise UsageError for an option that would have no effect."""
+        if self.results is not None and self.html is None:
+            raise UsageError("--results has no effect here", hint="it goes with --html FILE")
+        if self.where and self.results is None:
+            raise UsageError("--where has no effect here", hint="it goes with --results")
+
+    def write(self, report: Report, document: Document | None, device: str | None, force: bool, spec: str) -> None:
+        """Write the page, where one is asked for. Raises UsageError."""
+        if self.html is None:
+            return
+        from cnncost.api.pages import page_of
+
+        measured = measured_seconds(report.graph, self.results, report.dtype, "forward", self.where)
+        deliver(page_of(report, document, device, measured), self.html, force, spec)
+        click.echo(f"wrote {self.html}", err=True)
+
+
+def measured_seconds(
+    graph: Graph, results: str | None, dtype: str, passes: str, where: tuple[str, ...]
+) -> dict[str, float] | None:
+    """Seconds by layer from a file of results, where one is given. Raises UsageError."""
+    if results is None:
+        if where:
+            raise UsageError("--where has no effect here", hint="it goes with --results")
+        return None
+    from cnncost.analysis.bench import seconds_by_layer
+    from cnncost.analysis.measurements import Setting, read
+
+    known = Setting("").record()
+    chosen = dict(pair.partition("=")[::2] for pair in where)
+    for name in chosen:
+        if name not in known:
+            raise UsageError(f"--where: a setting has no {name or 'name'}", hint=did_you_mean(name, known))
+    return seconds_by_layer(graph, read(results), dtype, passes, chosen)
