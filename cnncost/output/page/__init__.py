@@ -26,8 +26,8 @@ POLICY = (
 def page(kind: str, title: str, data: dict[str, Any], packed: dict[str, Any] | None = None, **parts: Any) -> str:
     """A page as text: its template filled with parts.
 
-    kind: the template, and what the script does. data: what the script works on. packed: more of it, by the id
-    that the script finds it under; compressed, for there is much and it is needed late.
+    kind: the template, and what the script does. data: what the script works on. packed: more of it by name,
+    compressed, for there is much of it.
     """
     from cnncost import __version__
 

@@ -32,6 +32,7 @@ TOTALS = {"params": "params:", "macs": "MACs:", "flops": "FLOPs:", "peak_bytes":
           "layers": "layers:"}  # fmt: skip
 """Totals that stand on top, and how the convention begins that says what they count."""
 TIME = {"key": "time", "name": "least time", "adds": True}
+ABOUT = ("year", "title", "paper", "about")
 STATES = {EXACT: "holds", ROUNDED: "holds", DIFFERS: "known", OPEN: "known", WRONG: "fault", STALE: "fault"}
 """Verdicts by how they are coloured."""
 ALWAYS: tuple[What, ...] = ("parameters", "buffers")
@@ -61,24 +62,23 @@ def report_page(shown: Page) -> str:
     title, below = str(heading(report)).split("\n")
     drawn = draw(report, report.layers, [COLUMNS[name] for name in TABLE], "exact")
     choices = quantities(bool(shown.measured))
-    data = {
-        "quantities": choices,
+    network = {
         "nodes": nodes(tree, shown.measured, shown.source.file if shown.source else None),
         "blocks": blocks(tree, shown.measured),
         "memory": _memory(report, tree),
-        "kinds": _kinds(report, choices, shown.measured),
     }
     return page(
         "report",
         title,
-        data,
+        {"quantities": choices, "kinds": _kinds(report, choices, shown.measured)},
         {
+            "network": network,
             "explanations": _explanations(report, tree),
             **{f"device-{i}": device(priced, tree) for i, priced in enumerate(shown.rooflines)},
         },
-        heading=title,
+        name=printable(report.name),
         below=below,
-        about=report.about,
+        about={key: printable(str(report.about.get(key) or "")) for key in ABOUT},
         totals=_totals(report),
         quantities=[*choices, *([TIME] if shown.rooflines else [])],
         devices=[priced.ceilings.device.name for priced in shown.rooflines],
@@ -106,16 +106,9 @@ def _totals(report: Report) -> list[dict[str, str]]:
     return found
 
 
-def _rows(tree: Tree, drawn: Sequence[Drawn]) -> list[tuple[int, list[tuple[str, Any]]]]:
-    """Rows of the table: the layer's number, and its cells with what they are sorted by."""
-    texts = zip(*(column.lines for column in drawn))
-    return [
-        (
-            number,
-            [(text, "" if (rank := column.about.rank(row)) is None else rank) for text, column in zip(cells, drawn)],
-        )
-        for (number, row), cells in zip(tree.layers, texts)
-    ]
+def _rows(tree: Tree, drawn: Sequence[Drawn]) -> list[tuple[int, tuple[str, ...]]]:
+    """Rows of the table: the layer's number, and its cells."""
+    return [(number, cells) for (number, _), cells in zip(tree.layers, zip(*(column.lines for column in drawn)))]
 
 
 def _memory(report: Report, tree: Tree) -> dict[str, Any]:

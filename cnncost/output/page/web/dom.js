@@ -32,9 +32,9 @@ export function embedded(id) {
   return holder && JSON.parse(holder.textContent);
 }
 
-/** The same where it is compressed: base64 of gzip. */
-export async function unpacked(id) {
-  const bytes = Uint8Array.from(atob(byId(id).textContent), (c) => c.charCodeAt(0));
+/** The same of what is compressed, as base64 of gzip. */
+export async function unpacked(name) {
+  const bytes = Uint8Array.from(atob(byId(`data-${name}`).textContent), (c) => c.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).json();
 }

@@ -89,6 +89,7 @@ export class Drawing {
   }
 
   #size(item) {
+    if (item.open) return { width: 2 * (this.#measured(`▾ ${item.label}`, "600 13px") + 2 * PADDING), height: 0 }; // the name is left of what enters
     const amount = this.#amounts.widest(item);
     const texts = [[`▸ ${item.label}`, "600 13px"], [amount ? `${item.kind}, ${amount}` : item.kind, "11px"]];
     const width = Math.max(LEAST_WIDTH, ...texts.map(([text, font]) => this.#measured(text ?? "", font)));
@@ -156,6 +157,7 @@ export class Drawing {
     if (open) this.#tree.setAll(true);
     else this.#tree.openFirst();
     this.draw();
+    this.#centre();
   }
 
   /** Arrows go from item to item, Enter and space choose one, and open or fold a block. */
@@ -211,15 +213,23 @@ export class Drawing {
 
   #zoom(by) {
     const next = by > 0 ? SCALES.find((s) => s > this.#scale + 0.001) : SCALES.findLast((s) => s < this.#scale - 0.001);
+    const middle = (this.#pane.scrollLeft + this.#pane.clientWidth / 2) / this.#scale;
     this.#scale = next ?? this.#scale;
     this.#resize();
+    this.#pane.scrollLeft = middle * this.#scale - this.#pane.clientWidth / 2;
   }
 
   /** As large as the width allows, and no larger than life. */
   #fit() {
     this.#scale = Math.min(1, Math.max(0.35, (this.#pane.clientWidth - 4) / this.size.width));
     this.#resize();
-    this.#pane.scrollLeft = (this.#pane.scrollWidth - this.#pane.clientWidth) / 2;
+    this.#centre();
+  }
+
+  /** The network's input in the middle. */
+  #centre() {
+    const { x, width } = this.#tree.root.children[0].box;
+    this.#pane.scrollLeft = (x + width / 2) * this.#scale - this.#pane.clientWidth / 2;
   }
 
   #resize() {

@@ -15,7 +15,7 @@ const AT_THE_SIDE = 1000; // weight of what holds ports at the side of their blo
 /**
  * Lay out a tree as it is folded.
  *
- * measure(item): width and height of a node. width(text): of an edge's label. Every visible item gets `box`
+ * measure(item): width and height of a node; of an open block the least. width(text): of an edge's label. Every visible item gets `box`
  * (x, y, width, height within its block), every open block `links`: tensors with the points of their path.
  */
 export function arrange(tree, measure, width) {
@@ -63,13 +63,13 @@ function place(group, measure, width) {
   const named = new Set();
   for (const [i, each] of links.entries()) {
     const [from, to] = [end(graph, each.from, "in", each.tensor), end(graph, each.to, "out", each.tensor)];
-    each.label = each.from && each.shape && !named.has(each.tensor) ? each.shape : "";
+    each.label = each.from && each.to && !named.has(each.tensor) ? each.shape : "";
     named.add(each.tensor);
     const size = each.label ? { width: width(each.label), height: LABEL_HEIGHT, labelpos: "c" } : {};
     graph.setEdge(from, to, { minlen: 1, weight: 1, ...size }, String(i));
   }
   layout(graph);
-  read(group, graph, links);
+  read(group, graph, links, measure);
 }
 
 /** The node of a link's end; ports are made as they are met, and held at their side. */
@@ -86,7 +86,7 @@ function end(graph, item, side, tensor) {
 }
 
 /** Take positions over: children within the block, ports on its sides, paths that end where ports are. */
-function read(group, graph, links) {
+function read(group, graph, links, measure) {
   const boxes = group.children.map((child) => ({ child, at: graph.node(child.id) }));
   const paths = links.map((each, i) => ({ each, edge: edgeOf(graph, each, i) }));
   const xs = [], ys = [];
@@ -104,7 +104,7 @@ function read(group, graph, links) {
   const ported = (side) => (links.some((each) => each[side] === null) ? SPACE.ranksep : 0);
   const left = least(xs) - MARGIN, top = least(ys) - (outer ? MARGIN : HEADER + ported("from") + MARGIN / 2);
   const size = {
-    width: Math.max(most(xs) + MARGIN - left, group.minimum ?? 0),
+    width: Math.max(most(xs) + MARGIN - left, outer ? 0 : measure(group).width),
     height: most(ys) + (outer ? MARGIN : ported("to") + MARGIN / 2) - top,
   };
   const shift = (size.width - (most(xs) + MARGIN - left)) / 2;

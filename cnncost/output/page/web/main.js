@@ -6,5 +6,6 @@ import { themes } from "./theme.js";
 const PAGES = { report };
 
 themes();
-PAGES[document.body.dataset.page]();
-document.body.dataset.ready = "true";
+Promise.resolve(PAGES[document.body.dataset.page]()).then(() => {
+  document.body.dataset.ready = "true";
+});

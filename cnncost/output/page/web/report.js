@@ -39,9 +39,10 @@ function sourceLine(state) {
   });
 }
 
-export function report() {
+export async function report() {
   const data = embedded("data");
-  const tree = Object.assign(new Tree(data), { quantities: data.quantities, memory: data.memory, kinds: data.kinds });
+  const network = await unpacked("network");
+  const tree = Object.assign(new Tree(network), { ...data, memory: network.memory });
   const state = new State({ item: null, quantity: data.quantities[0].key, device: null, matches: null });
   const read = addressed(tree, state);
   new Drawing(tree, state, new Amounts(state));

@@ -3,8 +3,9 @@
 import Tablesort from "tablesort";
 import { byId } from "./dom.js";
 
-// Cells carry their numbers in data-sort; what has none comes last.
-Tablesort.extend("number", () => false, (a, b) => (b === "" ? -Infinity : Number(b)) - (a === "" ? -Infinity : Number(a)));
+// Numbers are those of data-sort, or what the cell says: 1,161,600, 14.6%, 3x5. What has none comes last.
+const numberOf = (text) => (/^[\d.]/.test(text) ? text.replaceAll(",", "").split("x").reduce((product, n) => product * parseFloat(n), 1) : -Infinity);
+Tablesort.extend("number", () => false, (a, b) => numberOf(b) - numberOf(a));
 
 /** Let the headings of a table sort it, also by Enter and space. */
 export function sortable(table) {
