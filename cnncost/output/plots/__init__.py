@@ -192,7 +192,9 @@ def title(figure: Any, name: str, conditions: str, handles: Sequence[Any] = (), 
     if not handles:
         figure.suptitle(text, x=0.008, ha="left", fontsize=7)
         return
-    columns = max(1, min(len(handles), int(figure.get_figwidth() * 72 / (5.0 * max(map(len, labels)) + 28))))
+    across = figure.get_figwidth() * 72
+    one_row = sum(3.7 * len(each) + 32 for each in labels) <= across
+    columns = len(handles) if one_row else max(1, int(across / (3.7 * max(map(len, labels)) + 32)))
     figure.legend(handles, labels, loc="outside upper left", ncols=columns, borderaxespad=0.3, borderpad=0,
                   title=text, title_fontsize=7, alignment="left")  # fmt: skip
 
