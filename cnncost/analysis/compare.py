@@ -74,7 +74,8 @@ class NetworkRow(NamedTuple):
     name: what it is called here, a bundled name or a file's. network: its name for people. cost,
     layers (with weights, on the longest path), peak_bytes: as in its report. nodes: layers of any kind. facts:
     what was measured of it. notes: what a reader of its counts must know. training_peak_bytes: as in
-    its report; None too where it was not asked for.
+    its report; None too where it was not asked for. least_seconds: by the rooflines of devices that were asked for,
+    with their names.
     """
 
     name: str
@@ -90,6 +91,7 @@ class NetworkRow(NamedTuple):
     facts: tuple[dict[str, Any], ...]
     notes: tuple[str, ...] = ()
     training_peak_bytes: int | None = None
+    least_seconds: tuple[tuple[str, float], ...] = ()
 
     @property
     def totals(self) -> dict[str, Any]:

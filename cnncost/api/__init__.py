@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cnncost.analysis.claims import Verification
     from cnncost.analysis.compare import Comparison
     from cnncost.analysis.explain import Explanation
+    from cnncost.devices import Device
     from cnncost.live.check import Checker
 
 
@@ -53,6 +54,7 @@ def compare(
     set: Mapping[str, Any] | None = None,
     dtype: str = "fp32",
     training: bool = False,
+    devices: Iterable[str | Device] = (),
     watch: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Networks side by side: totals, published errors, ratios to one of them.
@@ -61,11 +63,17 @@ def compare(
     each counts once. relative_to: the one that ratios are to, which is added where it is not among
     them. input, batch, set, dtype: as in analyze(), for all of them; of networks that only a pattern
     stands for, those that cannot take them are left out. training: the memory that a step of training
-    takes, too. watch: called with the number of networks done and of all, before each. Raises
-    SpecError, ShapeError, UsageError at the first other network that cannot be priced, and names it.
+    takes, too. devices: the least times by their rooflines, too; names, or sheets. watch: called with the
+    number of networks done and of all, before each. Raises SpecError, ShapeError, UsageError at the first
+    other network that cannot be priced, and names it.
     """
     from cnncost.analysis.compare import LeftOut, comparison, network_row
+    from cnncost.analysis.roofline import ceilings, roofline
+    from cnncost.devices import load as load_device
 
+    sheets = [load_device(each) if isinstance(each, str) else each for each in devices]
+    for sheet in sheets:
+        ceilings(sheet, dtype)  # an error of its own, and of no network
     chosen = meant([networks] if isinstance(networks, (str, PathLike, Graph)) else networks)
     base = None
     if relative_to is not None:
@@ -81,7 +89,9 @@ def compare(
             watch(done, len(chosen))
         try:
             graph = graph_of(one.network, input, batch, set)
-            rows[place] = network_row(analyze_graph(graph, dtype, fields=False), graph.facts, training)
+            row = network_row(analyze_graph(graph, dtype, fields=False), graph.facts, training)
+            least = ((sheet.name, roofline(graph, sheet, dtype).total.seconds) for sheet in sheets)
+            rows[place] = row._replace(least_seconds=tuple(least))
         except CnncostError as e:
             if one.named or (input is None and not set) or not _can_be_priced(one):
                 name_it(e, one)

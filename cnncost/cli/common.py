@@ -221,9 +221,7 @@ def deliver(text: str | bytes, output: str | None, force: bool, *specs: str, is_
             raise UsageError("standard output is closed", hint="write to a file with -o FILE")
         click.echo(text, nl=False)
         return
-    path = os.path.realpath(output)  # what a link points to, not the link
-    if not output or output.endswith(os.sep) or os.path.isdir(path):
-        raise UsageError(f"{output or repr('')} is no file name", hint="give the name of a file to write")
+    path = _path(output)
     if is_spec and any(_same(spec, path) for spec in specs):
         raise UsageError(f"{output} is the model itself, and would be lost", hint="give another name: imported.yaml")
     if not is_spec:
@@ -238,6 +236,26 @@ def deliver(text: str | bytes, output: str | None, force: bool, *specs: str, is_
     except (OSError, UnicodeError) as e:
         reason = e.strerror if isinstance(e, OSError) else e
         raise UsageError(f"{output}: {reason or e}", hint="nothing was written") from None
+
+
+def may_write(output: str, force: bool, *specs: str) -> None:
+    """Raise UsageError where a file could not be written, before the work that it is to hold."""
+    path = _path(output)
+    spare_specs(output, *specs)
+    if os.path.isfile(path) and not force:
+        raise UsageError(f"{output}: exists already", hint="--force replaces it")
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK):
+        reason = "Permission denied" if os.path.isdir(folder) else "No such file or directory"
+        raise UsageError(f"{output}: {reason}", hint="nothing was written")
+
+
+def _path(output: str) -> str:
+    """What a link points to, not the link. Raises UsageError for what is no file name."""
+    path = os.path.realpath(output)
+    if not output or output.endswith(os.sep) or os.path.isdir(path):
+        raise UsageError(f"{output or repr('')} is no file name", hint="give the name of a file to write")
+    return path
 
 
 def spare_specs(output: str, *specs: str) -> None:

@@ -1,17 +1,19 @@
-"""--html of `cnncost report`: the page of a network, with what was measured of it."""
+"""--html: the page of a network with what was measured of it, and that of several."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from cnncost.cli.common import deliver
+from cnncost.cli.common import deliver, may_write
 from cnncost.cli.options import html_option
 from cnncost.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from cnncost.analysis.columns import Column
+    from cnncost.analysis.compare import Comparison, NetworkRow
     from cnncost.analysis.report import Report
     from cnncost.graph import Graph
     from cnncost.spec.document import Document
@@ -75,3 +77,42 @@ def measured_seconds(
         if name not in known:
             raise UsageError(f"--where: a setting has no {name or 'name'}", hint=did_you_mean(name, known))
     return seconds_by_layer(graph, read(results), dtype, passes, chosen)
+
+
+class ZooPage(NamedTuple):
+    """--html of `cnncost compare`, and what goes with it. specs: as given. sizes: --input, --batch, --dtype, --set."""
+
+    html: str | None
+    devices: tuple[str, ...]
+    units: str | None
+    force: bool
+    specs: tuple[str, ...]
+    sizes: tuple[tuple[str, ...], int, str, tuple[str, ...]]
+
+    def check(self, layers: bool) -> None:
+        """Raise UsageError where the page could not be written, and for an option that would have no effect."""
+        if layers and self.html is not None:
+            raise UsageError("--html has no effect with --layers", hint="it goes with a table of networks")
+        if self.devices and self.html is None:
+            raise UsageError("--device has no effect here", hint="it goes with --html FILE")
+        if self.html is not None:
+            may_write(self.html, self.force, *self.specs)
+
+    def write(self, comparison: Comparison, rows: Sequence[NetworkRow], columns: Sequence[Column] | None) -> None:
+        """Write the page, where one is asked for. Raises UsageError."""
+        if self.html is None:
+            return
+        from cnncost.output.page.compare import Zoo, compare_page
+
+        shown = Zoo(comparison, rows, columns, self.units or "auto", self.given)
+        deliver(compare_page(shown), self.html, self.force, *self.specs)
+        click.echo(f"wrote {self.html}", err=True)
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The sizes as options of another command."""
+        inputs, batch, dtype, settings = self.sizes
+        pairs = [*(("--input", each) for each in inputs), *(("--set", each) for each in settings)]
+        pairs += [("--batch", str(batch))] if batch != 1 else []
+        pairs += [("--dtype", dtype)] if dtype != "fp32" else []
+        return tuple(word for pair in pairs for word in pair)

@@ -9,8 +9,9 @@ import click
 from cnncost.analysis.columns import Column, chosen
 from cnncost.analysis.compare import NETWORK_COLUMNS, NETWORK_DEFAULT, NETWORK_SYNONYMS, Comparison, NetworkRow
 from cnncost.analysis.fold import ranked
-from cnncost.cli.common import NetworkColumnParam, SpecParam, deliver, paper, parse_inputs, parse_settings
-from cnncost.cli.options import LEGEND, column_options, format_of, no_effect, output_options, size_options
+from cnncost.cli.common import DeviceParam, NetworkColumnParam, SpecParam, deliver, paper, parse_inputs, parse_settings
+from cnncost.cli.options import LEGEND, column_options, format_of, html_option, no_effect, output_options, size_options
+from cnncost.cli.pages import ZooPage
 from cnncost.cli.progress import Progress
 from cnncost.errors import UsageError, did_you_mean
 
@@ -23,6 +24,7 @@ Examples:
   cnncost compare family:efficientnet --columns name,input,macs,top1_error
   cnncost compare all --sort macs --top 20 --format csv
   cnncost compare alexnet vgg16 --batch 32 --dtype fp16
+  cnncost compare all --html zoo.html --device rtx-4090
   cnncost compare --layers resnet50 resnet50_v1
 """
 
@@ -40,6 +42,9 @@ Examples:
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Only the first N rows.")
 @column_options(NETWORK_COLUMNS, NETWORK_DEFAULT, NetworkColumnParam())
 @click.option("--layers", is_flag=True, help="Two networks layer by layer: what differs.")
+@html_option("the map of error against cost, and the table, in one file")
+@click.option("--device", "devices", type=DeviceParam(), multiple=True, metavar="NAME", help="With --html: the "
+              "least time by its roofline, too; repeat for more.")  # fmt: skip
 @click.option("--all", "everything", is_flag=True, help="With --layers: equal layers too.")
 @LEGEND
 @output_options(units="auto; exact with --layers")
@@ -55,6 +60,8 @@ def command(
     columns: str | None,
     layers: bool,
     everything: bool,
+    html: str | None,
+    devices: tuple[str, ...],
     no_legend: bool,
     units: str | None,
     format_: str | None,
@@ -68,7 +75,9 @@ def command(
     stands for, networks that cannot take them are left out, and named below the table.
     """
     chosen_format = format_ or format_of(output)
-    no_effect(columns, units, chosen_format, output, force, no_legend)
+    no_effect(columns, units, chosen_format, output, force, no_legend, [html])
+    paged = ZooPage(html, devices, units, force, specs, (inputs, batch, dtype, settings))
+    paged.check(layers)
     form = chosen_format, output, not no_legend
     sizes = {"input": parse_inputs(inputs), "batch": batch, "set": parse_settings(settings), "dtype": dtype}
     if layers:
@@ -78,7 +87,7 @@ def command(
     else:
         if everything:
             raise UsageError("--all has no effect here", hint="it goes with --layers; for all networks write all")
-        text = _networks(specs, relative_to, sizes, (sort, top, columns), units or "auto", *form)
+        text = _networks(specs, relative_to, sizes, (sort, top, columns), units or "auto", paged, *form)
     deliver(text, output, force, *specs)
 
 
@@ -97,21 +106,27 @@ def _networks(
     sizes: dict[str, Any],
     picked: tuple[str | None, int | None, str | None],
     units: str,
+    paged: ZooPage,
     format_: str,
     output: str | None,
     legend: bool,
 ) -> str:
-    """The comparison in a format."""
+    """The comparison in a format, and its page where one is asked for."""
     from cnncost.api import compare
 
     sort, top, columns = picked
     shown = None if columns is None else chosen(columns, NETWORK_COLUMNS, NETWORK_DEFAULT, NETWORK_SYNONYMS)
     if sort is not None and sort not in NETWORK_COLUMNS:
         raise UsageError(f"--sort: unknown column {sort}", hint=did_you_mean(sort, NETWORK_COLUMNS, NETWORK_SYNONYMS))
-    training = format_ == "json" or TRAINING in (sort, *(column.name for column in shown or ()))
+    training = (
+        format_ == "json" or paged.html is not None or TRAINING in (sort, *(column.name for column in shown or ()))
+    )
     with Progress() as watch:
-        comparison = compare(specs, relative_to=relative_to, training=training, watch=watch, **sizes)
+        comparison = compare(
+            specs, relative_to=relative_to, training=training, devices=paged.devices, watch=watch, **sizes
+        )
     rows = _picked(comparison, NETWORK_COLUMNS[sort] if sort else None, top)
+    paged.write(comparison, rows, shown)
     from cnncost.output import compare as write
 
     if format_ == "json":

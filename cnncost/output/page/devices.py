@@ -31,6 +31,7 @@ def device(priced: Roofline, tree: Tree) -> dict[str, Any]:
         "kinds": {
             row.op: (_part(row.seconds, total.seconds), percent(row.seconds, total.seconds))
             for row in fold(priced, "op")
+            if row.seconds
         },
         "points": [
             _point(tree.numbers[roof.name], roof, roofs.dtype, unit.worth) for roof in priced.layers if roof.rate
@@ -47,7 +48,7 @@ def note(priced: Roofline) -> str:
     bound = f", {percent(total.memory_bound, total.seconds)} of it bound by memory" if total.seconds else ""
     measured = ""
     if total.measured is not None:
-        measured = f" Measured: {duration(total.measured)}, of which the least time is {percent(total.attained, 1)}."
+        measured = f" Measured: {duration(total.measured)}, of which the least time is {percent(total.attained, 1)}. Circles: attainable; diamonds: measured."
     return f"{roofs.dtype}: {peak}, {moved}. {least}{bound}.{measured}"
 
 

@@ -2,34 +2,9 @@
 
 import * as Plot from "@observablehq/plot";
 import { byId, html } from "./dom.js";
+import { ACCENT, chart, choosing, DIM, HEIGHT, HIGH, INK, ON_PAPER, PAPER } from "./plots.js";
 
-const HEIGHT = 300;
-const [INK, DIM, PAPER, HIGH, ACCENT] = ["ink", "dim", "paper", "high", "accent"].map((name) => `var(--${name})`); // of style.css
-const ON_PAPER = { stroke: PAPER, strokeWidth: 3 }; // around text that stands over lines
-
-/** Draw a chart into a figure, again when its width changes and when what it follows does. */
-export function chart(id, state, keys, drawn) {
-  const holder = byId(id);
-  if (!holder) return;
-  let width = 0;
-  const draw = () => {
-    if (width) holder.replaceChildren(...[drawn(width)].flat().filter(Boolean));
-  };
-  new ResizeObserver(([entry]) => {
-    const now = Math.floor(entry.contentRect.width);
-    if (now === width) return;
-    width = now;
-    draw();
-  }).observe(holder);
-  state.follow(keys, draw);
-}
-
-/** Let a click on a plot choose what is nearest to the pointer. */
-export function choosing(plot, choose) {
-  plot.addEventListener("click", () => plot.value && choose(plot.value));
-  plot.style.cursor = "pointer";
-  return plot;
-}
+const LEAST_WIDTH = 760; // of shares: narrower screens scroll
 
 /** Bytes alive at every layer as it runs, with the peak and the chosen layer marked. */
 export function memoryChart(tree, state) {
@@ -49,7 +24,7 @@ export function memoryChart(tree, state) {
         Plot.ruleY([always.value], { stroke: DIM, strokeDasharray: "4 3" }),
         Plot.text([always], { y: "value", frameAnchor: "left", textAnchor: "start", dx: 6, dy: 9, text: "text", ...ON_PAPER, fill: DIM }),
         Plot.dot([peak], { x: "number", y: "alive", r: 4, fill: ACCENT }),
-        Plot.text([peak], { x: "number", y: "alive", text: "text", dy: -12, textAnchor: peak.number > 0.7 * steps.length ? "end" : peak.number < 0.3 * steps.length ? "start" : "middle", ...ON_PAPER, fontWeight: 600 }),
+        Plot.text([peak], { x: "number", y: "alive", text: "text", dy: -12, textAnchor: peak.number > 0.7 * steps.length ? "end" : peak.number < 0.3 * steps.length ? "start" : "middle", ...ON_PAPER, fill: INK, fontWeight: 600 }),
         Plot.ruleY([0]),
         Plot.tip(steps, Plot.pointerX(tip)),
       ],
@@ -68,6 +43,7 @@ export function rooflineChart(tree, state) {
     if (!points.length) return html("p", {}, "No layer computes anything.");
     const chosen = new Set(state.get("item") ? tree.leaves(state.get("item")) : []);
     const { ridge, rate: peak, unit } = device;
+    const rates = points.flatMap((p) => (p.measured ? [p.rate, p.measured] : [p.rate]));
     const xs = [...points.map((p) => p.intensity), ridge];
     const [least, most] = [Math.min(...xs) / 1.6, Math.max(...xs) * 1.6];
     const roof = [least, ridge, most].map((x) => ({ x, y: Math.min(peak, (peak * x) / ridge) }));
@@ -75,8 +51,8 @@ export function rooflineChart(tree, state) {
     const measured = points.filter((p) => p.measured);
     const plot = Plot.plot({
       width, height: HEIGHT + 40, marginLeft: 60, marginTop: 26, grid: true,
-      x: { type: "log", label: "arithmetic intensity (FLOPs a byte) →", domain: [least, most] },
-      y: { type: "log", label: `↑ attainable (${unit})` },
+      x: { type: "log", label: "arithmetic intensity (FLOPs a byte) →", domain: [least, most], tickFormat: "~g" },
+      y: { type: "log", label: `↑ attainable (${unit})`, domain: [Math.min(...rates) / 1.6, peak * 1.6], tickFormat: "~g" },
       marks: [
         Plot.line(roof, { x: "x", y: "y", stroke: INK, strokeWidth: 2 }),
         Plot.ruleX([ridge], { stroke: DIM, strokeDasharray: "3 3" }),
@@ -109,9 +85,9 @@ export function sharesChart(tree, state) {
       return { op: kind.op, quantity: name, part, text };
     }));
     return Plot.plot({
-      width, height: 40 + 24 * kinds.length, marginLeft: 110, marginTop: 30, marginRight: 44,
+      width: Math.max(width, LEAST_WIDTH), height: 40 + 24 * kinds.length, marginLeft: 110, marginTop: 30, marginRight: 44,
       fx: { domain: named.map((q) => q.name), label: null, padding: 0.16 },
-      x: { domain: [0, 100], axis: null },
+      x: { domain: [0, 155], axis: null },
       y: { domain: kinds.map((k) => k.op), label: null },
       marks: [
         Plot.axisFx({ anchor: "top" }),
