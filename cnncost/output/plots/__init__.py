@@ -75,6 +75,7 @@ STYLE: dict[str, Any] = {
     "figure.facecolor": "white",
     "figure.constrained_layout.h_pad": 0.03,
     "figure.constrained_layout.w_pad": 0.03,
+    "text.hinting": "none",  # letters are as wide in every format
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "cnncost",  # the same figure is the same file
     "pdf.fonttype": 42,
@@ -127,7 +128,7 @@ def new(width: float, height: float) -> Any:
     """An empty Figure of so many inches, whose parts find their own room."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, min(height, TALLEST)), layout="constrained")
+    return Figure(figsize=(width, min(height, TALLEST)), dpi=DOTS, layout="constrained")
 
 
 def to_bytes(figure: Any, format_: str) -> bytes:

@@ -29,24 +29,24 @@ def place(
     """Write names beside points, the first first, and return those that there was no room for.
 
     avoid, dots: artists, and places in the units of the axes, that no name may cover; nor may one cover a mark. The
-    limits of the axes and the layout of the figure must not change afterwards.
+    layout of the figure is settled by this; the limits of the axes must not change afterwards.
     """
     figure = ax.figure
     figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # stays as it is now
     renderer = figure.canvas.get_renderer() if hasattr(figure.canvas, "get_renderer") else figure._get_renderer()
     scale = figure.dpi / POINTS_AN_INCH
     inside = ax.get_window_extent(renderer)
     marks = [_mark(ax, point, scale) for point in points]
-    taken = [artist.get_window_extent(renderer) for artist in avoid]
-    taken += [_mark(ax, Named(x, y, "", 1), scale) for x, y in dots]
+    fixed = [artist.get_window_extent(renderer) for artist in avoid]
+    fixed += [_mark(ax, Named(x, y, "", 1), scale) for x, y in dots]
+    texts: list[Any] = []
+    lines: list[Any] = []
     left = []
     for number, point in enumerate(points):
-        others = [*taken, *(mark for i, mark in enumerate(marks) if i != number)]
-        found = _text(ax, point, size, renderer, inside, others)
-        if found is None:
+        others = [*fixed, *texts, *lines, *(mark for i, mark in enumerate(marks) if i != number)]
+        if not _text(ax, point, size, renderer, inside, others, texts, lines):
             left.append(point)
-        else:
-            taken.append(found)
     return left
 
 
@@ -59,24 +59,52 @@ def _mark(ax: Any, point: Named, scale: float) -> Any:
     return Bbox([[x - half, y - half], [x + half, y + half]])
 
 
-def _text(ax: Any, point: Named, size: float, renderer: Any, inside: Any, taken: Sequence[Any]) -> Any:
-    """Write a name where it is free; its box, or None where there is no place."""
+def _text(
+    ax: Any,
+    point: Named,
+    size: float,
+    renderer: Any,
+    inside: Any,
+    taken: Sequence[Any],
+    texts: list[Any],
+    lines: list[Any],
+) -> bool:
+    """Write a name where it is free, and note its box and that of the line to it; whether there was a place."""
     for reach in REACH:
         for right, up in AWAY:
             far = (point.radius + 1.5 + reach) * (0.75 if right and up else 1)
+            led = reach > REACH[1]
             text = ax.annotate(
                 point.name, (point.x, point.y), (right * far, up * far), textcoords="offset points", fontsize=size,
                 ha=SIDES[right], va=HEIGHTS[up], zorder=5, annotation_clip=False,
                 arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "#888888", "shrinkA": 0, "shrinkB": point.radius}
-                if reach > REACH[1] else None,
+                if led else None,
             )  # fmt: skip
             box = _box(text, renderer)
-            free = not any(box.overlaps(other) for other in taken)
-            if free and inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1:
+            within = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
+            line = _line(ax, point, box) if led else []
+            if (
+                within
+                and not any(box.overlaps(other) for other in taken)
+                and not any(one.overlaps(other) for one in line for other in texts)
+            ):
                 text.set_in_layout(False)
-                return box
+                texts.append(box)
+                lines += line
+                return True
             text.remove()
-    return None
+    return False
+
+
+def _line(ax: Any, point: Named, box: Any) -> list[Any]:
+    """Small boxes along the line from a mark to its name."""
+    from matplotlib.transforms import Bbox
+
+    start = ax.transData.transform((point.x, point.y))
+    end = [min(max(at, low), high) for at, low, high in zip(start, box.min, box.max)]
+    steps = [n / 30 for n in range(1, 30)]
+    places = [[a + (b - a) * part for a, b in zip(start, end)] for part in steps]
+    return [Bbox([[x - 1, y - 1], [x + 1, y + 1]]) for x, y in places]
 
 
 def _box(text: Any, renderer: Any) -> Any:
