@@ -260,7 +260,10 @@ def test_programs_are_told_what_is_left_out(nets, run) -> None:
             "compare narrow.yaml --format csv --units M",
             "error: --units has no effect on csv\nhint: programs get whole numbers\n",
         ),
-        ("compare narrow.yaml --force", "error: --force has no effect here\nhint: it goes with -o FILE\n"),
+        (
+            "compare narrow.yaml --force",
+            "error: --force has no effect here\nhint: it goes with -o FILE, --html FILE or --plot FILE\n",
+        ),
         (
             "compare narrow.yaml --all",
             "error: --all has no effect here\nhint: it goes with --layers; for all networks write all\n",
