@@ -163,7 +163,7 @@ export class Drawing {
   /** Arrows go from item to item, Enter and space choose one, and open or fold a block. */
   #pressed(event) {
     const here = this.#item(document.activeElement);
-    const order = [...this.#elements.keys()];
+    const order = this.#tree.items();
     const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
     if (step) {
       const next = here ? order[order.indexOf(here) + step] : order[0];

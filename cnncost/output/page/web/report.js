@@ -19,16 +19,14 @@ function chooses(id, chosen) {
 
 /** The address says which layer is chosen, so that it can be linked to. */
 function addressed(tree, state) {
-  const read = () => {
-    const item = tree.byName.get(decodeURIComponent(location.hash.slice(1)));
-    if (item) state.set("item", item);
-  };
+  const named = () => tree.byName.get(decodeURIComponent(location.hash.slice(1)));
+  const first = named();
   state.follow(["item"], (item) => {
     if (item) history.replaceState(null, "", `#${encodeURIComponent(item.name)}`);
-    else if (tree.byName.has(decodeURIComponent(location.hash.slice(1)))) history.replaceState(null, "", location.pathname);
+    else if (named()) history.replaceState(null, "", location.pathname);
   });
-  addEventListener("hashchange", read);
-  return read;
+  addEventListener("hashchange", () => named() && state.set("item", named()));
+  return () => first && state.set("item", first);
 }
 
 /** The line of the source that the chosen layer is written in. */
@@ -44,7 +42,7 @@ export async function report() {
   const network = await unpacked("network");
   const tree = Object.assign(new Tree(network), { ...data, memory: network.memory });
   const state = new State({ item: null, quantity: data.quantities[0].key, device: null, matches: null });
-  const read = addressed(tree, state);
+  const chooseFirst = addressed(tree, state);
   new Drawing(tree, state, new Amounts(state));
   chooses("quantity", (key) => state.set("quantity", key));
   const devices = new Map();
@@ -66,5 +64,5 @@ export async function report() {
       event.preventDefault();
     }
   });
-  read();
+  chooseFirst();
 }

@@ -7,16 +7,11 @@ import { byId } from "./dom.js";
 const numberOf = (text) => (/^[\d.]/.test(text) ? text.replaceAll(",", "").split("x").reduce((product, n) => product * parseFloat(n), 1) : -Infinity);
 Tablesort.extend("number", () => false, (a, b) => numberOf(b) - numberOf(a));
 
-/** Let the headings of a table sort it, also by Enter and space. */
+/** Let the headings of a table sort it, also by Enter. */
 export function sortable(table) {
   const sort = new Tablesort(table, { descending: true });
   for (const heading of table.querySelectorAll("thead th")) {
     heading.tabIndex = 0;
-    heading.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" && event.key !== " ") return;
-      event.preventDefault();
-      heading.click();
-    });
   }
   return sort;
 }

@@ -60,6 +60,11 @@ export class Tree {
     return group.children.flatMap((item) => (item.open ? this.shown(item) : [item]));
   }
 
+  /** What is drawn: nodes and open blocks, each in front of what is in it. */
+  items(group = this.root) {
+    return group.children.flatMap((item) => (item.open ? [item, ...this.items(item)] : [item]));
+  }
+
   /** All nodes in an item. */
   leaves(item) {
     return item.children ? item.children.flatMap((child) => this.leaves(child)) : [item];
