@@ -39,7 +39,7 @@ def place(
     inside = ax.get_window_extent(renderer)
     marks = [_mark(ax, point, scale) for point in points]
     fixed = [artist.get_window_extent(renderer) for artist in avoid]
-    fixed += [_mark(ax, Named(x, y, "", 1), scale) for x, y in dots]
+    fixed += [_mark(ax, Named(x, y, "", 2), scale) for x, y in dots]
     texts: list[Any] = []
     lines: list[Any] = []
     left = []

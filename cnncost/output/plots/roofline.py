@@ -178,10 +178,12 @@ def _points(
     whole = sum(map(weight, timed))
     ordered = sorted(points, key=lambda row: -weight(row))
     named: list[Named] = []
+    dots = _dots(ax, roofline)
     for row in ordered:
         area = SMALLEST + LARGEST * weight(row) / whole
         look = looks.get(row.op, OTHER_LOOK)
         if row.measured is not None and row.rate:
+            dots.append((row.intensity, row.rate))
             ax.plot([row.intensity] * 2, [_rate(row), row.rate], color=look.colour, lw=0.4, zorder=2)
             ax.scatter([row.intensity], [row.rate], area / 3, marker=look.marker, facecolor="white",
                        edgecolor=look.colour, lw=0.6, zorder=2)  # fmt: skip
@@ -190,7 +192,7 @@ def _points(
         if len(named) < NAMED and weight(row) >= TELLING * whole:
             label = f"{plots.word(row.name, 24)} {percent(weight(row), whole)}"
             named.append(Named(row.intensity, _rate(row), label, sqrt(area) / 2))
-    place(ax, named, plots.SMALL, written, _dots(ax, roofline))
+    place(ax, named, plots.SMALL, written, dots)
 
 
 def _dots(ax: Any, roofline: Roofline) -> list[tuple[float, float]]:
