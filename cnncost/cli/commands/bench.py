@@ -9,6 +9,7 @@ import click
 from cnncost.analysis.samples import SAME_WITHIN
 from cnncost.cli.common import DeviceParam, SpecOrOpParam, deliver, paper, parse_inputs, parse_settings
 from cnncost.cli.options import INPUT, SET, format_of, no_effect, output_options
+from cnncost.cli.plots import Plotted, plot_option
 from cnncost.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ Examples:
   cnncost bench vgg16 --device cuda --layout nchw,nhwc --pass forward,train
   cnncost bench conv 64 --kernel 3 --input 64x56x56
   cnncost bench conv 16:512:16 --kernel 3 --input 64x56x56 --format csv
+  cnncost bench conv 16:512:16 --kernel 3 --input 64x56x56 --plot conv.svg
   cnncost bench --compare old.jsonl new.jsonl
 """
 
@@ -96,6 +98,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option("--tolerance", type=click.FloatRange(0, 1), help=f"With --compare: part that is no difference.  "
               f"[{SAME_WITHIN}]")  # fmt: skip
+@plot_option("times by layer, or over a size that varies")
 @output_options()
 def command(
     spec: str,
@@ -117,6 +120,7 @@ def command(
     roofline: str | None,
     comparing: bool,
     tolerance: float | None,
+    plot: str | None,
     format_: str | None,
     output: str | None,
     force: bool,
@@ -128,7 +132,11 @@ def command(
     timed once. benchmarks/README.md has the method.
     """
     chosen_format = format_ or format_of(output)
-    no_effect(None, None, chosen_format, output, force)
+    no_effect(None, None, chosen_format, output, force, others=[plot])
+    plotted = Plotted(plot, force, (spec, *words))
+    if comparing and plot is not None:
+        raise UsageError("--plot has no effect with --compare", hint="draw each run by itself")
+    plotted.check(output, results)
     if comparing:
         return _compare(spec, words, SAME_WITHIN if tolerance is None else tolerance, output, force)
     if tolerance is not None:
@@ -146,8 +154,13 @@ def command(
             ceilings(sheet, dtype)  # an error now, and not after all has been measured
     every = _settings(name, where.type, dtypes, layouts, passes, caches, algorithms, threads, heap, compiled)
     graphs = _graphs(spec, words, inputs, settings, batches)
+    if plot is not None:
+        from cnncost.output.plots.bench import require_drawable
+
+        require_drawable(len(every) * (1 if is_op(spec) else len(graphs)), is_op(spec))
     tables, interrupted = _measured(graphs, every, where, repetitions, results, is_op(spec), sheet)
     deliver(_text(tables, chosen_format, output), output, force, spec)
+    plotted.write(lambda: _figure(tables, graphs))
     if interrupted:
         raise KeyboardInterrupt
     return 0
@@ -254,6 +267,13 @@ def _text(tables: list[BenchTable], format_: str, output: str | None) -> str:
     if format_ == "markdown":
         return write.bench_markdown(tables)
     return {"json": write.bench_json, "csv": write.bench_csv}[format_](tables)
+
+
+def _figure(tables: list[BenchTable], graphs: list[Graph]) -> Any:
+    """The tables as a figure."""
+    from cnncost.output.plots.bench import bench_figure
+
+    return bench_figure(tables, graphs)
 
 
 def _compare(old: str, words: tuple[str, ...], tolerance: float, output: str | None, force: bool) -> int:

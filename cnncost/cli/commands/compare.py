@@ -12,6 +12,7 @@ from cnncost.analysis.fold import ranked
 from cnncost.cli.common import DeviceParam, NetworkColumnParam, SpecParam, deliver, paper, parse_inputs, parse_settings
 from cnncost.cli.options import LEGEND, column_options, format_of, html_option, no_effect, output_options, size_options
 from cnncost.cli.pages import ZooPage
+from cnncost.cli.plots import MapPlotted, Plotted, map_options
 from cnncost.cli.progress import Progress
 from cnncost.errors import UsageError, did_you_mean
 
@@ -25,6 +26,8 @@ Examples:
   cnncost compare all --sort macs --top 20 --format csv
   cnncost compare alexnet vgg16 --batch 32 --dtype fp16
   cnncost compare all --html zoo.html --device rtx-4090
+  cnncost compare all --plot zoo.pdf
+  cnncost compare all --plot memory.svg --x peak_bytes
   cnncost compare --layers resnet50 resnet50_v1
 """
 
@@ -45,6 +48,7 @@ Examples:
 @html_option("the map of error against cost, and the table, in one file")
 @click.option("--device", "devices", type=DeviceParam(), multiple=True, metavar="NAME", help="With --html: the "
               "least time by its roofline, too; repeat for more.")  # fmt: skip
+@map_options
 @click.option("--all", "everything", is_flag=True, help="With --layers: equal layers too.")
 @LEGEND
 @output_options(units="auto; exact with --layers")
@@ -62,6 +66,10 @@ def command(
     everything: bool,
     html: str | None,
     devices: tuple[str, ...],
+    plot: str | None,
+    x: str | None,
+    y: str | None,
+    area: str | None,
     no_legend: bool,
     units: str | None,
     format_: str | None,
@@ -75,9 +83,11 @@ def command(
     stands for, networks that cannot take them are left out, and named below the table.
     """
     chosen_format = format_ or format_of(output)
-    no_effect(columns, units, chosen_format, output, force, no_legend, [html])
+    no_effect(columns, units, chosen_format, output, force, no_legend, [html, plot])
     paged = ZooPage(html, devices, units, force, specs, (inputs, batch, dtype, settings))
     paged.check(layers)
+    plotted = MapPlotted(Plotted(plot, force, specs), {"x": x, "y": y, "area": area})
+    plotted.check(layers, output, html)
     form = chosen_format, output, not no_legend
     sizes = {"input": parse_inputs(inputs), "batch": batch, "set": parse_settings(settings), "dtype": dtype}
     if layers:
@@ -87,7 +97,7 @@ def command(
     else:
         if everything:
             raise UsageError("--all has no effect here", hint="it goes with --layers; for all networks write all")
-        text = _networks(specs, relative_to, sizes, (sort, top, columns), units or "auto", paged, *form)
+        text = _networks(specs, relative_to, sizes, (sort, top, columns), units or "auto", (paged, plotted), *form)
     deliver(text, output, force, *specs)
 
 
@@ -106,27 +116,27 @@ def _networks(
     sizes: dict[str, Any],
     picked: tuple[str | None, int | None, str | None],
     units: str,
-    paged: ZooPage,
+    drawn: tuple[ZooPage, MapPlotted],
     format_: str,
     output: str | None,
     legend: bool,
 ) -> str:
-    """The comparison in a format, and its page where one is asked for."""
+    """The comparison in a format, and its page and figure where they are asked for."""
     from cnncost.api import compare
 
-    sort, top, columns = picked
+    (sort, top, columns), (paged, plotted) = picked, drawn
     shown = None if columns is None else chosen(columns, NETWORK_COLUMNS, NETWORK_DEFAULT, NETWORK_SYNONYMS)
     if sort is not None and sort not in NETWORK_COLUMNS:
         raise UsageError(f"--sort: unknown column {sort}", hint=did_you_mean(sort, NETWORK_COLUMNS, NETWORK_SYNONYMS))
-    training = (
-        format_ == "json" or paged.html is not None or TRAINING in (sort, *(column.name for column in shown or ()))
-    )
+    training = format_ == "json" or paged.html is not None or plotted.asks(TRAINING)
+    training = training or TRAINING in (sort, *(column.name for column in shown or ()))
     with Progress() as watch:
         comparison = compare(
             specs, relative_to=relative_to, training=training, devices=paged.devices, watch=watch, **sizes
         )
     rows = _picked(comparison, NETWORK_COLUMNS[sort] if sort else None, top)
     paged.write(comparison, rows, shown)
+    plotted.write(comparison, rows)
     from cnncost.output import compare as write
 
     if format_ == "json":

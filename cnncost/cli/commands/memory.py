@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cnncost.cli.common import SpecParam, deliver, paper
 from cnncost.cli.memory_options import Asked, memory_options
 from cnncost.cli.options import LEGEND, format_of, no_effect, output_options
+from cnncost.cli.plots import Plotted, plot_option
 from cnncost.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ Examples:
   cnncost memory resnet50 --batch 32 --dtype fp16 --steps
   cnncost memory my_net.yaml --input 3x512x512 --format json
   cnncost memory resnet50 --train --optimizer adam --batch 32 --autocast bf16
+  cnncost memory resnet50 --train --batch 32 --plot resnet50.pdf
   cnncost memory torchvision:convnext_tiny --batch 8 --measure
 """
 
@@ -30,6 +32,7 @@ Examples:
 @click.option("--steps", "--layers", "steps", is_flag=True, help="A row a layer as it runs, in place of the chart.")
 @click.option("--measure", is_flag=True, help="Run it in PyTorch, and show what was measured beside what is derived.")
 @click.option("--device", metavar="NAME", help="With --measure: cpu or cuda.  [cpu]")
+@plot_option("the bytes alive at every step, and the peak")
 @LEGEND
 @output_options(units="auto")
 def command(
@@ -37,6 +40,7 @@ def command(
     steps: bool,
     measure: bool,
     device: str | None,
+    plot: str | None,
     no_legend: bool,
     units: str | None,
     format_: str | None,
@@ -50,7 +54,9 @@ def command(
     PyTorch model: torchvision:NAME, timm:NAME, package.module:NAME, path/to/file.py:NAME.
     """
     chosen_format = format_ or format_of(output)
-    no_effect(None, units, chosen_format, output, force, no_legend)
+    no_effect(None, units, chosen_format, output, force, no_legend, [plot])
+    plotted = Plotted(plot, force, (spec,))
+    plotted.check(output)
     if steps and chosen_format in ("json", "csv"):
         raise UsageError(f"--steps has no effect on {chosen_format}", hint="all steps are in it")
     if device is not None and not measure:
@@ -66,6 +72,14 @@ def command(
         beside = run(spec, graph, shown.memory, wanted.step, wanted.dtype, device or "cpu")
         shown = shown._replace(beside=beside)
     deliver(_text(shown, steps, units or "auto", chosen_format, output, not no_legend), output, force, spec)
+    plotted.write(lambda: _figure(shown))
+
+
+def _figure(shown: Shown) -> Any:
+    """The timeline as a figure."""
+    from cnncost.output.plots.memory import memory_figure
+
+    return memory_figure(shown.graph, shown.memory, shown.step, shown.beside)
 
 
 def _text(shown: Shown, steps: bool, units: str, format_: str, output: str | None, legend: bool) -> str:

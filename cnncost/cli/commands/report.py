@@ -15,6 +15,7 @@ from cnncost.cli.common import ColumnParam, LateChoice, SpecParam, deliver, load
 from cnncost.cli.costs import Costs, cost_options
 from cnncost.cli.options import LEGEND, column_options, format_of, no_effect, output_options, size_options
 from cnncost.cli.pages import Paged, page_options
+from cnncost.cli.plots import Plotted, plot_option
 from cnncost.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ Examples:
   cnncost report alexnet --train-run "2x gtx-580, 90 epochs, 1.2M images, 5 to 6 days"
   cnncost report torchvision:resnet50 --by block --depth 2
   cnncost report resnet50 --convention ptflops
+  cnncost report resnet50 --plot resnet50.svg
   cnncost report googlenet --html googlenet.html --device rtx-4090
   cnncost report googlenet --crops 144 --models 7 --device rtx-4090
 """
@@ -59,6 +61,7 @@ def _conventions() -> Iterable[str]:
               "by its rules; and how that comes from the MACs.")  # fmt: skip
 @cost_options
 @page_options
+@plot_option("MACs, params and activations, layer by layer or block by block")
 @LEGEND
 @output_options(units="exact")
 def command(
@@ -81,6 +84,7 @@ def command(
     html: str | None,
     results: str | None,
     where: tuple[str, ...],
+    plot: str | None,
     no_legend: bool,
     units: str | None,
     format_: str | None,
@@ -95,9 +99,11 @@ def command(
     chosen_format = format_ or format_of(output)
     if depth is not None and by != "block":
         raise UsageError("--depth has no effect here", hint="it goes with --by block")
-    no_effect(columns, units, chosen_format, output, force, no_legend, [html])
+    no_effect(columns, units, chosen_format, output, force, no_legend, [html, plot])
     paged = Paged(html, results, where)
     paged.check()
+    plotted = Plotted(plot, force, (spec,))
+    plotted.check(output, html)
     costs = Costs(train_run, crops, models, device)
     costs.check(chosen_format, paged=html is not None)
     shown = chosen(columns)
@@ -121,6 +127,14 @@ def command(
     text = _text(report, rows, shown, units or "exact", chosen_format, output, extra, counts, not no_legend)
     paged.write(plain, document, device, force, spec)
     deliver(text, output, force, spec)
+    plotted.write(lambda: _figure(plain, rows, by, depth, bool(sort or top)))
+
+
+def _figure(report: Report, rows: list[LayerReport], by: str, depth: int | None, picked: bool) -> Any:
+    """The figure: of the rows that were asked for; of all layers, as blocks where they are too many to be read."""
+    from cnncost.output.plots.report import report_figure
+
+    return report_figure(report, rows if by != "layer" or picked else None, by, depth or 1)
 
 
 def _ranking(sort: str | None) -> Callable[[LayerReport], Any] | None:

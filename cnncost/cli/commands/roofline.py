@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,7 @@ from cnncost.analysis.traffic import PASSES
 from cnncost.cli.common import ColumnParam, DeviceParam, SpecParam, deliver, load_graph, paper
 from cnncost.cli.options import BATCH, INPUT, LEGEND, MODEL, SET, column_options, format_of, no_effect, output_options
 from cnncost.cli.pages import measured_seconds
+from cnncost.cli.plots import Plotted, plot_option
 from cnncost.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ Examples:
   cnncost roofline resnet50 --device h100 --dtype bf16 --batch 32 --fuse --sort seconds --top 10
   cnncost roofline vgg16 --device a100-40gb --dtype tf32 --batch 64 --pass train
   cnncost roofline resnet50 --device my_machine.yaml --results resnet50.jsonl
+  cnncost roofline resnet50 --device h100 --dtype bf16 --batch 32 --plot resnet50.svg
   cnncost roofline my_net.yaml --device my_gpu.yaml --format json
 """
 
@@ -70,6 +72,7 @@ class RooflineColumnParam(ColumnParam):
 @click.option("--top", type=click.IntRange(1), metavar="N", help="Only the first N rows, and the others as one.")
 @column_options(ROOFLINE_COLUMNS, ROOFLINE_DEFAULT, RooflineColumnParam())
 @click.option("--no-chart", is_flag=True, help="Leave out the drawing.")
+@plot_option("ceilings, and layers as marks as large as their time")
 @LEGEND
 @output_options(units="auto")
 def command(
@@ -90,6 +93,7 @@ def command(
     top: int | None,
     columns: str | None,
     no_chart: bool,
+    plot: str | None,
     no_legend: bool,
     units: str | None,
     format_: str | None,
@@ -104,7 +108,9 @@ def command(
     chosen_format = format_ or format_of(output)
     if depth is not None and by != "block":
         raise UsageError("--depth has no effect here", hint="it goes with --by block")
-    no_effect(columns, units, chosen_format, output, force, no_legend)
+    no_effect(columns, units, chosen_format, output, force, no_legend, [plot])
+    plotted = Plotted(plot, force, (spec,))
+    plotted.check(output, results)
     if no_chart and chosen_format in ("json", "csv"):
         raise UsageError(f"--no-chart has no effect on {chosen_format}", hint="it goes with --format table or markdown")
     if fuse and passes != "forward":
@@ -124,6 +130,14 @@ def command(
         shown = [column._replace(header=by) if column.name == "name" else column for column in shown]
     text = _text(priced, rows, shown, units or "auto", chosen_format, output, not no_chart, not no_legend)
     deliver(text, output, force, spec)
+    plotted.write(lambda: _figure(priced, rows, by != "layer" or top is not None))
+
+
+def _figure(priced: Roofline, rows: list[Roof], folded: bool) -> Any:
+    """The drawing as a figure: of blocks or kinds where rows are those."""
+    from cnncost.output.plots.roofline import roofline_figure
+
+    return roofline_figure(priced, rows if folded else None)
 
 
 def _text(
