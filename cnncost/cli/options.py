@@ -145,11 +145,11 @@ def no_effect(
     output: str | None,
     force: bool,
     no_legend: bool = False,
-    others: Collection[str | None] = (),
+    others: Mapping[str, str | None] | None = None,
 ) -> None:
     """Raise UsageError for an option that would have no effect: who gave it expects one.
 
-    others: further files that are written, as by --html and --plot; None where one is not asked for.
+    others: further options that write a file, with the file; None where one is not asked for.
     """
     if format_ == "json" and columns is not None:
         raise UsageError("--columns has no effect on JSON", hint="JSON has all of them; choose with --format csv")
@@ -157,6 +157,8 @@ def no_effect(
         raise UsageError(f"--units has no effect on {format_}", hint="programs get whole numbers")
     if format_ in ("json", "csv") and no_legend:
         raise UsageError(f"--no-legend has no effect on {format_}", hint="it goes with --format table or markdown")
-    if force and output is None and not any(others):
-        options = "-o FILE, --html FILE or --plot FILE" if others else "-o FILE"
-        raise UsageError("--force has no effect here", hint=f"it goes with {options}")
+    others = others or {}
+    if force and output is None and not any(others.values()):
+        *some, last = (f"{option} FILE" for option in ("-o", *others))
+        hint = f"it goes with {', '.join(some)} or {last}" if some else f"it goes with {last}"
+        raise UsageError("--force has no effect here", hint=hint)

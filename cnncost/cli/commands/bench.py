@@ -132,7 +132,7 @@ def command(
     timed once. benchmarks/README.md has the method.
     """
     chosen_format = format_ or format_of(output)
-    no_effect(None, None, chosen_format, output, force, others=[plot])
+    no_effect(None, None, chosen_format, output, force, others={"--plot": plot})
     plotted = Plotted(plot, force, (spec, *words))
     if comparing and plot is not None:
         raise UsageError("--plot has no effect with --compare", hint="draw each run by itself")

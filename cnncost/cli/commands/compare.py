@@ -83,7 +83,7 @@ def command(
     stands for, networks that cannot take them are left out, and named below the table.
     """
     chosen_format = format_ or format_of(output)
-    no_effect(columns, units, chosen_format, output, force, no_legend, [html, plot])
+    no_effect(columns, units, chosen_format, output, force, no_legend, {"--html": html, "--plot": plot})
     paged = ZooPage(html, devices, units, force, specs, (inputs, batch, dtype, settings))
     paged.check(layers)
     plotted = MapPlotted(Plotted(plot, force, specs), {"x": x, "y": y, "area": area})

@@ -54,7 +54,7 @@ def command(
     PyTorch model: torchvision:NAME, timm:NAME, package.module:NAME, path/to/file.py:NAME.
     """
     chosen_format = format_ or format_of(output)
-    no_effect(None, units, chosen_format, output, force, no_legend, [plot])
+    no_effect(None, units, chosen_format, output, force, no_legend, {"--plot": plot})
     plotted = Plotted(plot, force, (spec,))
     plotted.check(output)
     if steps and chosen_format in ("json", "csv"):

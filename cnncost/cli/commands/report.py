@@ -99,7 +99,7 @@ def command(
     chosen_format = format_ or format_of(output)
     if depth is not None and by != "block":
         raise UsageError("--depth has no effect here", hint="it goes with --by block")
-    no_effect(columns, units, chosen_format, output, force, no_legend, [html, plot])
+    no_effect(columns, units, chosen_format, output, force, no_legend, {"--html": html, "--plot": plot})
     paged = Paged(html, results, where)
     paged.check()
     plotted = Plotted(plot, force, (spec,))

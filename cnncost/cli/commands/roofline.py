@@ -108,7 +108,7 @@ def command(
     chosen_format = format_ or format_of(output)
     if depth is not None and by != "block":
         raise UsageError("--depth has no effect here", hint="it goes with --by block")
-    no_effect(columns, units, chosen_format, output, force, no_legend, [plot])
+    no_effect(columns, units, chosen_format, output, force, no_legend, {"--plot": plot})
     plotted = Plotted(plot, force, (spec,))
     plotted.check(output, results)
     if no_chart and chosen_format in ("json", "csv"):
