@@ -1,4 +1,4 @@
-"""--html: the page of a network with what was measured of it, and that of several."""
+"""--html: the pages of a network with what was measured of it, of several, and of a design space."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from cnncost.analysis.columns import Column
     from cnncost.analysis.compare import Comparison, NetworkRow
     from cnncost.analysis.report import Report
+    from cnncost.analysis.sweep.space import Space
     from cnncost.graph import Graph
+    from cnncost.output.sweep import Swept
     from cnncost.spec.document import Document
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -116,3 +118,41 @@ class ZooPage(NamedTuple):
         pairs += [("--batch", str(batch))] if batch != 1 else []
         pairs += [("--dtype", dtype)] if dtype != "fp32" else []
         return tuple(word for pair in pairs for word in pair)
+
+
+class SweepHtml(NamedTuple):
+    """--html of `cnncost sweep`, and what goes with it. spec: as given. workers: processes that price."""
+
+    html: str | None
+    force: bool
+    spec: str
+    workers: int
+    units: str
+
+    def check(self) -> None:
+        """Raise UsageError where the page could not be written."""
+        if self.html is not None:
+            may_write(self.html, self.force, self.spec)
+
+    def require_few(self, space: Space) -> None:
+        """Raise UsageError for more points than a page holds."""
+        if self.html is not None:
+            from cnncost.output.page.sweep import require_few
+
+            require_few(space)
+
+    def write(self, swept: Swept, pareto: str | None) -> None:
+        """Write the page, where one is asked for. Raises UsageError."""
+        if self.html is None:
+            return
+        from cnncost.analysis.choice import parse_pareto
+        from cnncost.analysis.sweep.points import every_point
+        from cnncost.cli.progress import Progress
+        from cnncost.output.page.sweep import SweepPage, sweep_page
+
+        with Progress("design points for the page") as watch:
+            points = every_point(swept.space, self.workers, watch)
+        aims = parse_pareto(pareto, swept.space.names) if pareto else ()
+        told = tuple((aim.column, aim.largest) for aim in aims)
+        deliver(sweep_page(SweepPage(swept, points, told, self.units)), self.html, self.force, self.spec)
+        click.echo(f"wrote {self.html}", err=True)

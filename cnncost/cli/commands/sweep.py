@@ -10,7 +10,8 @@ import click
 
 from cnncost.analysis.dtypes import DTYPES
 from cnncost.cli.common import DeviceParam, SpecParam, deliver, paper, parse_inputs, parse_settings, spare_specs
-from cnncost.cli.options import INPUT, LEGEND, SET
+from cnncost.cli.options import INPUT, LEGEND, SET, html_option
+from cnncost.cli.pages import SweepHtml
 from cnncost.errors import UsageError, did_you_mean
 from cnncost.output.units import CHOICES, plural
 
@@ -32,6 +33,7 @@ Examples:
   cnncost sweep mobilenet_v2 --vary width=0.25:2:0.05 --where "macs < 300M and params < 4M" --sort -macs
   cnncost sweep resnet50 --vary depths.2=4:36 --vary width=32:128:8 --pareto macs,peak
   cnncost sweep resnet50 --vary width=16:128 --vary input=128:512:4 --nearest macs=600M,params=5M
+  cnncost sweep resnet50 --vary width=16:128:8 --vary input=128:512:32 --html space.html
   cnncost sweep vgg16 --vary batch=1:256 --device h100 --device rtx-4090 -o vgg16.csv
 """
 
@@ -60,6 +62,7 @@ Examples:
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="What to write.  [table, or by -o's suffix]")
 @click.option("--output", "-o", metavar="FILE", help="Write to a file; .csv, .jsonl, .npz and .parquet take every "
               "point, while others are priced: cut off, the same command goes on.")  # fmt: skip
+@html_option("surfaces, lines and fronts of all points in one file")
 @click.option("--force", is_flag=True, help="Let -o replace a file.")
 @click.option("--units", type=click.Choice(CHOICES), default="auto", help="Unit of the numbers in tables.  [auto]")
 @LEGEND
@@ -83,6 +86,7 @@ def command(
     dask: str | None,
     format_: str | None,
     output: str | None,
+    html: str | None,
     force: bool,
     units: str,
     no_legend: bool,
@@ -99,11 +103,17 @@ def command(
         _arrays_need(chosen_format, output, streamed)
     if dask is not None and workers > 1:
         raise UsageError("--workers has no effect with --dask", hint="the cluster has workers of its own")
+    paged = SweepHtml(html, force, spec, workers, units)
+    paged.check()
     from cnncost.analysis.sweep.run import Job
     from cnncost.output.sweep import Swept
 
     space = _space(spec, vary, inputs, batch, settings, dtype, quantities, devices, where, sample, seed)
     choice, chosen = _choice(space, sort, top, pareto, nearest)
+    paged.require_few(space)
+    if streamed and html is not None:
+        summary, found = _gathered(Job(space, choice), workers, dask)
+        paged.write(Swept(space, summary, found.rows(), chosen), pareto)
     if streamed and output not in (None, "-"):
         assert output is not None
         spare_specs(output, spec)
@@ -112,6 +122,7 @@ def command(
         return _to_output(Job(space), chosen_format, workers, dask)
     summary, found = _gathered(Job(space, choice), workers, dask)
     swept = Swept(space, summary, found.rows(), chosen)
+    paged.write(swept, pareto)
     deliver(_text(swept, chosen_format, units, output, not no_legend), output, force, spec)
     return 0
 

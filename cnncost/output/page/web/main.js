@@ -2,9 +2,10 @@
 
 import { compare } from "./compare.js";
 import { report } from "./report.js";
+import { sweep } from "./sweep.js";
 import { themes } from "./theme.js";
 
-const PAGES = { compare, report };
+const PAGES = { compare, report, sweep };
 
 themes();
 Promise.resolve(PAGES[document.body.dataset.page]()).then(() => {

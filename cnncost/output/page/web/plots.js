@@ -6,6 +6,16 @@ export const HEIGHT = 300;
 export const [INK, DIM, PAPER, HIGH, ACCENT] = ["ink", "dim", "paper", "high", "accent"].map((name) => `var(--${name})`); // of style.css
 export const ON_PAPER = { stroke: PAPER, strokeWidth: 3 }; // around text that stands over lines
 
+/** A count as a text. */
+export function grouped(count) {
+  return count.toLocaleString("en");
+}
+
+/** Of a logarithmic axis: ticks as plain numbers, for the label has the unit. */
+export function logTicks(log) {
+  return log ? { tickFormat: "~f" } : {};
+}
+
 /** Draw a chart into a figure, again when its width changes and when what it follows does. */
 export function chart(id, state, keys, drawn) {
   const holder = byId(id);
