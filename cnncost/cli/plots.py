@@ -12,9 +12,10 @@ from cnncost.cli.common import NetworkColumnParam, deliver, may_write
 from cnncost.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from cnncost.analysis.compare import Comparison, NetworkRow
+    from cnncost.analysis.sweep.space import Space
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,6 +37,13 @@ def map_options(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def space_options(command: F) -> F:
+    """--plot of a design space, and --quantity."""
+    drawn = plot_option("a line, a map, or several of them, of one quantity")
+    named = click.option("--quantity", metavar="NAME", help="With --plot: what is drawn.  [the first that varies]")
+    return drawn(named(command))
 
 
 class Plotted(NamedTuple):
@@ -102,3 +110,36 @@ class MapPlotted(NamedTuple):
         self.plotted.write(lambda: compare_figure(comparison, found))
         for line in found.said:
             click.echo(line, err=True)
+
+
+class SweepPlotted(NamedTuple):
+    """--plot of a design space, and its quantity."""
+
+    plotted: Plotted
+    quantity: str | None
+
+    @classmethod
+    def of(cls, plot: str | None, quantity: str | None, force: bool, spec: str) -> SweepPlotted:
+        """The options as given. Raises UsageError for one that has no effect."""
+        if quantity is not None and plot is None:
+            raise UsageError("--quantity has no effect here", hint="it goes with --plot FILE; --quantities are priced")
+        return cls(Plotted(plot, force, (spec,)), quantity)
+
+    def check(self, *others: str | None) -> None:
+        """Raise UsageError for a figure that could not be written."""
+        self.plotted.check(*others)
+
+    def require_drawable(self, space: Space) -> None:
+        """Raise UsageError, before any point is priced, for a space or a quantity that is no picture."""
+        if self.plotted.plot is not None:
+            from cnncost.output.plots.sweep import chart_of, quantity_of
+
+            chart_of(space)
+            quantity_of(space, self.quantity, {})
+
+    def write(self, space: Space, chosen: Mapping[str, Any] | None = None, told: str = "") -> None:
+        """Draw and write the figure, where one is asked for. chosen: points that are marked; told: which these are."""
+        if self.plotted.plot is not None:
+            from cnncost.output.plots.sweep import sweep_figure
+
+            self.plotted.write(lambda: sweep_figure(space, self.quantity, chosen, told))

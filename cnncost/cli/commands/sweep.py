@@ -12,6 +12,7 @@ from cnncost.analysis.dtypes import DTYPES
 from cnncost.cli.common import DeviceParam, SpecParam, deliver, paper, parse_inputs, parse_settings, spare_specs
 from cnncost.cli.options import INPUT, LEGEND, SET, html_option
 from cnncost.cli.pages import SweepHtml
+from cnncost.cli.plots import SweepPlotted, space_options
 from cnncost.errors import UsageError, did_you_mean
 from cnncost.output.units import CHOICES, plural
 
@@ -34,6 +35,7 @@ Examples:
   cnncost sweep resnet50 --vary depths.2=4:36 --vary width=32:128:8 --pareto macs,peak
   cnncost sweep resnet50 --vary width=16:128 --vary input=128:512:4 --nearest macs=600M,params=5M
   cnncost sweep resnet50 --vary width=16:128:8 --vary input=128:512:32 --html space.html
+  cnncost sweep resnet50 --vary batch=1:64 --vary input=128:512:16 --plot peak.pdf --quantity peak
   cnncost sweep vgg16 --vary batch=1:256 --device h100 --device rtx-4090 -o vgg16.csv
 """
 
@@ -63,6 +65,7 @@ Examples:
 @click.option("--output", "-o", metavar="FILE", help="Write to a file; .csv, .jsonl, .npz and .parquet take every "
               "point, while others are priced: cut off, the same command goes on.")  # fmt: skip
 @html_option("surfaces, lines and fronts of all points in one file")
+@space_options
 @click.option("--force", is_flag=True, help="Let -o replace a file.")
 @click.option("--units", type=click.Choice(CHOICES), default="auto", help="Unit of the numbers in tables.  [auto]")
 @LEGEND
@@ -87,6 +90,8 @@ def command(
     format_: str | None,
     output: str | None,
     html: str | None,
+    plot: str | None,
+    quantity: str | None,
     force: bool,
     units: str,
     no_legend: bool,
@@ -105,25 +110,32 @@ def command(
         raise UsageError("--workers has no effect with --dask", hint="the cluster has workers of its own")
     paged = SweepHtml(html, force, spec, workers, units)
     paged.check()
+    plotted = SweepPlotted.of(plot, quantity, force, spec)
+    plotted.check(output, html)
     from cnncost.analysis.sweep.run import Job
     from cnncost.output.sweep import Swept
 
     space = _space(spec, vary, inputs, batch, settings, dtype, quantities, devices, where, sample, seed)
     choice, chosen = _choice(space, sort, top, pareto, nearest)
     paged.require_few(space)
+    plotted.require_drawable(space)
     if streamed and html is not None:
         summary, found = _gathered(Job(space, choice), workers, dask)
         paged.write(Swept(space, summary, found.rows(), chosen), pareto)
     if streamed and output not in (None, "-"):
         assert output is not None
         spare_specs(output, spec)
-        return _to_file(Job(space), output, chosen_format, workers, dask, force)
+        _to_file(Job(space), output, chosen_format, workers, dask, force)
+    elif streamed:
+        _to_output(Job(space), chosen_format, workers, dask)
     if streamed:
-        return _to_output(Job(space), chosen_format, workers, dask)
+        plotted.write(space)
+        return 0
     summary, found = _gathered(Job(space, choice), workers, dask)
     swept = Swept(space, summary, found.rows(), chosen)
     paged.write(swept, pareto)
     deliver(_text(swept, chosen_format, units, output, not no_legend), output, force, spec)
+    plotted.write(space, swept.rows if chosen else None, chosen)
     return 0
 
 
