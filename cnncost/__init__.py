@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cnncost.analysis.training import EvaluationCost, TrainingCost
     from cnncost.api import align, analyze, check, compare, explain, load, trace, verify
     from cnncost.api.budgets import budget
+    from cnncost.api.pages import page
     from cnncost.api.running import evaluation_cost, fit, load_device, memory, predict, roofline, training_cost
     from cnncost.api.sweeps import sweep
     from cnncost.cost import Cost
@@ -75,6 +76,7 @@ _PUBLIC = {
     "load_device": "cnncost.api.running",
     "load_onnx": "cnncost.onnx.load",
     "memory": "cnncost.api.running",
+    "page": "cnncost.api.pages",
     "predict": "cnncost.api.running",
     "roofline": "cnncost.api.running",
     "sweep": "cnncost.api.sweeps",
@@ -122,6 +124,7 @@ __all__ = [
     "load_device",
     "load_onnx",
     "memory",
+    "page",
     "predict",
     "roofline",
     "sweep",

@@ -48,7 +48,8 @@ def note(priced: Roofline) -> str:
     bound = f", {percent(total.memory_bound, total.seconds)} of it bound by memory" if total.seconds else ""
     measured = ""
     if total.measured is not None:
-        measured = f" Measured: {duration(total.measured)}, of which the least time is {percent(total.attained, 1)}. Circles: attainable; diamonds: measured."
+        measured = f" Measured: {duration(total.measured)}, of which the least time is {percent(total.attained, 1)}."
+        measured += " Circles: attainable; diamonds: measured."
     return f"{roofs.dtype}: {peak}, {moved}. {least}{bound}.{measured}"
 
 

@@ -31,7 +31,7 @@ TABLE = ("name", "kind", "output", "params", "macs", "share", "activation_bytes"
 TOTALS = {"params": "params:", "macs": "MACs:", "flops": "FLOPs:", "peak_bytes": "peak:", "weight_bytes": "bytes:",
           "layers": "layers:"}  # fmt: skip
 """Totals that stand on top, and how the convention begins that says what they count."""
-TIME = {"key": "time", "name": "least time", "adds": True}
+TIME = {"key": "time", "name": "least time"}
 ABOUT = ("year", "title", "paper", "about")
 STATES = {EXACT: "holds", ROUNDED: "holds", DIFFERS: "known", OPEN: "known", WRONG: "fault", STALE: "fault"}
 """Verdicts by how they are coloured."""

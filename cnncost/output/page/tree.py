@@ -77,10 +77,16 @@ def _numbers(group: Group) -> Iterator[int]:
 
 
 def quantities(measured: bool) -> list[dict[str, Any]]:
-    """What nodes may be coloured by. adds: whether amounts add up, so that there are shares."""
-    known = [(name, NAMES.get(name, COLUMNS[name].header), COLUMNS[name].adds_up) for name in QUANTITIES]
-    known += [(MEASURED, "measured time", True)] if measured else []
-    return [{"key": key, "name": name, "adds": adds} for key, name, adds in known]
+    """What nodes may be coloured by. word: what its counts are of; bytes and times have units, and need none.
+    adds: whether amounts add up, so that there are shares.
+    """
+    columns = [COLUMNS[name] for name in QUANTITIES]
+    known = [
+        {"key": column.name, "name": NAMES.get(column.name, column.header), "adds": column.adds_up,
+         "word": column.header if column.kind == "count" else ""}
+        for column in columns
+    ]  # fmt: skip
+    return [*known, *([{"key": MEASURED, "name": "measured time", "adds": True, "word": ""}] if measured else [])]
 
 
 def nodes(tree: Tree, measured: Mapping[str, float], file: str | None = None) -> list[dict[str, Any]]:
@@ -140,10 +146,7 @@ def _amounts(row: LayerReport, layers: Sequence[str], measured: Mapping[str, flo
     """Amounts of a layer, or of several together, by quantity; zeros have no text."""
     columns: list[Column] = [COLUMNS[name] for name in QUANTITIES]
     values = {column.name: column.value(row) for column in columns}
-    texts = {
-        column.name: amount(column, values[column.name], name=column.name in ("macs", "params", "flops"))
-        for column in columns
-    }
+    texts = {column.name: amount(column, values[column.name], name=False) for column in columns}
     times = [measured[name] for name in layers if name in measured]
     if times:
         values[MEASURED], texts[MEASURED] = sum(times), duration(sum(times))

@@ -4,8 +4,12 @@ const TIME = "time";
 
 /** Looks up the chosen quantity of an item; least times are those of the chosen device. */
 export class Amounts {
-  constructor(state) {
+  #words;
+
+  /** quantities: those of the page's data. */
+  constructor(state, quantities) {
     this.state = state;
+    this.#words = new Map(quantities.map(({ key, word }) => [key, word]));
   }
 
   #of(item, what, quantity) {
@@ -24,9 +28,19 @@ export class Amounts {
     return this.#of(item, "texts", this.state.get("quantity"));
   }
 
+  /** The same, and what it is of: 105.4 M MACs. */
+  words(item) {
+    const text = this.text(item);
+    return text && this.#worded(text, this.state.get("quantity"));
+  }
+
+  #worded(text, quantity) {
+    return [text, this.#words.get(quantity)].filter(Boolean).join(" ");
+  }
+
   /** The longest text that a node may have to hold. */
   widest(item) {
-    const texts = [...Object.values(item.texts ?? {}), this.#of(item, "texts", TIME) ?? ""];
+    const texts = [...Object.entries(item.texts ?? {}).map(([key, text]) => this.#worded(text, key)), this.#of(item, "texts", TIME) ?? ""];
     return texts.reduce((a, b) => (b.length > a.length ? b : a), "");
   }
 }

@@ -9,7 +9,7 @@ const LARGEST = 10; // layers that are listed where none is chosen
 export function details(tree, state, explained) {
   const pane = byId("details");
   const hint = [...pane.childNodes];
-  const amounts = new Amounts(state);
+  const amounts = new Amounts(state, tree.quantities);
   let known = null;
   const show = () => {
     const item = state.get("item");

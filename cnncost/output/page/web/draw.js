@@ -82,10 +82,10 @@ export class Drawing {
       const { element, amount } = this.#elements.get(item);
       element.style.setProperty("--share", largest ? `${(100 * values[i]) / largest}%` : "0%");
       element.classList.toggle("much", largest > 0 && values[i] > 0.6 * largest);
-      const text = this.#amounts.text(item);
+      const text = this.#amounts.words(item);
       amount.textContent = text ? `${item.kind}, ${text}` : item.kind;
     }
-    byId("most").textContent = largest ? this.#amounts.text(shown[values.indexOf(largest)]) : "nothing";
+    byId("most").textContent = largest ? this.#amounts.words(shown[values.indexOf(largest)]) : "nothing";
   }
 
   #size(item) {

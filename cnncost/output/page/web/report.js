@@ -43,7 +43,7 @@ export async function report() {
   const tree = Object.assign(new Tree(network), { ...data, memory: network.memory });
   const state = new State({ item: null, quantity: data.quantities[0].key, device: null, matches: null });
   const chooseFirst = addressed(tree, state);
-  new Drawing(tree, state, new Amounts(state));
+  new Drawing(tree, state, new Amounts(state, data.quantities));
   chooses("quantity", (key) => state.set("quantity", key));
   const devices = new Map();
   chooses("device", async (number) => {
