@@ -309,12 +309,12 @@ def regression(old: Iterable[Measurement], new: Iterable[Measurement], tolerance
 
 def _machines(old: Iterable[Measurement], new: Iterable[Measurement]) -> tuple[tuple[str, str, str], ...]:
     """What machines differ in, but for readings that are never twice the same."""
-    before, after = (_told(each) for each in (old, new))
+    before, after = (told_of(each) for each in (old, new))
     shared = [name for name in before if name in after and name not in READINGS]
     return tuple((name, before[name], after[name]) for name in shared if before[name] != after[name])
 
 
-def _told(measured: Iterable[Measurement]) -> dict[str, str]:
+def told_of(measured: Iterable[Measurement]) -> dict[str, str]:
     """What is told of the machines of measurements, by name."""
     values: dict[str, dict[str, None]] = {}
     for each in measured:

@@ -1,4 +1,4 @@
-"""--html: the pages of a network with what was measured of it, of several, and of a design space."""
+"""--html: the pages of a network with what was measured of it, of several, of a design space, and of timings."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from cnncost.cli.options import html_option
 from cnncost.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from cnncost.analysis.bench import BenchTable
     from cnncost.analysis.columns import Column
     from cnncost.analysis.compare import Comparison, NetworkRow
     from cnncost.analysis.report import Report
@@ -155,4 +156,29 @@ class SweepHtml(NamedTuple):
         aims = parse_pareto(pareto, swept.space.names) if pareto else ()
         told = tuple((aim.column, aim.largest) for aim in aims)
         deliver(sweep_page(SweepPage(swept, points, told, self.units)), self.html, self.force, self.spec)
+        click.echo(f"wrote {self.html}", err=True)
+
+
+class BenchHtml(NamedTuple):
+    """--html of `cnncost bench`. specs: what may not be lost."""
+
+    html: str | None
+    force: bool
+    specs: tuple[str, ...]
+
+    def check(self, comparing: bool, results: str | None) -> None:
+        """Raise UsageError where the page could not be written, or would have no effect."""
+        if self.html is None:
+            return
+        if comparing:
+            raise UsageError("--html has no effect with --compare", hint="write a page of each run by itself")
+        may_write(self.html, self.force, *self.specs, *([results] if results else []))
+
+    def write(self, tables: Sequence[BenchTable], graphs: Sequence[Graph], machine: dict[str, str]) -> None:
+        """Write the page, where one is asked for. Raises UsageError."""
+        if self.html is None:
+            return
+        from cnncost.output.page.bench import BenchPage, bench_page
+
+        deliver(bench_page(BenchPage(tables, graphs, machine)), self.html, self.force, *self.specs)
         click.echo(f"wrote {self.html}", err=True)

@@ -47,8 +47,8 @@ def bench_table(tables: Sequence[BenchTable], paper: Paper | None = None, notes:
     paper = paper or Paper()
     parts: list[Any] = []
     for table in tables:
-        parts += [*_heading(table), "", *drawn.tables(layer_columns(table), paper), *_sums(table), ""]
-    doubts = dict.fromkeys(d for table in tables for t in _timings(table) for d in t.doubts)
+        parts += [*heading(table), "", *drawn.tables(layer_columns(table), paper), *sums(table), ""]
+    doubts = dict.fromkeys(d for table in tables for t in timings(table) for d in t.doubts)
     lines = [Text(line, style="dim") for line in CONVENTIONS]
     lines += [Text(f"{doubt}: {DOUBTS[doubt]}.", style="dim") for doubt in doubts]
     if any((row.efficiency or 0) > 1 for table in tables for row in table.rows):
@@ -56,11 +56,12 @@ def bench_table(tables: Sequence[BenchTable], paper: Paper | None = None, notes:
     return paper.print(*parts, *(Text(note, style="yellow") for note in notes), *lines)
 
 
-def _timings(table: BenchTable) -> list[Timing]:
+def timings(table: BenchTable) -> list[Timing]:
+    """Of the layers, and of the whole."""
     return [t for t in (*(row.timing for row in table.rows), table.whole) if t is not None]
 
 
-def _heading(table: BenchTable) -> list[Text]:
+def heading(table: BenchTable) -> list[Text]:
     """The network and the setting."""
     setting = table.setting
     first = Text(f"{printable(table.name)} on {printable(setting.device)}", style="bold")
@@ -126,7 +127,7 @@ def rate_text(value: float | None) -> str:
     return "-" if value is None else in_unit(value)
 
 
-def _sums(table: BenchTable) -> list[Text]:
+def sums(table: BenchTable) -> list[Text]:
     """The layers' sum beside the whole, and what may lie between them."""
     lines = []
     whole, total = table.whole, table.sum_seconds
@@ -277,9 +278,9 @@ def bench_markdown(tables: Sequence[BenchTable]) -> str:
     """The same for documents."""
     lines = []
     for table in tables:
-        title_, sizes = (str(text) for text in _heading(table))
+        title_, sizes = (str(text) for text in heading(table))
         lines += [f"**{title_}**", "", sizes, "", *pipe_table(layer_columns(table)), ""]
-        lines += [*(f"- {text}" for text in _sums(table)), ""]
+        lines += [*(f"- {text}" for text in sums(table)), ""]
     return "\n".join([*lines, *(f"- {line}" for line in CONVENTIONS), ""])
 
 

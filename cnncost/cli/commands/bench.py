@@ -8,7 +8,8 @@ import click
 
 from cnncost.analysis.samples import SAME_WITHIN
 from cnncost.cli.common import DeviceParam, SpecOrOpParam, deliver, paper, parse_inputs, parse_settings
-from cnncost.cli.options import INPUT, SET, format_of, no_effect, output_options
+from cnncost.cli.options import INPUT, SET, format_of, html_option, no_effect, output_options
+from cnncost.cli.pages import BenchHtml
 from cnncost.cli.plots import Plotted, plot_option
 from cnncost.errors import UsageError
 
@@ -34,6 +35,7 @@ Examples:
   cnncost bench conv 64 --kernel 3 --input 64x56x56
   cnncost bench conv 16:512:16 --kernel 3 --input 64x56x56 --format csv
   cnncost bench conv 16:512:16 --kernel 3 --input 64x56x56 --plot conv.svg
+  cnncost bench alexnet --results alexnet.jsonl --roofline machine.yaml --html alexnet.html
   cnncost bench --compare old.jsonl new.jsonl
 """
 
@@ -99,6 +101,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
 @click.option("--tolerance", type=click.FloatRange(0, 1), help=f"With --compare: part that is no difference.  "
               f"[{SAME_WITHIN}]")  # fmt: skip
 @plot_option("times by layer, or over a size that varies")
+@html_option("times and parts of the roofline by layer, the sum beside the whole")
 @output_options()
 def command(
     spec: str,
@@ -121,6 +124,7 @@ def command(
     comparing: bool,
     tolerance: float | None,
     plot: str | None,
+    html: str | None,
     format_: str | None,
     output: str | None,
     force: bool,
@@ -132,7 +136,9 @@ def command(
     timed once. benchmarks/README.md has the method.
     """
     chosen_format = format_ or format_of(output)
-    no_effect(None, None, chosen_format, output, force, others={"--plot": plot})
+    no_effect(None, None, chosen_format, output, force, others={"--html": html, "--plot": plot})
+    paged = BenchHtml(html, force, (spec, *words))
+    paged.check(comparing, results)
     plotted = Plotted(plot, force, (spec, *words))
     if comparing and plot is not None:
         raise UsageError("--plot has no effect with --compare", hint="draw each run by itself")
@@ -158,9 +164,10 @@ def command(
         from cnncost.output.plots.bench import require_drawable
 
         require_drawable(len(every) * (1 if is_op(spec) else len(graphs)), is_op(spec))
-    tables, interrupted = _measured(graphs, every, where, repetitions, results, is_op(spec), sheet)
+    tables, interrupted, told = _measured(graphs, every, where, repetitions, results, is_op(spec), sheet)
     deliver(_text(tables, chosen_format, output), output, force, spec)
     plotted.write(lambda: _figure(tables, graphs))
+    paged.write(tables, graphs, told)
     if interrupted:
         raise KeyboardInterrupt
     return 0
@@ -218,14 +225,14 @@ def _measured(
     results: str | None,
     single: bool,
     sheet: Device | None,
-) -> tuple[list[BenchTable], bool]:
-    """Take what is not on file yet, and read all: the tables, and whether it was interrupted.
+) -> tuple[list[BenchTable], bool, dict[str, str]]:
+    """Take what is not on file yet, and read all: the tables, whether it was interrupted, what is told of the machine.
 
     single: each graph is one layer, and there is no whole to time.
     """
     from contextlib import nullcontext
 
-    from cnncost.analysis.bench import tables
+    from cnncost.analysis.bench import tables, told_of
     from cnncost.analysis.measurements import Lines, together
     from cnncost.cli.progress import Progress
     from cnncost.live.bench import Bench, tasks
@@ -255,7 +262,8 @@ def _measured(
                     raise
                 interrupted = True
     found = together(records)
-    return tables(graphs, settings, found, sheet, single), interrupted
+    told = told_of(each for each in found.values() if each.setting in settings)
+    return tables(graphs, settings, found, sheet, single), interrupted, told
 
 
 def _text(tables: list[BenchTable], format_: str, output: str | None) -> str:

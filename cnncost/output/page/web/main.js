@@ -1,11 +1,12 @@
 // Which page this is, and what makes it work.
 
+import { bench } from "./bench.js";
 import { compare } from "./compare.js";
 import { report } from "./report.js";
 import { sweep } from "./sweep.js";
 import { themes } from "./theme.js";
 
-const PAGES = { compare, report, sweep };
+const PAGES = { bench, compare, report, sweep };
 
 themes();
 Promise.resolve(PAGES[document.body.dataset.page]()).then(() => {
