@@ -64,7 +64,9 @@ def picture(browser: Any, path: Path, options: dict[str, Any], act: Acts) -> byt
         shown.wait_for_timeout(300)
         whole = Image.open(io.BytesIO(shown.screenshot()))
     small = io.BytesIO()
-    whole.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+    whole.convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        small, "PNG", optimize=True
+    )
     return small.getvalue()
 
 

@@ -209,6 +209,8 @@ def test_what_stands_there_is_kept(run: Callable[..., Any], tmp_path: Path) -> N
     ("options", "message", "hint"),
     [
         (["--html", "no/where.html"], "no/where.html: No such file or directory", "nothing was written"),
+        (["--html", "-"], "- is no file name", "standard output has the table; give the name of a file to write"),
+        (["--html", "x.json", "-o", "x.json"], "x.json: something else is written there", "give another name"),
         (["--html", "."], ". is no file name", "give the name of a file to write"),
         (["--html", "x.html", "--device", "h1000"], "unknown device h1000", "did you mean h100?"),
         (["--results", "x.jsonl"], "--results has no effect here", "it goes with --html FILE"),

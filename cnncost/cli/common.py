@@ -238,9 +238,16 @@ def deliver(text: str | bytes, output: str | None, force: bool, *specs: str, is_
         raise UsageError(f"{output}: {reason or e}", hint="nothing was written") from None
 
 
-def may_write(output: str, force: bool, *specs: str) -> None:
-    """Raise UsageError where a file could not be written, before the work that it is to hold."""
+def may_write(output: str, force: bool, *specs: str, others: Iterable[str | None] = ()) -> None:
+    """Raise UsageError where a file could not be written, before the work that it is to hold.
+
+    specs: what is read, and must not be lost. others: what else the command writes, None where it does not.
+    """
+    if output == "-":
+        raise UsageError("- is no file name", hint="standard output has the table; give the name of a file to write")
     path = _path(output)
+    if any(other and os.path.realpath(other) == path for other in others):
+        raise UsageError(f"{output}: something else is written there", hint="give another name")
     spare_specs(output, *specs)
     if os.path.isfile(path) and not force:
         raise UsageError(f"{output}: exists already", hint="--force replaces it")

@@ -45,12 +45,14 @@ class Paged(NamedTuple):
     results: str | None
     where: tuple[str, ...]
 
-    def check(self) -> None:
-        """Raise UsageError for an option that would have no effect."""
+    def check(self, force: bool, spec: str, output: str | None) -> None:
+        """Raise UsageError where the page could not be written, and for an option that would have no effect."""
         if self.results is not None and self.html is None:
             raise UsageError("--results has no effect here", hint="it goes with --html FILE")
         if self.where and self.results is None:
             raise UsageError("--where has no effect here", hint="it goes with --results")
+        if self.html is not None:
+            may_write(self.html, force, spec, others=[output])
 
     def write(self, report: Report, document: Document | None, device: str | None, force: bool, spec: str) -> None:
         """Write the page, where one is asked for. Raises UsageError."""

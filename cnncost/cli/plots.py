@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -60,9 +59,7 @@ class Plotted(NamedTuple):
         from cnncost.output.plots import format_of, require_matplotlib
 
         format_of(self.plot)
-        may_write(self.plot, self.force, *self.specs)
-        if any(other and os.path.realpath(other) == os.path.realpath(self.plot) for other in others):
-            raise UsageError(f"--plot {self.plot}: something else is written there", hint="give another name")
+        may_write(self.plot, self.force, *self.specs, others=others)
         require_matplotlib()
 
     def write(self, draw: Callable[[], Any]) -> None:

@@ -101,7 +101,7 @@ def command(
         raise UsageError("--depth has no effect here", hint="it goes with --by block")
     no_effect(columns, units, chosen_format, output, force, no_legend, {"--html": html, "--plot": plot})
     paged = Paged(html, results, where)
-    paged.check()
+    paged.check(force, spec, output)
     plotted = Plotted(plot, force, (spec,))
     plotted.check(output, html)
     costs = Costs(train_run, crops, models, device)
