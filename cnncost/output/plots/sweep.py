@@ -278,6 +278,7 @@ def _map(ax: Any, chart: Chart, table: Any, everywhere: Any) -> Any:
     levels = _levels(low, high, wide)
     if table.min() < table.max():
         lines = ax.contour(xs, ys, table, levels=levels, colors="white", linewidths=0.7)
+        lines.set_path_effects(_halo())
         shown = ax.clabel(lines, fontsize=plots.SMALL, fmt=lambda value: f"{value:,g}")
         for text in shown or ():
             text.set_path_effects(_halo())
