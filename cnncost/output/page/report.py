@@ -31,6 +31,8 @@ TABLE = ("name", "kind", "output", "params", "macs", "share", "activation_bytes"
 TOTALS = {"params": "params:", "macs": "MACs:", "flops": "FLOPs:", "peak_bytes": "peak:", "weight_bytes": "bytes:",
           "layers": "layers:"}  # fmt: skip
 """Totals that stand on top, and how the convention begins that says what they count."""
+LINE_AT_MOST = 10_000
+"""Characters of a line of a spec."""
 TIME = {"key": "time", "name": "least time"}
 ABOUT = ("year", "title", "paper", "about")
 STATES = {EXACT: "holds", ROUNDED: "holds", DIFFERS: "known", OPEN: "known", WRONG: "fault", STALE: "fault"}
@@ -86,7 +88,9 @@ def report_page(shown: Page) -> str:
         drawn=drawn,
         rows=_rows(tree, drawn),
         claims=_claims(shown.claims),
-        source=None if shown.source is None else list(enumerate(shown.source.text.splitlines(), 1)),
+        source=None
+        if shown.source is None
+        else [printable(line, LINE_AT_MOST) for line in shown.source.text.split("\n")],
         file=printable(str(report.source or "")),
         notes=[printable(note) for note in report.notes],
         conventions=[*CONVENTIONS, *(explained(shown.rooflines[0]) if shown.rooflines else ())],
@@ -122,7 +126,10 @@ def _memory(report: Report, tree: Tree) -> dict[str, Any]:
     lasting = sum(memory.parts.get(what, 0) for what in ALWAYS)
     peak = None
     if memory.at is not None:
-        peak = {**steps[memory.steps.index(memory.at)], "text": f"peak: {_alive(memory.at)} in {memory.at.layer}"}
+        peak = {
+            **steps[memory.steps.index(memory.at)],
+            "text": f"peak: {_alive(memory.at)} in {printable(memory.at.layer, 60)}",
+        }
     always = {"value": lasting / unit.worth, "text": f"parameters and buffers: {readable_bytes(int(lasting))}"}
     return {"unit": unit.name, "steps": steps, "always": always, "peak": peak}
 
