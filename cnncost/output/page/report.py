@@ -88,13 +88,16 @@ def report_page(shown: Page) -> str:
         drawn=drawn,
         rows=_rows(tree, drawn),
         claims=_claims(shown.claims),
-        source=None
-        if shown.source is None
-        else [printable(line, LINE_AT_MOST) for line in shown.source.text.split("\n")],
+        source=None if shown.source is None else _lines(shown.source.text),
         file=printable(str(report.source or "")),
         notes=[printable(note) for note in report.notes],
         conventions=[*CONVENTIONS, *(explained(shown.rooflines[0]) if shown.rooflines else ())],
     )
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a spec, as YAML counts them."""
+    return [printable(line.removesuffix("\r"), LINE_AT_MOST) for line in text.removesuffix("\n").split("\n")]
 
 
 def _totals(report: Report) -> list[dict[str, str]]:
