@@ -92,10 +92,11 @@ def sweep_page(shown: SweepPage) -> str:
 
 
 def _axis(axis: Axis) -> dict[str, Any]:
-    """An axis for the script. values: None where they are no numbers."""
+    """An axis for the script. values: None where they are no numbers. quoted: as a shell wants them."""
     texts = [printable(shown_value(value), 60) for value in axis.values]
     return {"key": f"axis {axis.name}", "name": printable(axis.name), "numeric": axis.numeric, "texts": texts,
-            "values": list(axis.values) if axis.numeric else None}  # fmt: skip
+            "values": list(axis.values) if axis.numeric else None,
+            "quoted": [shlex.quote(shown_value(value)) for value in axis.values]}  # fmt: skip
 
 
 def _quantity(name: str, points: Points) -> dict[str, Any]:

@@ -57,6 +57,6 @@ export class Space {
   }
 
   command(point) {
-    return this.#command.map((part) => (typeof part === "number" ? this.axes[part].texts[point.places[part]] : part)).join("");
+    return this.#command.map((part) => (typeof part === "number" ? this.axes[part].quoted[point.places[part]] : part)).join("");
   }
 }
