@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from cnncost.analysis.conditions import UNITS, Condition, condition, number_with_unit
+from cnncost.analysis.conditions import BYTES, COUNT, SECONDS, UNITS, Condition, condition, number_with_unit
 from cnncost.errors import UsageError
 from cnncost.spec.expr import LENGTH_AT_MOST
 
@@ -476,3 +476,43 @@ def test_any_text_is_a_condition_or_an_error_of_the_users(text: str) -> None:
         assert error.hint
     else:
         assert found.dtype == bool
+
+
+# ---- what numbers are of ------------------------------------------------------------------------------
+
+MEASURES = {"macs": COUNT, "peak_bytes": BYTES, "seconds_t4": SECONDS}
+MEASURED = {"macs": "macs", "peak": "peak_bytes", "time": "seconds_t4", "width": "width"}
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("macs < 5ms", "macs is a plain number and 5ms is a time"),
+        ("5 MiB > macs", "5 MiB is bytes and macs is a plain number"),
+        ("peak < 5ms", "peak is bytes and 5ms is a time"),
+        ("time <= 1 GB", "time is a time and 1 GB is bytes"),
+        ("macs < 1M or 2 * peak + 1 < 3 * 5ms", "2 * peak + 1 is bytes and 3 * 5ms is a time"),
+        ("-peak > -2s", "-peak is bytes and -2s is a time"),
+        ("macs < peak < 5ms", "peak is bytes and 5ms is a time"),
+    ],
+)
+def test_a_unit_of_something_else_is_refused(text: str, what: str) -> None:
+    with pytest.raises(UsageError) as error:
+        condition(text, MEASURED, MEASURES)
+    assert error.value.message.split("\n")[0] == what
+    assert error.value.hint == "numbers take K, M, G ..., bytes KB, KiB, MB ..., times us, ms, s ..."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "macs < 600M and peak < 64MiB and time < 5ms",
+        "peak < 64M", "time < 0.005", "width < 5ms", "width * 1MB < peak",
+        "macs < peak", "macs / time > 1T", "peak / macs < 2", "peak * macs < 5", "macs < 1 / 5ms", "peak % 2KiB == 0",
+        "peak + 1MiB < 64MiB", "peak < 64MiB - 1K",
+    ],
+)  # fmt: skip
+def test_units_that_suit_or_may_suit_are_taken(text: str) -> None:
+    columns = {"macs": 2, "peak_bytes": 3, "seconds_t4": 0.5, "width": 1}
+    assert condition(text, MEASURED, MEASURES)(columns).dtype == bool
+    assert pickle.loads(pickle.dumps(condition(text, MEASURED, MEASURES))).text == text

@@ -28,12 +28,20 @@ from cnncost.errors import UsageError, did_you_mean
 from cnncost.options import spelled
 from cnncost.spec.expr import ARITHMETIC, COMPARISON, LENGTH_AT_MOST, parsed, too_deep
 
-UNITS: dict[str, int | Fraction] = {
-    **{"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15},
+COUNT, BYTES, SECONDS = "a plain number", "bytes", "a time"
+"""What numbers are of."""
+_BYTES: dict[str, int | Fraction] = {
     **{"kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
     **{"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40},
+}
+_SECONDS: dict[str, int | Fraction] = {
     **{"ns": Fraction(1, 10**9), "us": Fraction(1, 10**6), "µs": Fraction(1, 10**6), "μs": Fraction(1, 10**6)},
     **{"ms": Fraction(1, 10**3), "s": 1, "min": 60, "h": 3600},
+}
+UNITS: dict[str, int | Fraction] = {
+    **{"k": 10**3, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15},
+    **_BYTES,
+    **_SECONDS,
 }
 """What may follow a number, in units of 1, bytes and seconds. B alone is none: papers write it for billions."""
 LANGUAGE = "there are names, numbers with units, 'text', + - * / // %, < <= == != >= >, and, or, not, ( )"
@@ -80,12 +88,23 @@ Function = Callable[[Columns], Array]
 
 
 class Token(NamedTuple):
-    """A name, number or text of a condition: the characters it stands at, its kind and its value."""
+    """A name, number or text of a condition: the characters it stands at, its kind and its value.
+
+    of: of a number with a unit of bytes or seconds, which of these; None of others, which may be of anything.
+    """
 
     start: int
     end: int
     kind: str
     value: Any
+    of: str | None = None
+
+
+class Measure(NamedTuple):
+    """What a part of a condition is a number of; None where that is not known. written: by a unit that stands there."""
+
+    of: str | None
+    written: bool = False
 
 
 class Condition:
@@ -94,9 +113,9 @@ class Condition:
     text: as it was written. names: the columns that it needs.
     """
 
-    def __init__(self, text: str, names: Mapping[str, str]) -> None:
-        self.text, self._known = text, dict(names)
-        reader = _Reader(text, self._known)
+    def __init__(self, text: str, names: Mapping[str, str], measures: Mapping[str, str] | None = None) -> None:
+        self.text, self._known, self._measures = text, dict(names), dict(measures or {})
+        reader = _Reader(text, self._known, self._measures)
         self._function = reader.condition(reader.tree(), True)
         self.names: tuple[str, ...] = tuple(dict.fromkeys(reader.used))
 
@@ -109,20 +128,22 @@ class Condition:
             return self._function({name: entering(columns[name]) for name in self.names})
 
     def __reduce__(self) -> Any:
-        return Condition, (self.text, self._known)
+        return Condition, (self.text, self._known, self._measures)
 
     def __repr__(self) -> str:
         return f"Condition({self.text!r})"
 
 
-def condition(text: str, names: Mapping[str, str]) -> Condition:
-    """Read a condition. names: what columns are called in it, and the columns. Raises UsageError."""
-    return Condition(text, names)
+def condition(text: str, names: Mapping[str, str], measures: Mapping[str, str] | None = None) -> Condition:
+    """Read a condition. names: what columns are called in it, and the columns. measures: what columns are numbers
+    of, COUNT, BYTES or SECONDS, of as many as that is known of. Raises UsageError, also where a unit does not suit.
+    """
+    return Condition(text, names, measures)
 
 
 def number_with_unit(text: str) -> int | float:
     """A number as conditions write them: 600M, 64MiB, 5ms, 1,000. Whole ones are ints. Raises UsageError."""
-    reader = _Reader(text.strip(), {})
+    reader = _Reader(text.strip(), {}, {})
     found = _NUMBER.match(reader.text)
     value = reader.number(found) if found else None
     if found is None or value is None or found.end() < len(reader.text):
@@ -133,8 +154,9 @@ def number_with_unit(text: str) -> int | float:
 class _Reader:
     """A condition being read. used: the columns met so far."""
 
-    def __init__(self, text: str, names: Mapping[str, str]) -> None:
+    def __init__(self, text: str, names: Mapping[str, str], measures: Mapping[str, str]) -> None:
         self.text, self.names, self.used = re.sub(r"\s", " ", text), names, list[str]()
+        self.measures = measures
         self.tokens: dict[int, Token] = {}
         self.offset = 0
 
@@ -186,6 +208,7 @@ class _Reader:
         """Where the next token starts, and what Python reads for this one."""
         kind, text, start, end = found.lastgroup, found[0], found.start(), found.end()
         value: Any = None
+        of = None
         if kind == "space" or text in _LOGIC or (kind == "sign" and text in _SIGNS):
             return end, text
         if kind == "name":
@@ -196,11 +219,12 @@ class _Reader:
             kind, value = "flag", self._flag(text, start, end)
         elif kind == "number" and (number := _NUMBER.match(self.text, start)):
             value, end = self.number(number), number.end()
+            of = BYTES if number["unit"] in _BYTES else SECONDS if number["unit"] in _SECONDS else None
         elif text in ("'", '"'):
             raise self.fault("a quote is not closed", start, len(self.text), f"text ends with {text}")
         else:
             raise self.fault(f"{spelled(text)} is not part of conditions", start, end, _SLIPS.get(text, LANGUAGE))
-        self.tokens[start] = Token(start, end, kind or "", value)
+        self.tokens[start] = Token(start, end, kind or "", value, of)
         return end, "_" * (end - start)
 
     def _flag(self, word: str, start: int, end: int) -> bool:
@@ -263,6 +287,7 @@ class _Reader:
         """One comparison."""
         function = COMPARISON[type(op) if wanted else _OPPOSITE[type(op)]]
         left, right = self.value(a), self.value(b)
+        self._require_alike(a, b)
 
         def link(columns: Columns) -> Array:
             x, y = left(columns), right(columns)
@@ -277,6 +302,37 @@ class _Reader:
             return compared(function, x, y)
 
         return link
+
+    def _require_alike(self, a: ast.expr, b: ast.expr) -> None:
+        """Raise UsageError for a comparison with a unit of what the other side is not."""
+        left, right = self._measure(a), self._measure(b)
+        if left.of and right.of and left.of != right.of and (left.written or right.written):
+            what = f"{self._part(a)} is {left.of} and {self._part(b)} is {right.of}"
+            hint = "numbers take K, M, G ..., bytes KB, KiB, MB ..., times us, ms, s ..."
+            raise self.fault(what, self._span(a)[0], self._span(b)[1], hint)
+
+    def _measure(self, node: ast.expr) -> Measure:
+        """What a part is a number of. A sum is of what its parts are; other products are of something else."""
+        if isinstance(node, ast.Name):
+            token = self.tokens[self._span(node)[0]]
+            return (
+                Measure(self.measures.get(token.value)) if token.kind == "name" else Measure(token.of, bool(token.of))
+            )
+        if isinstance(node, ast.UnaryOp):
+            return self._measure(node.operand)
+        if not isinstance(node, ast.BinOp):
+            return Measure(None)
+        a, b = self._measure(node.left), self._measure(node.right)
+        if isinstance(node.op, (ast.Add, ast.Sub, ast.Mod)):
+            return a if a.of else b
+        if self._plain_number(node.right):
+            return a
+        return b if isinstance(node.op, ast.Mult) and self._plain_number(node.left) else Measure(None)
+
+    def _plain_number(self, node: ast.expr) -> bool:
+        """Whether this is a number without a unit of bytes or seconds."""
+        token = self.tokens[self._span(node)[0]] if isinstance(node, ast.Name) else None
+        return token is not None and token.kind == "number" and token.of is None
 
     def value(self, node: ast.expr) -> Function:
         """The values of a part that is compared."""

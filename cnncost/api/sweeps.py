@@ -122,7 +122,7 @@ def space_of(
         raise UsageError("a seed has no effect here", hint="it goes with --sample")
     space = Space.of(source, axes, Wanted(wanted, dtype, sheets))
     space = space if sample is None else replace(space, sample=(sample, seed or 0))
-    space = space if where is None else replace(space, where=condition(where, space.names))
+    space = space if where is None else replace(space, where=condition(where, space.names, space.measures))
     require_countable(space)
     return space
 

@@ -119,6 +119,18 @@ class Space:
             found["time"] = f"{SECONDS}_{self.wanted.devices[0].key}"
         return found
 
+    @property
+    def measures(self) -> dict[str, str]:
+        """What columns are numbers of, where that is known: of parameters it is not."""
+        from cnncost.analysis import conditions
+
+        def of(name: str) -> str:
+            if name.startswith(f"{SECONDS}_"):
+                return conditions.SECONDS
+            return conditions.BYTES if name.endswith("_bytes") else conditions.COUNT
+
+        return {name: of(name) for name in self.wanted.columns}
+
     @cached_property
     def digest(self) -> str:
         """Tells sweeps apart: a file that another one has begun is not gone on with."""
