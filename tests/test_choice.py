@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from cnncost.analysis import choice
 from cnncost.analysis.choice import DISTANCE, POINT, Aim, Nearest, Pareto, Top, parse_nearest, parse_pareto
+from cnncost.analysis.conditions import BYTES, COUNT
 from cnncost.errors import UsageError
 
 NAMES = {"batch": "batch", "macs": "macs", "params": "params", "peak": "peak_bytes", "act": "act"}
@@ -312,3 +313,16 @@ def test_what_cannot_be_read_is_told(parse: Callable[[str, Any], Any], text: str
     with pytest.raises(UsageError) as caught:
         parse(text, NAMES)
     assert str(caught.value) == message
+
+
+def test_a_target_is_of_what_its_column_is() -> None:
+    names, measures = {"macs": "macs", "peak": "peak_bytes"}, {"macs": COUNT, "peak_bytes": BYTES}
+    assert parse_nearest("macs=5M,peak=64MiB", names, measures) == {"macs": 5 * 10**6, "peak_bytes": 64 * 2**20}
+    assert parse_nearest("peak=64M", names, measures) == {"peak_bytes": 64 * 10**6}
+    for text, message in (
+        ("macs=5ms", "5ms is a time, where a plain number belongs"),
+        ("peak=5 s", "5 s is a time, where a number of bytes belongs"),
+        ("macs=64MiB", "64MiB is a number of bytes, where a plain number belongs"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            parse_nearest(text, names, measures)

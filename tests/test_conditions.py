@@ -488,12 +488,12 @@ MEASURED = {"macs": "macs", "peak": "peak_bytes", "time": "seconds_t4", "width":
     ("text", "what"),
     [
         ("macs < 5ms", "macs is a plain number and 5ms is a time"),
-        ("5 MiB > macs", "5 MiB is bytes and macs is a plain number"),
-        ("peak < 5ms", "peak is bytes and 5ms is a time"),
-        ("time <= 1 GB", "time is a time and 1 GB is bytes"),
-        ("macs < 1M or 2 * peak + 1 < 3 * 5ms", "2 * peak + 1 is bytes and 3 * 5ms is a time"),
-        ("-peak > -2s", "-peak is bytes and -2s is a time"),
-        ("macs < peak < 5ms", "peak is bytes and 5ms is a time"),
+        ("5 MiB > macs", "5 MiB is a number of bytes and macs is a plain number"),
+        ("peak < 5ms", "peak is a number of bytes and 5ms is a time"),
+        ("time <= 1 GB", "time is a time and 1 GB is a number of bytes"),
+        ("macs < 1M or 2 * peak + 1 < 3 * 5ms", "2 * peak + 1 is a number of bytes and 3 * 5ms is a time"),
+        ("-peak > -2s", "-peak is a number of bytes and -2s is a time"),
+        ("macs < peak < 5ms", "peak is a number of bytes and 5ms is a time"),
     ],
 )
 def test_a_unit_of_something_else_is_refused(text: str, what: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -325,8 +326,10 @@ def parse_pareto(text: str, names: Mapping[str, str]) -> tuple[Aim, ...]:
     return tuple(aims)
 
 
-def parse_nearest(text: str, names: Mapping[str, str]) -> dict[str, float]:
-    """macs=600M,params=5M: targets by column, above 0. Raises UsageError."""
+def parse_nearest(
+    text: str, names: Mapping[str, str], measures: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, float]:
+    """macs=600M,params=5M: targets by column, above 0. measures: as in conditions. Raises UsageError."""
     targets: dict[str, float] = {}
     for item in re.split(r",(?=[^,]*=)|,\s*$", text):
         name, equals, number = map(str.strip, item.partition("="))
@@ -335,7 +338,7 @@ def parse_nearest(text: str, names: Mapping[str, str]) -> dict[str, float]:
             raise UsageError(f"no target for {spelled(name)} in {spelled(text)}", hint=f"write {spelled(name)}=600M")
         if column in targets:
             raise UsageError(f"{spelled(name)} twice in {spelled(text)}", hint="give every column one target")
-        target = 0 if re.fullmatch(r"-\s*\d.*", number) else number_with_unit(number)
+        target = 0 if re.fullmatch(r"-\s*\d.*", number) else number_with_unit(number, measures.get(column))
         if target <= 0:
             raise UsageError(f"target {spelled(item)} is not above 0", hint="distances are ratios: give what there is")
         targets[column] = target

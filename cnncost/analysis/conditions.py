@@ -28,7 +28,7 @@ from cnncost.errors import UsageError, did_you_mean
 from cnncost.options import spelled
 from cnncost.spec.expr import ARITHMETIC, COMPARISON, LENGTH_AT_MOST, parsed, too_deep
 
-COUNT, BYTES, SECONDS = "a plain number", "bytes", "a time"
+COUNT, BYTES, SECONDS = "a plain number", "a number of bytes", "a time"
 """What numbers are of."""
 _BYTES: dict[str, int | Fraction] = {
     **{"kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12},
@@ -44,6 +44,7 @@ UNITS: dict[str, int | Fraction] = {
     **_SECONDS,
 }
 """What may follow a number, in units of 1, bytes and seconds. B alone is none: papers write it for billions."""
+UNITS_HINT = "numbers take K, M, G ..., bytes KB, KiB, MB ..., times us, ms, s ..."
 LANGUAGE = "there are names, numbers with units, 'text', + - * / // %, < <= == != >= >, and, or, not, ( )"
 SHOWN_AT_MOST = 100
 """Characters of a condition that an error shows."""
@@ -141,14 +142,25 @@ def condition(text: str, names: Mapping[str, str], measures: Mapping[str, str] |
     return Condition(text, names, measures)
 
 
-def number_with_unit(text: str) -> int | float:
-    """A number as conditions write them: 600M, 64MiB, 5ms, 1,000. Whole ones are ints. Raises UsageError."""
+def number_with_unit(text: str, of: str | None = None) -> int | float:
+    """A number as conditions write them: 600M, 64MiB, 5ms, 1,000. Whole ones are ints.
+
+    of: COUNT, BYTES or SECONDS, where it is known what it has to be of. Raises UsageError.
+    """
     reader = _Reader(text.strip(), {}, {})
     found = _NUMBER.match(reader.text)
     value = reader.number(found) if found else None
     if found is None or value is None or found.end() < len(reader.text):
         raise UsageError(f"{spelled(text) or repr('')} is no number", hint="write 600M, 64MiB, 5ms or 1000")
+    written = _measure_of(found["unit"])
+    if of and written and of != written:
+        raise UsageError(f"{spelled(text)} is {written}, where {of} belongs", hint=UNITS_HINT)
     return value
+
+
+def _measure_of(unit: str | None) -> str | None:
+    """What a unit is of; None of one for plain numbers, with which all can be written."""
+    return BYTES if unit in _BYTES else SECONDS if unit in _SECONDS else None
 
 
 class _Reader:
@@ -219,7 +231,7 @@ class _Reader:
             kind, value = "flag", self._flag(text, start, end)
         elif kind == "number" and (number := _NUMBER.match(self.text, start)):
             value, end = self.number(number), number.end()
-            of = BYTES if number["unit"] in _BYTES else SECONDS if number["unit"] in _SECONDS else None
+            of = _measure_of(number["unit"])
         elif text in ("'", '"'):
             raise self.fault("a quote is not closed", start, len(self.text), f"text ends with {text}")
         else:
@@ -308,8 +320,7 @@ class _Reader:
         left, right = self._measure(a), self._measure(b)
         if left.of and right.of and left.of != right.of and (left.written or right.written):
             what = f"{self._part(a)} is {left.of} and {self._part(b)} is {right.of}"
-            hint = "numbers take K, M, G ..., bytes KB, KiB, MB ..., times us, ms, s ..."
-            raise self.fault(what, self._span(a)[0], self._span(b)[1], hint)
+            raise self.fault(what, self._span(a)[0], self._span(b)[1], UNITS_HINT)
 
     def _measure(self, node: ast.expr) -> Measure:
         """What a part is a number of. A sum is of what its parts are; other products are of something else."""

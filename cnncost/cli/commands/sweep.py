@@ -192,7 +192,7 @@ def _choice(
         aims = parse_pareto(pareto, space.names)
         return Pareto(aims), f"that no other beats in {pareto}"
     if nearest is not None:
-        return Nearest(parse_nearest(nearest, space.names), count), f"nearest to {nearest}"
+        return Nearest(parse_nearest(nearest, space.names, space.measures), count), f"nearest to {nearest}"
     if sort is not None:
         name = sort.removeprefix("-")
         if name not in space.names:
