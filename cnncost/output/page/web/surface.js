@@ -95,7 +95,7 @@ export function surfaceChart(space, state) {
         Plot.raster(values, { ...box, fill: (value) => value, fillOpacity: (_, i) => (points[i]?.counts ? 1 : FAINT), imageRendering: "pixelated" }),
         contours ? Plot.contour(padded(values, nx, ny), { width: nx + 2, height: ny + 2, x1: -1.5, x2: nx + 0.5, y1: -1.5, y2: ny + 0.5, clip: true, stroke: PAPER, strokeOpacity: 0.75, strokeWidth: 1, value: (value) => value, thresholds: levels(extent(points, values), type) }) : null,
         Plot.dot(chosen, { ...at, r: 7, stroke: ACCENT, strokeWidth: 3 }),
-        Plot.tip(points.filter(Boolean), Plot.pointer({ ...at, title: (point) => space.title(point) })),
+        Plot.tip(points.filter(Boolean), Plot.pointer({ ...at, maxRadius: Infinity, title: (point) => space.title(point) })),
       ],
     });
     return choosing(plot, (point) => state.set("item", point));
