@@ -128,7 +128,10 @@ def test_times_are_the_rooflines(device: str, dtype: str) -> None:
     priced = cnncost.roofline("googlenet", device, dtype=dtype, batch=3)
     shown, network = packed(text, "device-0"), packed(text, "network")
     found = [time for node, time in zip(network["nodes"], shown["layers"]) if node["role"] == "layer"]
-    assert found == [[row.seconds, duration(row.seconds) if row.seconds else "", row.bound] for row in priced.layers]
+    bounds = {"memory": "bound by memory", "arithmetic": "bound by arithmetic"}
+    assert found == [
+        [row.seconds, duration(row.seconds), bounds[row.bound]] if row.seconds else [0, "", ""] for row in priced.layers
+    ]
     points = [row for row in priced.layers if row.rate]
     assert [network["nodes"][p[0]]["name"] for p in shown["points"]] == [row.name for row in points]
     assert [p[1] for p in shown["points"]] == [row.intensity for row in points]

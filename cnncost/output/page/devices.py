@@ -53,8 +53,12 @@ def note(priced: Roofline) -> str:
     return f"{roofs.dtype}: {peak}, {moved}. {least}{bound}.{measured}"
 
 
-def _time(roof: Roof) -> tuple[float, str, str | None]:
-    return roof.seconds, duration(roof.seconds) if roof.seconds else "", roof.bound
+def _time(roof: Roof) -> tuple[float, str, str]:
+    """Seconds, the same as text, and what bounds them in words."""
+    if not roof.seconds:
+        return 0.0, "", ""
+    share, _, what = str(roof.bound).rpartition(" ")  # memory, arithmetic, 51% memory
+    return roof.seconds, duration(roof.seconds), f"{f'{share} of it ' if share else ''}bound by {what}"
 
 
 def _part(value: float, whole: float) -> float:

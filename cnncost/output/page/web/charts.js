@@ -70,7 +70,7 @@ export function rooflineChart(tree, state) {
 /** A layer under the roofline, with all that is said of it. */
 function pointOf([number, intensity, rate, attainable, measured, took], tree, device) {
   const [, least, bound] = device.layers[number];
-  const lines = [tree.nodes[number].name, `bound by ${bound}`, `attainable: ${attainable}, ${least}`];
+  const lines = [tree.nodes[number].name, bound, `attainable: ${attainable}, ${least}`];
   return { node: tree.nodes[number], intensity, rate, measured, text: [...lines, ...(took ? [`measured: ${took}`] : [])].join("\n") };
 }
 

@@ -19,7 +19,7 @@ export function details(tree, state, explained) {
       html("h2", {}, item.name, " ", html("button", { class: "close", "aria-label": "close", click: () => state.set("item", null) }, "×")),
       html("p", { class: "about" }, item.role === "layer" ? item.kind : `${item.role}${item.children ? `, ${item.kind}` : ""}`),
       figures(tree, item, device),
-      ...(item.role === "layer" ? formulas(known, item) : item.children ? inside(tree, item, state) : []),
+      ...(item.role === "layer" ? formulas(known, item) : item.children ? inside(item, state, amounts) : []),
     );
     pane.scrollTop = 0;
   };
@@ -49,7 +49,7 @@ function figures(tree, item, device) {
   add("output", item.shape);
   for (const { key, name } of tree.quantities) add(name, item.texts?.[key]);
   const [seconds, text, bound] = device?.[item.children ? "blocks" : "layers"][item.number] ?? [];
-  if (text) add(`least time, ${device.name}`, seconds ? `${text}${bound ? `, bound by ${bound}` : ""}` : "none");
+  if (text) add(`least time, ${device.name}`, `${text}, ${bound}`);
   for (const [name, value] of item.more ?? []) add(name, value);
   return html("dl", {}, ...rows);
 }
@@ -79,8 +79,9 @@ function besides(rows) {
     html("tbody", {}, ...rows.map(([name, ...cells]) => html("tr", {}, html("th", { scope: "row" }, name), ...cells.map((text) => html("td", {}, text))))));
 }
 
-function inside(tree, item, state) {
+/** The parts of a block, each with the chosen quantity. */
+function inside(item, state, amounts) {
   const entry = (child) =>
-    html("li", {}, html("button", { class: "link", click: () => state.set("item", child) }, child.label), ` ${child.kind}`);
+    html("li", {}, html("button", { class: "link", click: () => state.set("item", child) }, child.label), ` ${[child.kind, amounts.words(child)].filter(Boolean).join(", ")}`);
   return [html("h3", {}, "in it"), html("ol", { class: "inside" }, ...item.children.map(entry))];
 }
