@@ -142,8 +142,29 @@ def test_three_thousand_layers_stay_readable(tmp_path: Path) -> None:
         assert len(plots.to_bytes(figure, "svg")) < 200_000
     drawn = bars(report.report_figure(priced))
     assert len(drawn) == report.ROWS_AT_MOST
-    assert drawn[-1][0] == "(2,961 others)"
+    assert [drawn[0][0], drawn[-1][0]] == ["c0 to c74", "c2925 to c2999"]
     assert sum(values[0] for _, values in drawn) == pytest.approx(priced.total.macs)
+
+
+def test_networks_of_which_nothing_can_be_drawn(tmp_path: Path) -> None:
+    priced = cnncost.analyze(network(tmp_path, "  d: dropout\n"))
+    with pytest.raises(UsageError) as caught:
+        report.report_figure(priced)
+    assert str(caught.value) == (
+        "no layer of Net has MACs, params or activations\nhint: dropout, views and what works in place have none"
+    )
+    with pytest.raises(UsageError) as caught:
+        roofline.roofline_figure(cnncost.roofline(priced.graph, device="h100"))
+    assert str(caught.value) == (
+        "no layer of Net computes anything\nhint: views and copies have no place on a roofline"
+    )
+
+
+def test_quantities_that_a_network_has_not(tmp_path: Path) -> None:
+    figure = report.report_figure(cnncost.analyze(network(tmp_path, "  r: relu\n")))
+    assert bars(figure) == [("r", [0.0, 0.0, 3 * 16 * 16 * 4.0])]
+    (line,) = with_gid(sweep.sweep_figure(space_of(tmp_path / "net.yaml", ["batch=1,2"]), "params"), "line")
+    assert list(line.get_ydata()) == [0, 0]
 
 
 # ---- memory ---------------------------------------------------------------------------------------
@@ -336,7 +357,7 @@ def test_names_do_not_cover_each_other(several) -> None:
 
     with plots.style():
         figure.draw_without_rendering()
-        renderer = figure._get_renderer()
+        renderer = figure.canvas.get_renderer()
         names = [child for child in ax.get_children() if isinstance(child, Annotation)]
         boxes = [Text.get_window_extent(name, renderer) for name in names]
     assert len(names) > 10
@@ -572,7 +593,7 @@ def test_nothing_that_is_written_is_cut_off(name: str) -> None:
     figure = FIGURES[name]()
     with plots.style():
         figure.draw_without_rendering()
-        renderer = figure._get_renderer()
+        renderer = figure.canvas.get_renderer()
         page = figure.bbox
         unseen = beyond(figure)
         for text in figure.findobj(Text):

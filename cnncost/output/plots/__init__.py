@@ -11,13 +11,12 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
-from textwrap import wrap
 from typing import Any, NamedTuple
 
 from cnncost.dims import Shape
 from cnncost.errors import UsageError
 from cnncost.output.tables import shortened
-from cnncost.output.units import printable, shape
+from cnncost.output.units import percent, printable, shape
 
 SUFFIXES = ("png", "svg", "pdf")
 COLUMN, PAGE = 3.5, 7.16
@@ -28,7 +27,7 @@ DOTS = 300
 """An inch of a PNG has so many."""
 NAME_AT_MOST = 30
 """Characters of a name in a figure; its middle is left out where it is longer."""
-TITLE_AT_MOST = 80
+TITLE_AT_MOST = 60
 SMALL = 6.0
 """Points of the smallest letters."""
 GREY, LIGHT, INK = "#6b6b6b", "#d9d9d9", "#222222"
@@ -126,9 +125,12 @@ def style() -> AbstractContextManager[None]:
 
 def new(width: float, height: float) -> Any:
     """An empty Figure of so many inches, whose parts find their own room."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, min(height, TALLEST)), dpi=DOTS, layout="constrained")
+    figure = Figure(figsize=(width, min(height, TALLEST)), dpi=DOTS, layout="constrained")
+    FigureCanvasAgg(figure)  # measures letters
+    return figure
 
 
 def to_bytes(figure: Any, format_: str) -> bytes:
@@ -183,6 +185,11 @@ def label(text: str, most: int = NAME_AT_MOST) -> str:
     return f" {shown}" if shown.startswith("_") else shown
 
 
+def share(part: float, whole: float) -> str:
+    """A share, with one decimal; only nothing is 0.0%."""
+    return "<0.1%" if 0 < part < whole / 1000 else percent(part, whole)
+
+
 # ---- what stands around a figure ------------------------------------------------------------------
 
 
@@ -208,9 +215,21 @@ def notes(figure: Any, lines: Iterable[str]) -> None:
 
 
 def _lines(figure: Any, lines: Iterable[str], size: float) -> list[str]:
-    """Lines broken where the figure ends."""
-    across = int(figure.get_figwidth() * 72 / (size * 0.53))
-    return [part for line in lines for part in wrap(line, across, break_on_hyphens=False)]
+    """Lines broken between words where the figure ends."""
+    from matplotlib.font_manager import FontProperties
+
+    renderer, font = figure.canvas.get_renderer(), FontProperties(size=size)
+    across = figure.bbox.width * 0.985
+    found: list[str] = []
+    for line in lines:
+        found.append("")
+        for each in line.split():
+            longer = f"{found[-1]} {each}".lstrip()
+            if found[-1] and renderer.get_text_width_height_descent(longer, font, ismath=False)[0] > across:
+                found.append(each)
+            else:
+                found[-1] = longer
+    return [line for line in found if line]
 
 
 def sizes(inputs: dict[str, Shape], batch: Any, dtype: str) -> str:

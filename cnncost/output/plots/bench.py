@@ -14,7 +14,7 @@ from cnncost.output import plots
 from cnncost.output.bench import BEYOND, CACHE_TEXTS, setting_words
 from cnncost.output.plots import COLOURS, GREY, MARKERS, OTHER, OTHER_LOOK, PAGE, Look
 from cnncost.output.tables import shortened
-from cnncost.output.units import milliseconds, percent, plural, shape, time_unit, unit_for
+from cnncost.output.units import milliseconds, plural, shape, time_unit, unit_for
 
 TABLES_AT_MOST = 4
 """Settings of a network in one figure."""
@@ -167,7 +167,7 @@ def _times(ax: Any, tables: Sequence[BenchTable], bars: Sequence[Bar], looks: di
             ax.plot([low, high], [place, place], color="#222222", lw=0.7, solid_capstyle="butt", gid="spread")
             whole = tables[table].sum_seconds
             if whole and len(tables) == 1:
-                ax.text(max(value, high) + most * 0.015, place, percent(row.seconds, whole), va="center",
+                ax.text(max(value, high) + most * 0.015, place, plots.share(row.seconds, whole), va="center",
                         fontsize=plots.SMALL - 0.5, color=GREY)  # fmt: skip
     ax.set_xlim(0, max(most, *ax.get_xlim()) * (1.12 if len(tables) == 1 else 1))
     ax.tick_params(axis="y", length=0)

@@ -266,10 +266,10 @@ def _legend(map_: Map, best: Sequence[Point]) -> tuple[list[Any], list[str]]:
     if most > 0 and map_.area.kind in ("count", "bytes"):
         unit = unit_for([most], map_.area.kind == "bytes", "auto")
         most_shown = most * SAMPLE / LARGEST
-        sizes = _round([most_shown, most_shown / 10])
+        sizes = _round([size for size in (most_shown, most_shown / 10) if size >= 1])
         for size, text in zip(sizes, alike(sizes, unit.worth)):
             handles.append(_mark(COLOURS[0], sqrt(max(SMALLEST, LARGEST * size / most)), "white"))
-            labels.append(f"{_short(text)} {unit.name} {map_.area.header}".strip())
+            labels.append(" ".join(f"{_short(text)} {unit.name} {map_.area.header}".split()))
     if any(not point.single for point in map_.points):
         handles.append(_mark("white", 5.0, COLOURS[0]))
         labels.append("error of several crops or models")
@@ -291,9 +291,9 @@ def _short(text: str) -> str:
 
 
 def _round(values: Sequence[float]) -> list[float]:
-    """Round numbers no larger than these."""
+    """Round numbers no larger than these, which are at least 1."""
     found = []
     for value in values:
-        power = 10 ** int(log10(value)) if value >= 1 else 1
-        found.append(float(max(n for n in (1, 2, 5) if n * power <= value) * power) if value >= 1 else value)
+        power = 10 ** int(log10(value))
+        found.append(float(max(n for n in (1, 2, 5) if n * power <= value) * power))
     return found

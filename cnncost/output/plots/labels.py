@@ -34,7 +34,7 @@ def place(
     figure = ax.figure
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # stays as it is now
-    renderer = figure.canvas.get_renderer() if hasattr(figure.canvas, "get_renderer") else figure._get_renderer()
+    renderer = figure.canvas.get_renderer()
     scale = figure.dpi / POINTS_AN_INCH
     inside = ax.get_window_extent(renderer)
     marks = [_mark(ax, point, scale) for point in points]

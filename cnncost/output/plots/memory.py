@@ -133,7 +133,9 @@ def _peak(ax: Any, memory: Memory, unit: Unit) -> None:
     ax.plot([x], [y], ls="none", marker="v", ms=5, color=COLOURS[5], mec="white", mew=0.5, gid="peak", zorder=4)
     right = x > len(memory.steps) / 2
     text = f"peak {readable_bytes(int(memory.peak))}, {plots.word(place(memory.at), 60)}"
-    ax.annotate(text, (x, y), (0, 6), textcoords="offset points", ha="right" if right else "left", va="bottom")
+    ax.annotate(
+        text, (x, y), (-2 if right else 2, 6), textcoords="offset points", ha="right" if right else "left", va="bottom"
+    )
 
 
 def _names(ax: Any, steps: Sequence[Step]) -> None:

@@ -10,10 +10,13 @@ from cnncost.analysis.report import LayerReport, Report
 from cnncost.errors import UsageError
 from cnncost.output import plots
 from cnncost.output.plots import OTHER, OTHER_LOOK, PAGE, Look
-from cnncost.output.units import in_unit, percent, plural, readable_bytes, unit_for
+from cnncost.output.tables import shortened
+from cnncost.output.units import in_unit, plural, printable, readable_bytes, unit_for
 
 ROWS_AT_MOST = 40
 KINDS_AT_MOST = 5
+END = 13
+"""Characters of a name of two."""
 ROW = 0.145
 """Inches of a row."""
 QUANTITIES = (("macs", "MACs"), ("params", "params"), ("activation_bytes", "activations"))
@@ -34,12 +37,15 @@ def report_figure(report: Report, rows: Sequence[LayerReport] | None = None, by:
     """A matplotlib Figure of a report: bars of MACs, params and activation bytes, by kind of layer.
 
     rows: as `fold` by `by` and `depth` gives them, perhaps sorted and cut; left out, layers, or blocks where layers
-    are too many to be read, of as many parts of the path as leave at most ROWS_AT_MOST. Raises UsageError over arrays
-    and where matplotlib is not installed.
+    are too many to be read, of as many parts of the path as leave at most ROWS_AT_MOST. Raises UsageError over arrays,
+    where no layer has any of these, and where matplotlib is not installed.
     """
     if report.swept:
         raise UsageError("a figure shows one network", hint="draw a report without arrays of sizes")
     drawn, hidden, told = _rows(report, rows, by, depth)
+    if not drawn:
+        hint = "dropout, views and what works in place have none"
+        raise UsageError(f"no layer of {printable(report.name)} has MACs, params or activations", hint=hint)
     kinds = _kinds(report)
     with plots.style():
         looks = plots.looks(kinds, KINDS_AT_MOST)
@@ -57,7 +63,7 @@ def report_figure(report: Report, rows: Sequence[LayerReport] | None = None, by:
 
 def _rows(report: Report, rows: Sequence[LayerReport] | None, by: str, depth: int) -> tuple[list[Row], str, list[str]]:
     """The bars, what is said of layers that have none, and of how rows are folded."""
-    told = []
+    told, in_order = list[str](), rows is None
     if rows is None:
         by, depth = _readable(report, by, depth)
         rows = fold(report, by, depth)
@@ -69,8 +75,9 @@ def _rows(report: Report, rows: Sequence[LayerReport] | None, by: str, depth: in
     left = sum(len(row.layers) for row in found) - sum(len(row.layers) for row in shown)
     hidden = f"Not drawn: {plural(left, 'layer')} with none of these." if left else ""
     if len(shown) > ROWS_AT_MOST:
-        shown = _cut(shown)
-        told.append(f"The {ROWS_AT_MOST - 1} largest by their largest share; all others in one row.")
+        shown = _runs(shown) if in_order else _cut(shown)
+        largest = f"The {ROWS_AT_MOST - 1} largest by their largest share; all others in one row."
+        told.append("Each row is several that follow each other." if in_order else largest)
     return shown, hidden, told
 
 
@@ -99,6 +106,18 @@ def _members(report: Report, rows: Sequence[LayerReport], by: str, depth: int) -
         key = _key(layer, by, depth)
         found[key if key in found else OTHERS].append(layer)
     return {name: tuple(layers) for name, layers in found.items()}
+
+
+def _runs(rows: list[Row]) -> list[Row]:
+    """Rows that follow each other as one, so many that all can be read."""
+    many = -(-len(rows) // ROWS_AT_MOST)
+    found = []
+    for start in range(0, len(rows), many):
+        run = rows[start : start + many]
+        layers = tuple(layer for row in run for layer in row.layers)
+        name = " to ".join(dict.fromkeys(shortened(row.whole.name, END) for row in (run[0], run[-1])))
+        found.append(Row(together(name, list(layers), in_order=False), layers))
+    return found
 
 
 def _cut(rows: list[Row]) -> list[Row]:
@@ -146,17 +165,25 @@ def _panel(ax: Any, report: Report, rows: Sequence[Row], name: str, header: str,
         if any(parts):
             ax.barh(range(len(rows)), parts, 0.74, start, color=look.colour, hatch=look.hatch, edgecolor="white", lw=0)
         start = [a + b for a, b in zip(start, parts)]
-    most = max([*start, 1e-9])
+    most = max(start) or 1
     for place, (value, end) in enumerate(zip(values, start)):
         if value:
-            share = percent(value, whole) if value >= whole / 1000 else "<0.1%"
-            ax.text(end + most * 0.015, place, share, va="center", fontsize=plots.SMALL - 0.5, color=plots.GREY)
+            ax.text(
+                end + most * 0.015,
+                place,
+                plots.share(value, whole),
+                va="center",
+                fontsize=plots.SMALL - 0.5,
+                color=plots.GREY,
+            )
     ax.set_xlim(0, most * 1.2)
     ax.set_xlabel(f"{header} ({unit.name})" if unit.name else header)
     ax.set_title(f"{header}: {readable_bytes(whole) if bytes_ else in_unit(whole)}", fontsize=plots.SMALL + 0.5)
     ax.tick_params(axis="y", length=0)
     ax.grid(axis="x")
     ax.locator_params(axis="x", nbins=5)
+    if not whole:
+        ax.set_xticks([0])
 
 
 def _part(row: Row, name: str, kind: str, looks: dict[str, Look]) -> int:

@@ -12,7 +12,7 @@ from cnncost.output import plots
 from cnncost.output.plots import GREY, OTHER, OTHER_LOOK, PAGE, Look
 from cnncost.output.plots.labels import Named, place
 from cnncost.output.roofline_chart import weight
-from cnncost.output.units import digits, duration, in_unit, percent, plural, rate
+from cnncost.output.units import digits, duration, in_unit, percent, plural, printable, rate
 
 HEIGHT = 3.9
 KINDS_AT_MOST = 6
@@ -22,6 +22,8 @@ TELLING = 0.01
 """Layers with a smaller part of the time are not named."""
 SMALLEST, LARGEST = 6.0, 700.0
 """Areas of marks, in square points: at the least, and what all of the time adds."""
+FEW = 300
+"""Times the least of an axis that its most is, below which there are ticks within decades."""
 CELL = 0.05
 """Parts of a decade: layers of a kind that are so near to each other are one mark."""
 NOTE = (
@@ -44,14 +46,14 @@ def roofline_figure(roofline: Roofline, rows: Sequence[Roof] | None = None) -> A
     points = marks([row for row in timed if row.intensity])
     if not points:
         hint = "views and copies have no place on a roofline"
-        raise UsageError(f"no layer of {roofline.name} computes anything", hint=hint)
+        raise UsageError(f"no layer of {printable(roofline.name)} computes anything", hint=hint)
     with plots.style():
         figure = plots.new(PAGE, HEIGHT)
         ax = figure.subplots()
         ax.set_xscale("log")
         ax.set_yscale("log")
         _limits(ax, roofline, points)
-        written = _ceilings(ax, roofline)
+        written = _ceilings(ax, roofline, points)
         looks = plots.looks(_kinds(points), KINDS_AT_MOST)
         _axes(ax, roofline)
         plots.title(figure, roofline.name, _conditions(roofline), *_legend(points, looks))
@@ -114,7 +116,7 @@ def _limits(ax: Any, roofline: Roofline, points: Sequence[Roof]) -> None:
     ax.set_ylim(min(rates) / 1.8, max(roofs.macs.rate, *rates) * 3)
 
 
-def _ceilings(ax: Any, roofline: Roofline) -> list[Any]:
+def _ceilings(ax: Any, roofline: Roofline, points: Sequence[Roof]) -> list[Any]:
     """The roof, the ceiling of other arithmetic where it is another, the ridge; returns what is written there."""
     roofs, (low, high) = roofline.ceilings, ax.get_xlim()
     ax.plot([low, roofs.ridge, high], [low * roofs.bandwidth, roofs.macs.rate, roofs.macs.rate], color="#222222",
@@ -128,7 +130,7 @@ def _ceilings(ax: Any, roofline: Roofline) -> list[Any]:
     ridge = f"ridge {digits(roofs.ridge)} FLOP/B"
     written.append(ax.text(roofs.ridge, 0.015, f" {ridge}", transform=ax.get_xaxis_transform(), fontsize=plots.SMALL,
                            color=GREY))  # fmt: skip
-    written.append(_slope(ax, roofline))
+    written.append(_slope(ax, roofline, points))
     return written
 
 
@@ -140,21 +142,25 @@ def _ceiling(ax: Any, peak: Any, above: bool = False) -> Any:
                        fontsize=plots.SMALL)  # fmt: skip
 
 
-def _slope(ax: Any, roofline: Roofline) -> Any:
-    """The bandwidth along the slope, above it."""
+def _slope(ax: Any, roofline: Roofline, points: Sequence[Roof]) -> Any:
+    """The bandwidth above the slope, where marks are far."""
     roofs, (low, _) = roofline.ceilings, ax.get_xlim()
     bottom = ax.get_ylim()[0]
-    x = sqrt(max(low, bottom / roofs.bandwidth) * roofs.ridge)
+    start = max(low, bottom / roofs.bandwidth)
+    places = [start * (roofs.ridge / start) ** (n / 20) for n in range(8, 19)]
+    x = max(places, key=lambda place: min(abs(log10(place / row.intensity)) for row in points))
     text = f"{in_unit(roofs.bandwidth)}B/s"
     return ax.annotate(text, (x, x * roofs.bandwidth), (-4, 4), textcoords="offset points", ha="right", va="bottom",
                        fontsize=plots.SMALL)  # fmt: skip
 
 
 def _axes(ax: Any, roofline: Roofline) -> None:
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     unit = rate(1, roofline.ceilings.macs.dtype).lstrip("1")
     for axis in (ax.xaxis, ax.yaxis):
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < FEW else (1,), numticks=20))
         axis.set_major_formatter(FuncFormatter(lambda value, _: in_unit(value)))
         axis.set_minor_formatter(NullFormatter())
     ax.set_xlabel("arithmetic intensity (FLOP/B)")
@@ -192,6 +198,8 @@ def _points(
         if len(named) < NAMED and weight(row) >= TELLING * whole:
             label = f"{plots.word(row.name, 24)} {percent(weight(row), whole)}"
             named.append(Named(row.intensity, _rate(row), label, sqrt(area) / 2))
+        else:
+            dots.append((row.intensity, _rate(row)))
     place(ax, named, plots.SMALL, written, dots)
 
 

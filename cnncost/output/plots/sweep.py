@@ -28,6 +28,8 @@ LINES_AT_MOST = 6
 MAP_FROM = 4
 """Values of each of two axes from which on they are a map."""
 LEVELS = 9
+WIDE = 30
+"""Times the least that the most is, from which on lines are on a logarithmic axis."""
 MARKED_AT_MOST = 40
 """Points of a line that have a mark each."""
 CELLS = 500
@@ -209,6 +211,8 @@ def _draw(
             ax.set_title(plots.word(f"{chart.beside.name} {shown_value(value)}", 30))
     for ax in panels[len(beside) :]:
         ax.remove()
+    if chart.up is None:
+        _heights(panels[: len(beside)], values / scale.worth)
     _labels(figure, panels[: len(beside)], columns, chart, scale, shared)
     labels = [plots.label(f"{chart.lines.name} {shown_value(v)}") for v in chart.lines.values] if chart.lines else []
     return figure, (handles if chart.lines else []), labels
@@ -252,14 +256,20 @@ def _lines(ax: Any, chart: Chart, table: Any) -> list[Any]:
         handles += ax.plot(np.array(xs)[order], row[order], **{"ls": dash, "color": COLOURS[number % 6], "gid": "line",
                                                                **style})  # fmt: skip
     _ticks(ax.xaxis, chart.across)
-    filled = table.compressed()
-    if len(filled) and filled.min() > 0 and filled.max() / filled.min() > 30:
-        ax.set_yscale("log")
-        _plain(ax.yaxis, True)
-    elif len(filled):
-        ax.set_ylim(0, max(filled.max() * 1.06, ax.get_ylim()[1] if ax.get_shared_y_axes() and ax.lines[1:] else 0))
     ax.grid()
     return handles
+
+
+def _heights(panels: Sequence[Any], values: Any) -> None:
+    """The upward axis of lines, which all charts share: from 0, or logarithmic where values are far apart."""
+    told = values.compressed()
+    low, high = told.min(), told.max()
+    for ax in panels:
+        if low > 0 and high / low > WIDE:
+            ax.set_yscale("log")
+            _plain(ax.yaxis, True)
+        else:
+            ax.set_ylim(0, high * 1.06 or 1)
 
 
 def _map(ax: Any, chart: Chart, table: Any, everywhere: Any) -> Any:
