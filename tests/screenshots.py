@@ -37,6 +37,14 @@ def nothing(shown: Any) -> None:
     """As it opens."""
 
 
+def choose_point(number: int) -> Acts:
+    """Choose a design point, as from the table."""
+    return lambda shown: shown.evaluate("n => document.querySelectorAll('#point-table tbody tr')[n].click()", number)
+
+
+SPACE = (
+    "sweep resnet50 --vary width=16:128:4 --vary input=96:512:16 --where macs<16G --top 60 --sort -macs --device h100"
+)
 PICTURES: dict[str, tuple[str, dict[str, Any], Acts]] = {
     "html-alexnet": ("report alexnet", {}, choose("conv2")),
     "html-alexnet-charts": ("report alexnet", {}, go("memory")),
@@ -44,6 +52,7 @@ PICTURES: dict[str, tuple[str, dict[str, Any], Acts]] = {
     "html-resnet152": ("report resnet152 --batch 32 --dtype bf16", {"color_scheme": "dark"}, nothing),
     "html-densenet201": ("report densenet201", {"viewport": {"width": 390, "height": 844}}, nothing),
     "html-timm": ("report timm:mobilenetv3_small_100", {}, choose("blocks.1.0.conv_pw")),
+    "html-space": (SPACE, {"viewport": {"width": 1280, "height": 1000}}, choose_point(40)),
     "html-zoo": ("compare all", {"viewport": {"width": 1280, "height": 780}}, nothing),
 }
 PAGE = "alexnet.html"

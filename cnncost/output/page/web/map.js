@@ -102,7 +102,7 @@ function drawn({ axes, shown, at, members }, family, state, width) {
   const chosen = shown.filter((network) => network === item);
   const title = (n) => [n.network, ...["x", "y", "area"].map((id) => `${axes[id].name}: ${n.texts[axes[id].key]}`), ...(Object.values(axes).some((a) => a.error) && n.error ? [n.error.split(";")[0]] : [])].join("\n");
   const plot = Plot.plot({
-    width, height, marginLeft: 56, marginTop: 28, marginBottom: 42, marginRight: 20, inset: most * 0.7,
+    width, height, marginLeft: 56, marginTop: 28, marginBottom: 42, marginRight: 20, inset: most * 0.7, insetRight: most * 1.7,
     x: { ...scale("x"), label: `${axes.x.label} →` },
     y: { ...scale("y"), label: `↑ ${axes.y.label}` },
     marks: [
