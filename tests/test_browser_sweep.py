@@ -150,6 +150,17 @@ def test_the_front_is_that_of_the_choice(browser: Any, tmp_path: Path) -> None:
         assert shown.locator("#scatter-chart").inner_text().count("width") >= 1
 
 
+def test_arrow_keys_go_over_the_surface(browser: Any, tmp_path: Path) -> None:
+    with opened(browser, written(tmp_path, "resnet18", VARIED)) as shown:
+        shown.locator("#others .slider:visible input").fill("1")
+        shown.focus("#surface-chart")
+        for key in ("ArrowUp", "ArrowUp", "ArrowRight", "ArrowRight", "ArrowLeft", "ArrowDown", "ArrowDown"):
+            shown.keyboard.press(key)
+        assert "--set width=16 --batch 2 --input 3x96x96" in shown.locator("#chosen-point").inner_text()
+        shown.emulate_media(media="print")
+        assert shown.locator("#standing").inner_text() == "at batch 2"
+
+
 def test_one_axis_has_lines_alone(browser: Any, tmp_path: Path) -> None:
     with opened(browser, written(tmp_path, "alexnet", {"batch": (1, 2, 4)})) as shown:
         assert shown.locator("#surface").count() == 0

@@ -66,7 +66,7 @@ function levels([least, most], type) {
 function extent(points, values) {
   const counting = values.filter((value, i) => value !== null && points[i].counts);
   const of = new Set(counting).size > 1 ? counting : values.filter((value) => value !== null);
-  return [Math.min(...of), Math.max(...of)];
+  return [[...of].reduce((a, b) => Math.min(a, b)), [...of].reduce((a, b) => Math.max(a, b))]; // too many to be arguments
 }
 
 /** The heat map with its contours. */

@@ -17,7 +17,9 @@ function sliders(space, state) {
       state.set("at", state.get("at").map((other, k) => (k === i ? Number(place) : other)));
     });
   });
-  state.follow(["across", "up"], () => {
+  state.follow(["across", "up", "at"], () => {
+    const others = space.axes.filter(({ key }) => ![state.get("across"), state.get("up")].includes(key));
+    byId("standing").textContent = others.length ? `at ${others.map((axis) => `${axis.name} ${axis.texts[state.get("at")[axis.place]]}`).join(", ")}` : "";
     for (const [i, label] of labels.entries()) label.hidden = [state.get("across"), state.get("up")].includes(space.axes[i].key);
     byId("others").hidden = labels.every((label) => label.hidden);
   });
@@ -32,6 +34,20 @@ function axes(space, state) {
       if (state.get(other) === key) put(other, before);
     });
   }
+}
+
+/** Arrow keys go from point to point over the surface. */
+function arrows(space, state) {
+  byId("surface-chart")?.addEventListener("keydown", (event) => {
+    const [id, step] = { ArrowLeft: ["across", -1], ArrowRight: ["across", 1], ArrowDown: ["up", -1], ArrowUp: ["up", 1] }[event.key] ?? [];
+    if (!id) return;
+    event.preventDefault();
+    const axis = space.byKey.get(state.get(id));
+    const places = [...(state.get("item")?.places ?? state.get("at").map((place, k) => ([state.get("across"), state.get("up")].includes(space.axes[k].key) ? 0 : place)))];
+    if (state.get("item")) places[axis.place] += step;
+    const next = places[axis.place] in axis.texts ? space.at(places) : null;
+    if (next) state.set("item", next);
+  });
 }
 
 /** The chosen point in full, with the command that prints its report. */
@@ -74,6 +90,7 @@ export async function sweep() {
     });
   }
   sliders(space, state);
+  arrows(space, state);
   details(space, state);
   surfaceChart(space, state);
   linesChart(space, state);
