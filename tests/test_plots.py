@@ -566,7 +566,7 @@ def test_every_figure_opens_and_is_the_same_twice(name: str, suffix: str) -> Non
 
         pixels = imread(io.BytesIO(data))
         assert pixels.shape[1] == round(plots.PAGE * plots.DOTS)
-        assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 10
+        assert len(np.unique(pixels[::7, ::7, 2])) > 10
     if suffix == "svg":
         letters = "".join(ElementTree.fromstring(data).itertext())
         assert ("Net" if name == "bench" else "2 networks" if name == "compare" else "AlexNet") in letters
