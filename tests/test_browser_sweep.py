@@ -161,6 +161,15 @@ def test_arrow_keys_go_over_the_surface(browser: Any, tmp_path: Path) -> None:
         assert shown.locator("#standing").inner_text() == "at batch 2"
 
 
+def test_a_choice_by_more_than_two_is_ringed(browser: Any, tmp_path: Path) -> None:
+    with opened(browser, written(tmp_path, "resnet18", VARIED, "macs,params,-input")) as shown:
+        members = shown.locator("#point-table tbody tr").count()
+        rings = shown.locator("#scatter-chart g[aria-label='dot'][stroke='var(--ink)'] circle")
+        assert rings.count() == members > 2
+        text = shown.locator("#scatter-note").inner_text()
+        assert text.endswith(f"Ringed: the {members} points that no other beats in macs,params,-input.")
+
+
 def test_one_axis_has_lines_alone(browser: Any, tmp_path: Path) -> None:
     with opened(browser, written(tmp_path, "alexnet", {"batch": (1, 2, 4)})) as shown:
         assert shown.locator("#surface").count() == 0

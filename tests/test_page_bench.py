@@ -187,7 +187,7 @@ def test_one_layer_alone_is_a_table(run: Any, device: str) -> None:
         ("net.yaml --html net.yaml",
          "net.yaml: a report over a spec would lose the spec\nhint: give another name: report.txt"),
         ("net.yaml --html r.jsonl --results r.jsonl --force",
-         "r.jsonl: a report over a spec would lose the spec\nhint: give another name: report.txt"),
+         "r.jsonl: something else is written there\nhint: give another name"),
         ("--compare r.jsonl r.jsonl --html x.html",
          "--html has no effect with --compare\nhint: write a page of each run by itself"),
     ],

@@ -162,6 +162,7 @@ def test_without_options_the_table_is_as_ever(run: Any, folder: Path) -> None:
         ("alexnet --html a.yaml",
          "a.yaml: a report over a spec would lose the spec\nhint: give another name: report.txt"),
         ("alexnet --html mine.html", "mine.html: exists already\nhint: --force replaces it"),
+        ("alexnet --html x.txt -o x.txt", "x.txt: something else is written there\nhint: give another name"),
         ("alexnet --device h100", "--device has no effect here\nhint: it goes with --html FILE"),
         ("alexnet vgg16 --layers --html x.html",
          "--html has no effect with --layers\nhint: it goes with a table of networks"),

@@ -189,6 +189,7 @@ def test_as_many_points_as_a_page_holds(run: Any, folder: Path) -> None:
         ("--html no/where.html", "no/where.html: No such file or directory\nhint: nothing was written"),
         ("--html .", ". is no file name\nhint: give the name of a file to write"),
         ("--html mine.html", "mine.html: exists already\nhint: --force replaces it"),
+        ("--html x.csv -o x.csv", "x.csv: something else is written there\nhint: give another name"),
         ("--html a.yaml", "a.yaml: a report over a spec would lose the spec\nhint: give another name: report.txt"),
     ],
 )

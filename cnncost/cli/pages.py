@@ -94,14 +94,14 @@ class ZooPage(NamedTuple):
     specs: tuple[str, ...]
     sizes: tuple[tuple[str, ...], int, str, tuple[str, ...]]
 
-    def check(self, layers: bool) -> None:
+    def check(self, layers: bool, output: str | None) -> None:
         """Raise UsageError where the page could not be written, and for an option that would have no effect."""
         if layers and self.html is not None:
             raise UsageError("--html has no effect with --layers", hint="it goes with a table of networks")
         if self.devices and self.html is None:
             raise UsageError("--device has no effect here", hint="it goes with --html FILE")
         if self.html is not None:
-            may_write(self.html, self.force, *self.specs)
+            may_write(self.html, self.force, *self.specs, others=[output])
 
     def write(self, comparison: Comparison, rows: Sequence[NetworkRow], columns: Sequence[Column] | None) -> None:
         """Write the page, where one is asked for. Raises UsageError."""
@@ -132,10 +132,10 @@ class SweepHtml(NamedTuple):
     workers: int
     units: str
 
-    def check(self) -> None:
+    def check(self, output: str | None) -> None:
         """Raise UsageError where the page could not be written."""
         if self.html is not None:
-            may_write(self.html, self.force, self.spec)
+            may_write(self.html, self.force, self.spec, others=[output])
 
     def require_few(self, space: Space) -> None:
         """Raise UsageError for more points than a page holds."""
@@ -168,13 +168,13 @@ class BenchHtml(NamedTuple):
     force: bool
     specs: tuple[str, ...]
 
-    def check(self, comparing: bool, results: str | None) -> None:
-        """Raise UsageError where the page could not be written, or would have no effect."""
+    def check(self, comparing: bool, *others: str | None) -> None:
+        """Raise UsageError where the page could not be written, or would have no effect. others: written besides."""
         if self.html is None:
             return
         if comparing:
             raise UsageError("--html has no effect with --compare", hint="write a page of each run by itself")
-        may_write(self.html, self.force, *self.specs, *([results] if results else []))
+        may_write(self.html, self.force, *self.specs, others=others)
 
     def write(self, tables: Sequence[BenchTable], graphs: Sequence[Graph], machine: dict[str, str]) -> None:
         """Write the page, where one is asked for. Raises UsageError."""

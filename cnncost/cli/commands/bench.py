@@ -138,11 +138,11 @@ def command(
     chosen_format = format_ or format_of(output)
     no_effect(None, None, chosen_format, output, force, others={"--html": html, "--plot": plot})
     paged = BenchHtml(html, force, (spec, *words))
-    paged.check(comparing, results)
+    paged.check(comparing, output, results)
     plotted = Plotted(plot, force, (spec, *words))
     if comparing and plot is not None:
         raise UsageError("--plot has no effect with --compare", hint="draw each run by itself")
-    plotted.check(output, results)
+    plotted.check(output, results, html)
     if comparing:
         return _compare(spec, words, SAME_WITHIN if tolerance is None else tolerance, output, force)
     if tolerance is not None:

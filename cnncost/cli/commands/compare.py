@@ -85,7 +85,7 @@ def command(
     chosen_format = format_ or format_of(output)
     no_effect(columns, units, chosen_format, output, force, no_legend, {"--html": html, "--plot": plot})
     paged = ZooPage(html, devices, units, force, specs, (inputs, batch, dtype, settings))
-    paged.check(layers)
+    paged.check(layers, output)
     plotted = MapPlotted(Plotted(plot, force, specs), {"x": x, "y": y, "area": area})
     plotted.check(layers, output, html)
     form = chosen_format, output, not no_legend

@@ -109,7 +109,7 @@ def command(
     if dask is not None and workers > 1:
         raise UsageError("--workers has no effect with --dask", hint="the cluster has workers of its own")
     paged = SweepHtml(html, force, spec, workers, units)
-    paged.check()
+    paged.check(output)
     plotted = SweepPlotted.of(plot, quantity, force, spec)
     plotted.check(output, html)
     from cnncost.analysis.sweep.run import Job

@@ -66,9 +66,12 @@ def sweep_page(shown: SweepPage) -> str:
         "where": space.where and space.where.text,
         "sampled": space.sample is not None,
         "first": _first(shown),
+        "chosen": swept.title,
         "aims": {name: "more" if largest else "less" for name, largest in shown.aims},
         "command": command(space),
     }
+    rows = _rows(shown)
+    data["ringed"] = [place for place, _, _ in rows] if len(shown.aims) > 2 else []
     title, *lines = (str(line) for line in heading(swept))
     numeric = [axis for axis in axes if axis["numeric"]]
     return page(
@@ -83,7 +86,7 @@ def sweep_page(shown: SweepPage) -> str:
         amounts=[*quantities, *numeric],
         chosen=swept.title if swept.count else "",
         columns=[_header(column) for column in row_columns(swept, shown.units)] if swept.count else [],
-        rows=_rows(shown),
+        rows=rows,
         ranges=[_header(column) for column in range_columns(swept, shown.units)] if swept.summary.kept > 1 else [],
         those=those(swept),
         impossible=impossible(swept.summary),

@@ -3,7 +3,7 @@
 import * as Plot from "@observablehq/plot";
 import { byId, html } from "./dom.js";
 import { front, steps } from "./front.js";
-import { ACCENT, chart, choosing, DIM, grouped, logTicks, PAPER } from "./plots.js";
+import { ACCENT, chart, choosing, DIM, grouped, INK, logTicks, PAPER } from "./plots.js";
 
 const DRAWN_AT_MOST = 4000; // points; more are no more to see, and slow to draw
 const FIELDS = ["s-across", "s-up"].flatMap((id) => [id, `${id}-log`, `${id}-better`]);
@@ -39,6 +39,7 @@ export function scatterChart(space, state) {
         Plot.dot(shown.filter((point) => point.counts), { ...at, r: shown.length > 1000 ? 2.5 : 3.5, fill: of, fillOpacity: 0.85 }),
         Plot.line(line, { x: "x", y: "y", stroke: ACCENT, strokeWidth: 1.6, strokeDasharray: "5 3" }),
         Plot.dot(thinned(members), { ...at, r: 4.5, fill: of, stroke: ACCENT, strokeWidth: 1.6 }),
+        Plot.dot(space.ringed.filter((point) => real.includes(point)), { ...at, r: 6.5, stroke: INK, strokeWidth: 1.3 }),
         Plot.dot(real.filter((point) => point === state.get("item")), { ...at, r: 8, stroke: ACCENT, strokeWidth: 3, fill: PAPER, fillOpacity: 0.2 }),
         Plot.tip(shown, Plot.pointer({ ...at, title: (point) => space.title(point) })),
       ],
@@ -52,5 +53,6 @@ function note(space, real, counting, members, shown, better, names) {
   if (real.length > counting.length) parts.push(`Faint: ${grouped(real.length - counting.length)} that the condition leaves out.`);
   if (shown.length < real.length) parts.push(`There are too many to draw: ${grouped(shown.length)} are, evenly chosen.`);
   if (members.length) parts.push(`The front: ${grouped(members.length)} of them, for each of which no other has both ${better[0]} ${names[0]} and ${better[1]} ${names[1]}.`);
+  if (space.ringed.length) parts.push(`Ringed: the ${space.chosen}.`);
   return parts.join(" ");
 }

@@ -9,14 +9,16 @@ export class Space {
   #command;
   #byPlaces = new Map();
 
-  constructor({ axes, quantities, where, command }, { numbers, places, state, reasons, columns }) {
+  constructor({ axes, quantities, where, command, ringed, chosen }, { numbers, places, state, reasons, columns }) {
     this.axes = axes.map((axis, place) => ({ ...axis, place }));
     this.quantities = quantities;
     this.where = where;
+    this.chosen = chosen;
     this.#columns = columns;
     this.#command = command;
     this.byKey = new Map([...quantities, ...this.axes].map((each) => [each.key, each]));
     this.points = numbers.map((number, i) => ({ i, number, places: places.map((place) => place[i]), counts: state[i] === COUNTS, out: state[i] === LEFT_OUT, reason: reasons[state[i]] }));
+    this.ringed = ringed.map((i) => this.points[i]); // the choice of the command, where it is by more than two
     for (const point of this.points) this.#byPlaces.set(this.#number(point.places), point);
   }
 
