@@ -20,6 +20,7 @@ from cnncost.analysis.fold import fold
 from cnncost.analysis.measurements import Setting
 from cnncost.analysis.memory import inference_memory
 from cnncost.analysis.samples import Timing
+from cnncost.analysis.side_by_side import SideBySide, StepBeside
 from cnncost.analysis.training_step import TrainingStep, memory_of
 from cnncost.api.sweeps import space_of
 from cnncost.cli.op_options import expanded
@@ -198,6 +199,22 @@ def test_what_is_always_there_is_said() -> None:
     assert [phase for phase in ("forward", "backward", "update") if phase in texts(figure)] == [
         "forward", "backward", "update"
     ]  # fmt: skip
+
+
+def test_measured_steps_stand_beside_derived_ones() -> None:
+    graph = cnncost.load("alexnet")
+    taken = inference_memory(graph)
+    steps = tuple(
+        StepBeside(step.layer, step.phase, int(step.alive), int(step.alive) + n if n else None)
+        for n, step in enumerate(taken.steps)
+    )
+    figure = memory.memory_figure(graph, taken, None, SideBySide(taken, taken, 0, steps))
+    (dots,) = with_gid(figure, "measured")
+    unit = worth(figure.axes[0].get_ylabel())
+    assert [(x, y * unit) for x, y in dots.get_xydata()] == [
+        (n + 0.5, step.measured) for n, step in enumerate(steps) if step.measured is not None
+    ]
+    assert f"measured; peak {readable_bytes(int(taken.peak))}" in written(figure)
 
 
 def test_an_axis_that_does_not_begin_at_zero_says_so() -> None:

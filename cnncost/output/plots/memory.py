@@ -107,7 +107,7 @@ def _measured(ax: Any, memory: Memory, beside: SideBySide, unit: Unit) -> list[A
     values = [found.get((step.layer, step.phase)) for step in memory.steps]
     places = [number + 0.5 for number, value in enumerate(values) if value is not None]
     told = [value / unit.worth for value in values if value is not None]
-    return list(ax.plot(places, told, color=COLOURS[5], ls="none", marker=".", ms=2.5))
+    return list(ax.plot(places, told, color=plots.INK, ls="none", marker=".", ms=1.8, gid="measured"))
 
 
 def _phases(ax: Any, steps: Sequence[Step]) -> None:

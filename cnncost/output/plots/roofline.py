@@ -204,10 +204,12 @@ def _points(
 
 
 def _dots(ax: Any, roofline: Roofline) -> list[tuple[float, float]]:
-    """Places along the roof."""
+    """Places along the ceilings."""
     low, high = map(log10, ax.get_xlim())
     places = [10 ** (low + (high - low) * n / 200) for n in range(201)]
-    return [(x, roofline.ceilings.attainable(x)) for x in places]
+    roofs = roofline.ceilings
+    others = [(x, roofs.others.rate) for x in places if x * roofs.bandwidth >= roofs.others.rate]
+    return [*((x, roofs.attainable(x)) for x in places), *(others if roofs.others != roofs.macs else [])]
 
 
 def _legend(points: Sequence[Roof], looks: dict[str, Look]) -> tuple[list[Any], list[str]]:
