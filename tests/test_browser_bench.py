@@ -16,7 +16,7 @@ from cnncost.analysis.bench import tables
 from cnncost.analysis.measurements import Setting, together
 from cnncost.cli.op_options import expanded
 from cnncost.devices import load
-from cnncost.output.page.bench import BenchPage, bench_page
+from cnncost.output.page.bench import ROWS_AT_FIRST, BenchPage, bench_page
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,20 @@ def test_a_layer_that_is_chosen_shows_everywhere(browser: Any, tmp_path: Path) -
         shown.mouse.down()
         shown.mouse.up()
         assert shown.locator("tr.chosen th").all_inner_texts() == ["conv1"]
+
+
+def test_of_many_layers_those_that_take_longest_are_bars_until_all_are_asked_for(browser: Any, tmp_path: Path) -> None:
+    graph = cnncost.load("densenet121")
+    (table,) = tables([graph], [made_up.SETTING], together(made_up.records([graph])))
+    longest = sorted(table.rows, key=lambda row: -row.seconds)[:ROWS_AT_FIRST]
+    kept = [row for row in table.rows if row in longest]
+    with opened(browser, written(tmp_path, [graph])) as shown:
+        labels = shown.locator("#times-chart svg g[aria-label='y-axis tick label'] text").all_text_contents()
+        assert [label.split(" ×")[0] for label in labels] == [row.names[0] for row in kept]
+        assert f"{ROWS_AT_FIRST} of {len(table.rows)}" in shown.locator("#layers-note").inner_text()
+        shown.check("#every")
+        assert bars(shown, "#times-chart") == len(table.rows) == shown.locator(".bench-table tbody tr").count()
+        assert shown.locator("#layers-note").inner_text() == ""
 
 
 def test_headings_sort(browser: Any, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from cnncost.output.units import milliseconds, percent, plural, printable, shape
 FIELDS = {"dtype": "{}", "layout": "{}", "direction": "{}", "cache": "cache {}", "compile": "compiled {}",
           "algorithms": "algorithms {}", "threads": "threads {}", "heap": "heap {}"}  # fmt: skip
 """How a field of the setting is said where settings differ in it."""
+ROWS_AT_FIRST = 40
+"""Layers that charts show of a network with more, until all are asked for."""
 METHOD = (
     "Every distinct layer runs alone, again and again in samples of several runs, after a warm-up; all of them once a "
     "repetition, so that a slow spell of the machine shows as spread and not in one layer."
@@ -35,10 +37,14 @@ def bench_page(shown: BenchPage) -> str:
     tables = shown.tables
     single = tables[0].batch is None
     names = _names(tables)
-    unit, worth = time_unit([t.median for table in tables for t in timings(table)])
+    unit, worth = time_unit(
+        [row.seconds for table in tables for row in table.rows]
+        or [t.median for table in tables for t in timings(table)]
+    )
     data = {
         "unit": unit,
         "worth": worth,
+        "first": ROWS_AT_FIRST,
         "tables": [{**_table(table), "name": name} for table, name in zip(tables, names)],
         "study": _study(shown, names) if single else None,
     }
@@ -51,6 +57,7 @@ def bench_page(shown: BenchPage) -> str:
         heading=printable(tables[0].name),
         below=f"on {printable(tables[0].setting.device)}, by the clock",
         single=single,
+        many=max(len(table.rows) for table in tables) > ROWS_AT_FIRST,
         roofline=any(row.attainable for table in tables for row in table.rows),
         parts=[_part(table, name, number) for number, (table, name) in enumerate(zip(tables, names))],
         machine=[(name.replace("_", " "), printable(text)) for name, text in shown.machine.items()

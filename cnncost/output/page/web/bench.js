@@ -28,8 +28,9 @@ function studied({ study }, state) {
 
 export function bench() {
   const data = embedded("data");
-  const state = new State({ item: null, table: 0 });
+  const state = new State({ item: null, table: 0, every: false });
   chooses("setting", (number) => state.set("table", Number(number)));
+  chooses("every", (every) => state.set("every", every));
   const sections = [...document.querySelectorAll(".timed")];
   state.follow(["table"], (number) => sections.forEach((section, i) => (section.hidden = i !== number)));
   sections.forEach((section, i) => choosingRows(section.querySelector("table"), data.tables[i].rows, state, "item"));

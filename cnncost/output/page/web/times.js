@@ -1,7 +1,7 @@
 // Timings of a network's layers as bars: each with its spread, its part of the roofline, and all of them beside the whole.
 
 import * as Plot from "@observablehq/plot";
-import { html } from "./dom.js";
+import { byId, html } from "./dom.js";
 import { ACCENT, chart, choosing, DIM, HIGH, INK, ON_PAPER } from "./plots.js";
 
 const ROW = 20;
@@ -29,10 +29,23 @@ function bars(state, rows, width, { label, value, end = value, marks = [], text,
   return choosing(plot, (row) => state.set("item", row));
 }
 
+/** The rows that charts show: all, or of many those that take longest, in their order. */
+function shownRows({ tables, first }, state) {
+  const { rows } = tables[state.get("table")];
+  const note = byId("layers-note");
+  if (note) note.textContent = "";
+  if (state.get("every") || rows.length <= first) return rows;
+  if (note) note.textContent = `${first} of ${rows.length}: those that take longest`;
+  const seconds = (row) => (row.timing ? row.instances * row.timing.median : Infinity);
+  const longest = new Set([...rows].sort((a, b) => seconds(b) - seconds(a)).slice(0, first));
+  return rows.filter((row) => longest.has(row));
+}
+
 /** Time of all layers that a row stands for, with its spread. */
-export function timesChart({ tables, unit, worth }, state) {
-  chart("times-chart", state, ["table", "item"], (width) => {
-    const { rows } = tables[state.get("table")];
+export function timesChart(data, state) {
+  const { unit, worth } = data;
+  chart("times-chart", state, ["table", "item", "every"], (width) => {
+    const rows = shownRows(data, state);
     const of = (row, part) => (row.timing ? (row.instances * row.timing[part]) / worth : 0);
     const timed = rows.filter((row) => row.timing);
     const spread = (_, y) => Plot.ruleY(timed, { x1: (row) => of(row, "low"), x2: (row) => of(row, "high"), y, stroke: INK, strokeWidth: 1.4, marker: "tick" });
@@ -42,9 +55,9 @@ export function timesChart({ tables, unit, worth }, state) {
 }
 
 /** What part of the roofline a layer reaches. */
-export function rooflinesChart({ tables }, state) {
-  chart("roofline-chart", state, ["table", "item"], (width) => {
-    const rows = tables[state.get("table")].rows.filter((row) => row.efficiency);
+export function rooflinesChart(data, state) {
+  chart("roofline-chart", state, ["table", "item", "every"], (width) => {
+    const rows = shownRows(data, state).filter((row) => row.efficiency);
     if (!rows.length) return html("p", {}, "No layer has a place under the roofline.");
     const value = (row) => 100 * row.efficiency;
     const most = Math.max(100, ...rows.map(value));
