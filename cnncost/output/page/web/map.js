@@ -44,10 +44,15 @@ function reasonOf({ values, tested }, axes, state, way) {
 /** How many networks the map leaves out and why, with their names where they are asked for. */
 function counted(why, total) {
   const missing = [...why.values()].reduce((sum, list) => sum + list.length, 0);
-  if (!missing) return [`All ${total} networks are on the map.`];
+  if (!missing) return [total === 1 ? "The network is on the map." : `All ${total} networks are on the map.`];
   const parts = [...why].map(([reason, list]) => `${list.length} ${reason}`);
   const names = [...why].map(([reason, list]) => html("p", {}, `${reason}: ${list.join(", ")}`));
   return [html("details", {}, html("summary", {}, `Not on the map: ${missing} of ${total} networks: ${parts.join(", ")}`), ...names)];
+}
+
+function frontless({ x, y }, shown) {
+  if (!shown.length) return "";
+  return x === y ? "No front is drawn: both axes are the same." : `No front is drawn: of ${(x.better ? y : x).name} neither less nor more is better.`;
 }
 
 /** Draw the map into its figure; it tells the state which networks are on the front. */
@@ -66,7 +71,7 @@ export function networkMap(byKey, networks, state) {
     byId("missing").replaceChildren(...counted(why, networks.length));
     byId("front-note").textContent = members.length
       ? `◆ The front: ${members.length} of ${shown.length} networks, for each of which no other on the map has both less ${axes.x.name} and less ${axes.y.name}.${way || !(axes.x.error || axes.y.error) ? "" : " Errors measured in several ways are not comparable."}`
-      : "No front is drawn: of one of these neither less nor more is better.";
+      : frontless(axes, shown);
     if (byId("tested")) byId("tested").disabled = ![axes.x, axes.y, axes.area].some((axis) => axis.error);
     state.set("axes", axes);
     state.set("front", new Set(members));
