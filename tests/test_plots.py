@@ -585,6 +585,7 @@ def test_every_figure_opens_and_is_the_same_twice(name: str, suffix: str) -> Non
         assert pixels.shape[1] == round(plots.PAGE * plots.DOTS)
         assert len(np.unique(pixels[::7, ::7, 2])) > 10
     if suffix == "svg":
+        assert data.count(b"'DejaVu Sans', 'Verdana', sans-serif") == data.count(b"font-family")
         letters = "".join(ElementTree.fromstring(data).itertext())
         assert ("Net" if name == "bench" else "2 networks" if name == "compare" else "AlexNet") in letters
     if suffix == "pdf":

@@ -42,6 +42,7 @@ LETTERS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans", "
 """Fonts in which a letter is looked for; matplotlib brings the first, others count where they are installed."""
 STYLE: dict[str, Any] = {
     "font.size": 7.0,
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],  # as wide, for those who see an SVG without the first
     "axes.titlesize": 7.0,
     "axes.titlelocation": "left",
     "axes.labelsize": 7.0,
@@ -119,7 +120,7 @@ def style() -> AbstractContextManager[None]:
     require_matplotlib()
     import matplotlib
 
-    settings: Any = {**STYLE, "font.family": list(_fonts())}
+    settings: Any = {**STYLE, "font.family": [*_fonts(), "sans-serif"]}
     return matplotlib.rc_context(settings)
 
 
