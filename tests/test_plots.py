@@ -402,7 +402,7 @@ def test_a_map_is_the_sweep_and_impossible_points_are_blank() -> None:
     figure = sweep.sweep_figure(space, "macs")
     (mesh,) = [artist for artist in figure.axes[0].collections if type(artist).__name__ == "QuadMesh"]
     table = mesh.get_array().reshape(8, 5) * worth(figure.axes[1].get_ylabel())
-    assert figure.axes[0].get_ylabel() == "input"
+    assert figure.axes[0].get_ylabel() == "input (px)"
     for row, size in enumerate(range(31, 256, 32)):
         for column, batch in enumerate(range(1, 6)):
             try:

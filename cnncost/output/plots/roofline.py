@@ -127,9 +127,10 @@ def _ceilings(ax: Any, roofline: Roofline, points: Sequence[Roof]) -> list[Any]:
         start = roofs.others.rate / roofs.bandwidth
         ax.plot([start, high], [roofs.others.rate] * 2, color="#222222", lw=0.8, ls="--", gid="others", zorder=1)
         written.append(_ceiling(ax, roofs.others))
-    ridge = f"ridge {digits(roofs.ridge)} FLOP/B"
-    written.append(ax.text(roofs.ridge, 0.015, f" {ridge}", transform=ax.get_xaxis_transform(), fontsize=plots.SMALL,
-                           color=GREY))  # fmt: skip
+    ridge = ax.annotate(f"ridge {digits(roofs.ridge)} FLOP/B", (roofs.ridge, 0.015), (3, 0),
+                        xycoords=ax.get_xaxis_transform(), textcoords="offset points", fontsize=plots.SMALL,
+                        color=GREY)  # fmt: skip
+    written.append(ridge)
     written.append(_slope(ax, roofline, points))
     return written
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cnncost.analysis.choice import POINT
 from cnncost.analysis.sweep.arrays import Swept, gathered
-from cnncost.analysis.sweep.axes import Axis, shown_value
+from cnncost.analysis.sweep.axes import INPUT, SIDES, Axis, shown_value
 from cnncost.analysis.sweep.space import Space
 from cnncost.analysis.sweep.walk import SECONDS
 from cnncost.errors import UsageError, did_you_mean
@@ -341,14 +341,20 @@ def _plain(axis: Any, logarithmic: bool) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def _called(axis: Axis) -> str:
+    """The name of an axis, and its unit where it has one."""
+    pixels = axis.numeric and axis.name in (INPUT, *(f"{INPUT}.{side}" for side in SIDES[1:]))
+    return plots.word(f"{axis.name} (px)" if pixels else axis.name)
+
+
 def _labels(figure: Any, panels: Sequence[Any], columns: int, chart: Chart, scale: _Scale, shared: Any) -> None:
     """What axes are; the scale of a map's colours."""
     for number, ax in enumerate(panels):
         if number + columns >= len(panels):
-            ax.set_xlabel(plots.word(chart.across.name))
+            ax.set_xlabel(_called(chart.across))
             ax.tick_params(labelbottom=True)
         if number % columns == 0:
-            ax.set_ylabel(scale.label if chart.up is None else plots.word(chart.up.name))
+            ax.set_ylabel(scale.label if chart.up is None else _called(chart.up))
     if shared is not None:
         bar = figure.colorbar(shared, ax=list(panels), pad=0.015, aspect=30)
         bar.set_label(scale.label)
