@@ -14,6 +14,7 @@ from pages import HOSTILE
 
 import cnncost
 from cnncost.output.page.compare import Zoo, compare_page
+from cnncost.output.page.layers import layers_page
 
 SOME = ("alexnet", "vgg16", "resnet50", "googlenet", "mobilenet_v2", "autoencoder_784", "lenet5")
 
@@ -188,3 +189,25 @@ def test_texts_from_strangers_are_text(browser: Any, tmp_path: Path) -> None:
         shown.locator("#network-table tbody tr").click()
         assert HOSTILE in shown.locator("#chosen").inner_text()
         assert shown.locator("img").count() == 0
+
+
+def test_layer_by_layer(browser: Any, tmp_path: Path) -> None:
+    alignment = cnncost.align("resnet50", "resnet50_v1")
+    path = tmp_path / "layers.html"
+    path.write_text(layers_page(alignment), encoding="utf-8")
+    changed = [pair for pair in alignment.pairs if pair.change != "equal"]
+    rows = "#pair-table tbody tr:not([hidden])"
+    with opened(browser, path) as shown:
+        assert shown.locator(rows).count() == len(changed) == 12
+        bars = shown.locator("#difference-chart g[aria-label='bar'] rect")
+        assert bars.count() == sum(pair.difference("macs") != 0 for pair in changed) == 3
+        shown.check("#equal")
+        assert shown.locator(rows).count() == len(alignment.pairs)
+        shown.fill("#search", "conv4_x.0 conv1.conv")
+        assert shown.locator(rows).count() == 1
+        shown.locator(rows).click()
+        assert shown.locator("#difference-chart rect[fill='var(--accent)']").count() == 1
+        shown.select_option("#figure", "params")
+        assert shown.locator("#difference-chart").inner_text() == "No layer differs in it."
+    with opened(browser, path, viewport={"width": 375, "height": 800}) as shown:
+        assert shown.evaluate("document.scrollingElement.scrollWidth") <= 375

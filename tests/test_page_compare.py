@@ -164,8 +164,8 @@ def test_without_options_the_table_is_as_ever(run: Any, folder: Path) -> None:
         ("alexnet --html mine.html", "mine.html: exists already\nhint: --force replaces it"),
         ("alexnet --html x.txt -o x.txt", "x.txt: something else is written there\nhint: give another name"),
         ("alexnet --device h100", "--device has no effect here\nhint: it goes with --html FILE"),
-        ("alexnet vgg16 --layers --html x.html",
-         "--html has no effect with --layers\nhint: it goes with a table of networks"),
+        ("alexnet vgg16 --layers --html x.html --device h100",
+         "--device has no effect with --layers\nhint: it goes with a table of networks"),
         ("alexnet --html x.html --device h1000", "unknown device h1000\nhint: did you mean h100?"),
     ],
 )  # fmt: skip
@@ -174,6 +174,39 @@ def test_messages(run: Any, folder: Path, arguments: str, message: str) -> None:
     done = run("compare", *arguments.split())
     assert (done.code, done.out, done.err) == (2, "", f"error: {message}\n")
     assert (os.listdir(), Path("mine.html").read_text()) == (["mine.html"], "mine")
+
+
+# ---- layer by layer -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [("alexnet", "vgg16"), ("resnet50", "resnet50_v1"), ("lenet5", "lenet5")])
+def test_layers_are_those_of_the_json(run: Any, folder: Path, names: tuple[str, str]) -> None:
+    known = json.loads(run("compare", "--layers", *names, "--format", "json").out)["pairs"]
+    text = written(run, "--layers", *names)
+    shown = data_of(text)["rows"]
+    assert len(shown) == len(known)
+    for row, pair in zip(shown, known):
+        layers = [pair[side] for side in ("a", "b") if pair[side]]
+        assert row["name"] == " → ".join(dict.fromkeys(layer["name"] for layer in layers))
+        for figure in ("params", "macs"):
+            before, now = (pair[side][figure] if pair[side] else 0 for side in ("a", "b"))
+            assert row["values"][figure] == now - before
+    changes = [row["change"] for row in shown]
+    assert re.findall(r'<tr class="([\w-]+)" data-row', text) == changes
+    assert changes.count("equal") == sum(pair["change"] == "equal" for pair in known)
+    for line in run("compare", "--layers", *names, "--no-legend").out.splitlines():
+        if line.startswith(("-  total", "+  total")):
+            assert all(f">{word}<" in text for word in line.split())
+    assert_alone(text)
+
+
+def test_what_networks_say_of_themselves_is_text(run: Any, folder: Path) -> None:
+    for name, kernel in (("a", 3), ("b", 1)):
+        spec = {"name": HOSTILE, "about": HOSTILE, "input": "3x9x9", "layers": {"c": {"conv": 4, "kernel": kernel}}}
+        Path(f"{name}.yaml").write_text(json.dumps(spec))
+    text = written(run, "--layers", "a.yaml", "b.yaml")
+    assert_alone(text)
+    assert unescape(text).count(f"+ b: {HOSTILE}") == 1
 
 
 def test_a_comparison_without_a_page_loads_nothing_of_pages() -> None:

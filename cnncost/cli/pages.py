@@ -12,6 +12,7 @@ from cnncost.cli.options import html_option
 from cnncost.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from cnncost.analysis.align import Alignment
     from cnncost.analysis.bench import BenchTable
     from cnncost.analysis.columns import Column
     from cnncost.analysis.compare import Comparison, NetworkRow
@@ -96,8 +97,8 @@ class ZooPage(NamedTuple):
 
     def check(self, layers: bool, output: str | None) -> None:
         """Raise UsageError where the page could not be written, and for an option that would have no effect."""
-        if layers and self.html is not None:
-            raise UsageError("--html has no effect with --layers", hint="it goes with a table of networks")
+        if layers and self.devices:
+            raise UsageError("--device has no effect with --layers", hint="it goes with a table of networks")
         if self.devices and self.html is None:
             raise UsageError("--device has no effect here", hint="it goes with --html FILE")
         if self.html is not None:
@@ -111,6 +112,15 @@ class ZooPage(NamedTuple):
 
         shown = Zoo(comparison, rows, columns, self.units or "auto", self.given)
         deliver(compare_page(shown), self.html, self.force, *self.specs)
+        click.echo(f"wrote {self.html}", err=True)
+
+    def write_layers(self, alignment: Alignment) -> None:
+        """Write the page of two networks layer by layer, where one is asked for. Raises UsageError."""
+        if self.html is None:
+            return
+        from cnncost.output.page.layers import layers_page
+
+        deliver(layers_page(alignment, self.units or "exact"), self.html, self.force, *self.specs)
         click.echo(f"wrote {self.html}", err=True)
 
     @property

@@ -49,7 +49,7 @@ def alignment_table(
         drawn = draw(alignment, everything, units, paper.unicode, stacked=True)
         fit_names(drawn, paper)
     tables = [part for group in fitting_groups(drawn, paper) for part in (one_table(group, paper), "")]
-    lines = [Text(line) for line in _legend(alignment)]
+    lines = [Text(line) for line in counted(alignment)]
     return paper.print(*heading(alignment), "", *tables, *lines, *footer(paper))
 
 
@@ -126,7 +126,8 @@ def _lines(row: Pair | list[Pair], units: dict[str, Unit], arrow: str, unicode: 
     return [*lines, ["", *below, *("" for _ in units)]] if any(below) else lines
 
 
-def _legend(alignment: Alignment) -> list[str]:
+def counted(alignment: Alignment) -> list[str]:
+    """Notes of both networks, and how many layers differ in which way."""
     counts = {change: sum(pair.change == change for pair in alignment.pairs) for change in MARKS}
     a, b = map(printable, alignment.names)
     return [
@@ -216,7 +217,7 @@ def to_markdown(alignment: Alignment, everything: bool = False, units: str = "ex
 
     *networks, sizes = map(str, heading(alignment))
     title = [*(f"`{line[0]}`{line[1:]}  " for line in networks), sizes]
-    notes = [*filter(None, _legend(alignment)), *(CONVENTIONS if legend else ())]
+    notes = [*filter(None, counted(alignment)), *(CONVENTIONS if legend else ())]
     table = pipe_table(draw(alignment, everything, units))
     return "\n".join([*title, "", *table, "", *(f"- {line}" for line in notes), ""])
 

@@ -93,7 +93,7 @@ def command(
     if layers:
         rows = {"--relative-to": relative_to, "--sort": sort, "--top": top, "--columns": columns}
         _no_effect_on_layers(rows, everything, chosen_format)
-        text = _layers(specs, sizes, everything, units or "exact", *form)
+        text = _layers(specs, sizes, everything, units or "exact", paged, *form)
     else:
         if everything:
             raise UsageError("--all has no effect here", hint="it goes with --layers; for all networks write all")
@@ -164,11 +164,12 @@ def _layers(
     sizes: dict[str, Any],
     everything: bool,
     units: str,
+    paged: ZooPage,
     format_: str,
     output: str | None,
     legend: bool,
 ) -> str:
-    """Two networks layer by layer, in a format."""
+    """Two networks layer by layer, in a format, and their page where one is asked for."""
     from cnncost.api import align
     from cnncost.spec.catalogue import matching
 
@@ -176,6 +177,7 @@ def _layers(
     if len(names) != 2:
         raise UsageError(f"--layers compares two networks, got {len(names):,}", hint="write --layers alexnet vgg16")
     alignment = align(names[0], names[1], **sizes)
+    paged.write_layers(alignment)
     from cnncost.output import align as write
 
     if format_ == "json":

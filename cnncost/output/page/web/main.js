@@ -2,11 +2,12 @@
 
 import { bench } from "./bench.js";
 import { compare } from "./compare.js";
+import { layers } from "./layers.js";
 import { report } from "./report.js";
 import { sweep } from "./sweep.js";
 import { themes } from "./theme.js";
 
-const PAGES = { bench, compare, report, sweep };
+const PAGES = { bench, compare, layers, report, sweep };
 
 themes();
 Promise.resolve(PAGES[document.body.dataset.page]()).then(() => {
