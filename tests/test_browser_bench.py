@@ -98,6 +98,20 @@ def test_headings_sort(browser: Any, tmp_path: Path) -> None:
         assert shown.locator(".bench-table tbody th").all_inner_texts() == slowest
 
 
+def test_bars_are_as_long_as_all_layers_alike_take(browser: Any, tmp_path: Path) -> None:
+    graph = cnncost.load("resnet18")
+    (table,) = tables([graph], [made_up.SETTING], together(made_up.records([graph])))
+    most = max(row.seconds for row in table.rows)
+    assert len({row.instances for row in table.rows}) > 2
+    with opened(browser, written(tmp_path, [graph])) as shown:
+        widths = shown.eval_on_selector_all(
+            "#times-chart g[aria-label='bar'] rect", "all => all.map(bar => Number(bar.getAttribute('width')))"
+        )
+        assert len(widths) == len(table.rows)
+        parts = [width / max(widths) for width in widths]
+        assert parts == pytest.approx([row.seconds / most for row in table.rows], abs=1e-3)
+
+
 def test_a_setting_can_be_chosen(browser: Any, tmp_path: Path) -> None:
     graphs = [cnncost.load("alexnet", batch=batch) for batch in (1, 4)]
     with opened(browser, written(tmp_path, graphs)) as shown:

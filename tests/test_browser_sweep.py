@@ -90,6 +90,16 @@ def test_axes_can_be_chosen_and_change_places(browser: Any, tmp_path: Path) -> N
         assert "params" in shown.locator("#lines-chart").inner_text()
 
 
+def test_axes_have_the_unit_that_they_name(browser: Any, tmp_path: Path) -> None:
+    known = cnncost.sweep("resnet18", VARIED)
+    with opened(browser, written(tmp_path, "resnet18", VARIED)) as shown:
+        assert "↑ MACs (M)" in shown.locator("#lines-chart").inner_text()
+        ticks = shown.locator("#lines-chart g[aria-label='y-axis tick label'] text").all_text_contents()
+        most = max(float(tick.replace(",", "")) for tick in ticks)
+        largest = known["macs"][:, :, 0].max() / 10**6
+        assert largest / 1.5 < most < 1.5 * largest
+
+
 def test_a_slider_shows_another_slice(browser: Any, tmp_path: Path) -> None:
     known = cnncost.sweep("resnet18", VARIED)
     with opened(browser, written(tmp_path, "resnet18", VARIED)) as shown:

@@ -45,7 +45,10 @@ def device(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def results(device: str) -> str:
     """All that is asked for has been measured."""
     Path("net.yaml").write_text(NET)
-    return made_up.write(Path("r.jsonl"), made_up.records([cnncost.load("net.yaml")]))
+    lines = made_up.records([cnncost.load("net.yaml")])
+    for number, line in enumerate(lines):
+        line["samples"] = [part * line["samples"][0] for part in (0.99, 1.0, 1.01 + number / 100)]
+    return made_up.write(Path("r.jsonl"), lines)
 
 
 def written(run: Any, *arguments: str) -> str:
