@@ -144,6 +144,21 @@ def test_a_study_has_a_line_for_all_that_varies_beside_its_axis(browser: Any, tm
         assert "conv 3x3" in shown.locator("#chosen-layer").inner_text()
 
 
+def test_sides_of_inputs_are_axes_and_rates_are_in_their_unit(browser: Any, tmp_path: Path) -> None:
+    inputs = ("8x9x9", "8x9x18", "8x18x18")
+    graphs = [graph for each in inputs for graph in expanded("conv", ("16", "--kernel", "3"), (each,), 1)]
+    lines = together(made_up.records(graphs, whole=False))
+    (table,) = tables(graphs, [made_up.SETTING], lines, single=True)
+    with opened(browser, written(tmp_path, graphs, single=True)) as shown:
+        names = shown.locator("#over option").all_inner_texts()
+        assert set(names) == {"input height", "input width"}
+        shown.select_option("#over", "input width")
+        shown.select_option("#amount", "flops")
+        ticks = shown.locator("#study-chart g[aria-label='y-axis tick label'] text").all_text_contents()
+        fastest = max(row.flops_per_second for row in table.rows if row.flops_per_second) / 10**12
+        assert fastest / 2 < max(map(float, ticks)) < 2 * fastest
+
+
 def test_a_study_without_an_axis_says_so(browser: Any, tmp_path: Path) -> None:
     graphs = expanded("linear", ("16",), ("8",), 1) + expanded("linear", ("16",), ("9",), 1)
     with opened(browser, written(tmp_path, graphs[:2], single=True)) as shown:

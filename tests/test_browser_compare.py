@@ -160,6 +160,20 @@ def test_the_search_cuts_the_table_and_dims_the_map(browser: Any, folder: Path) 
         assert labels and all("batch norm" in label for label in labels)
 
 
+def test_arrow_keys_go_from_row_to_row(browser: Any, folder: Path) -> None:
+    focused = "document.activeElement.cells[0].textContent"
+    with opened(browser, written(folder, "all")) as shown:
+        shown.fill("#search", "vgg")
+        known = names_in_table(shown)
+        shown.locator("#network-table tbody tr:not([hidden])").first.focus()
+        for name in known[1:4]:
+            shown.keyboard.press("ArrowDown")
+            assert shown.evaluate(focused) == name
+        shown.keyboard.press("ArrowUp")
+        shown.keyboard.press("Enter")
+        assert names_in_table(shown, ".chosen") == [known[2]]
+
+
 def test_labels_do_not_overlap(browser: Any, folder: Path) -> None:
     with opened(browser, written(folder, "all")) as shown:
         boxes = shown.eval_on_selector_all(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 from browser import opened, running
+from PIL import Image
 
 import cnncost
 from cnncost.analysis.choice import POINT, Pareto, Top, parse_pareto
@@ -140,6 +143,11 @@ def test_impossible_points_are_blank_and_counted(browser: Any, tmp_path: Path) -
         kept = int(known.possible.sum()) - out
         text = shown.locator("#scatter-note").inner_text()
         assert text.startswith(f"{kept} of 24 points count here. Faint: {out} that the condition leaves out.")
+        source = shown.locator("#surface-chart image").last.get_attribute("href").partition(",")[2]
+        picture = Image.open(io.BytesIO(base64.b64decode(source))).convert("RGBA")
+        opacities = list(picture.getchannel("A").tobytes())
+        assert [opacities.count(n) for n in (0, 255)] == [refused, kept]
+        assert len(set(opacities)) == 3 and len(opacities) == 24
         press(shown, "#surface-chart", 0.1, 0.3)
         assert "impossible: layer pool" in shown.locator("#chosen-point").inner_text()
 

@@ -155,7 +155,8 @@ def _row(row: BenchRow) -> dict[str, Any]:
 
 def _study(shown: BenchPage, names: Sequence[str]) -> dict[str, Any]:
     """Layers of one op over what varies among them. at: of every row of every table, its place on each axis."""
-    varied = [_sizes(graph) for graph in shown.graphs]
+    square = all(len(set(_input(graph)[2:])) == 1 for graph in shown.graphs)
+    varied = [_sizes(graph, square) for graph in shown.graphs]
     keys = {_key(graph): sizes for graph, sizes in zip(shown.graphs, varied)}
     axes: list[dict[str, Any]] = []
     for name in dict.fromkeys(name for sizes in varied for name in sizes):
@@ -185,14 +186,20 @@ def _key(graph: Graph) -> tuple[Any, ...]:
     return op.describe(*inputs), inputs, tuple(output)
 
 
-def _sizes(graph: Graph) -> dict[str, Any]:
-    """Everything of a single layer that may vary: its options, the batch, sizes of its input."""
-    node = graph.nodes[-1]
-    found = {name: _plain(getattr(node.op, name)) for name in node.op.options}
-    first: Any = graph.shapes[node.inputs[0]]
-    found["batch"] = int(first[0])
-    sides = [int(size) for size in first[1:]]
-    if len(sides) == len(SIDES) and sides[1] == sides[2]:
+def _input(graph: Graph) -> tuple[int, ...]:
+    """The shape of a single layer's first input."""
+    first: Any = graph.shapes[graph.nodes[-1].inputs[0]]
+    return tuple(map(int, first))
+
+
+def _sizes(graph: Graph, square: bool) -> dict[str, Any]:
+    """Everything of a single layer that may vary: its options, the batch, sizes of its input. square: those of all
+    are as high as wide.
+    """
+    op = graph.nodes[-1].op
+    found = {name: _plain(getattr(op, name)) for name in op.options}
+    found["batch"], *sides = _input(graph)
+    if len(sides) == len(SIDES) and square:
         return {**found, SIDES[0]: sides[0], "input side": sides[1]}
     names = SIDES if len(sides) == len(SIDES) else tuple(f"input size {n + 1}" for n in range(len(sides)))
     return {**found, **dict(zip(names, sides))}
