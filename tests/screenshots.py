@@ -25,7 +25,7 @@ Acts = Callable[[Any], None]
 
 def choose(layer: str) -> Acts:
     """Choose a layer, as from the table."""
-    return lambda shown: shown.evaluate("name => { location.hash = encodeURIComponent(name); }", layer)
+    return lambda shown: shown.evaluate("name => { location.hash = `layer=${encodeURIComponent(name)}`; }", layer)
 
 
 def go(section: str) -> Acts:

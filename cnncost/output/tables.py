@@ -217,8 +217,14 @@ def _totals(report: Report, unicode: bool) -> list[Any]:
 
 
 def notes(report: Report) -> list[Any]:
-    """What a reader should know about this network: dropped borders, reuse, several outputs."""
-    lines = list(report.notes)
+    """What a reader should know about this network, as lines of a table's foot."""
+    lines = remarks(report)
+    return [*(Text(line) for line in lines), ""] if lines else []
+
+
+def remarks(report: Report) -> list[str]:
+    """What a reader should know about a network: dropped borders, reuse, several outputs."""
+    lines = [printable(line) for line in report.notes]
     dropped = [f"{layer.name} ({_border(layer)})" for layer in report.layers if any(layer.dropped)]
     if dropped:
         lines.append(f"Strides drop border pixels in {named(dropped)}. --strict refuses windows that do not fit.")
@@ -229,7 +235,7 @@ def notes(report: Report) -> list[Any]:
         lines.append(f"There are {len(report.outputs)} outputs: {named(list(report.outputs))}.")
     if report.total.buffers:
         lines.append(f"Besides the params there are {report.total.buffers:,} running statistics, not learned.")
-    return [*(Text(line) for line in lines), ""] if lines else []
+    return lines
 
 
 def _border(layer: LayerReport) -> str:

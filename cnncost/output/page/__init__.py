@@ -53,9 +53,18 @@ def page(kind: str, title: str, data: dict[str, Any], packed: dict[str, Any] | N
 def _environment() -> Environment:
     """Templates, in which all values are escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup, escape
+
+    def breakable(text: str) -> Markup:
+        """A name that a line may end in behind its dots."""
+        return Markup(escape(text).replace(".", Markup(".<wbr>")))
 
     loader = FileSystemLoader(os.path.join(os.path.dirname(__file__), "templates"))
-    return Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    environment = Environment(
+        loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    environment.filters["breakable"] = breakable
+    return environment
 
 
 @cache

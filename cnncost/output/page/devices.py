@@ -23,6 +23,8 @@ def device(priced: Roofline, tree: Tree) -> dict[str, Any]:
     return {
         "name": roofs.device.name,
         "note": note(priced),
+        "total": duration(total.seconds) if total.seconds else "",
+        "operations": operations(roofs.dtype),
         "ridge": roofs.ridge,
         "rate": roofs.macs.rate / unit.worth,
         "unit": f"{unit.name}{'OP/s' if roofs.dtype.startswith('int') else 'FLOP/s'}",
@@ -39,18 +41,27 @@ def device(priced: Roofline, tree: Tree) -> dict[str, Any]:
     }
 
 
+def operations(dtype: str) -> str:
+    """What is counted under a peak of this dtype."""
+    return "operations" if dtype.startswith("int") else "FLOPs"
+
+
 def note(priced: Roofline) -> str:
     """The ceilings, and the least time under them."""
     roofs, total = priced.ceilings, priced.total
     peak = f"{rate(roofs.macs.rate, roofs.dtype)} ({roofs.macs.unit})"
-    moved = f"{in_unit(roofs.bandwidth)}B/s, so {roofs.ridge:,.3g} FLOPs a byte where the two meet"
+    moved = f"{in_unit(roofs.bandwidth)}B/s, so {roofs.ridge:,.3g} {operations(roofs.dtype)} a byte where the two meet"
     least = f"Least time of all layers: {duration(total.seconds)}" if total.seconds else "No layer takes any time"
     bound = f", {percent(total.memory_bound, total.seconds)} of it bound by memory" if total.seconds else ""
     measured = ""
     if total.measured is not None:
         measured = f" Measured: {duration(total.measured)}, of which the least time is {percent(total.attained, 1)}."
         measured += " Circles: attainable; diamonds: measured."
-    return f"{roofs.dtype}: {peak}, {moved}. {least}{bound}.{measured}"
+    undrawn = sum(roof.seconds for roof in priced.layers if not roof.rate)
+    without = ""
+    if undrawn:
+        without = f" Without {operations(roofs.dtype)}, and not drawn: {percent(undrawn, total.seconds)}."
+    return f"{roofs.dtype}: {peak}, {moved}. {least}{bound}.{without}{measured}"
 
 
 def _time(roof: Roof) -> tuple[float, str, str]:

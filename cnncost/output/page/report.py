@@ -11,7 +11,7 @@ from cnncost.analysis.claims import DIFFERS, EXACT, OPEN, ROUNDED, STALE, WRONG,
 from cnncost.analysis.columns import COLUMNS
 from cnncost.analysis.explain import LayerExplanation, explain
 from cnncost.analysis.fold import fold
-from cnncost.analysis.memory import Step, What
+from cnncost.analysis.memory import Step
 from cnncost.analysis.report import CONVENTIONS, LayerReport, Report
 from cnncost.analysis.roofline import Roofline
 from cnncost.output import claims as verdicts
@@ -20,10 +20,10 @@ from cnncost.output.graph_labels import amount
 from cnncost.output.grid import Drawn, draw
 from cnncost.output.page import page
 from cnncost.output.page.devices import device
-from cnncost.output.page.tree import Tree, blocks, nodes, quantities
+from cnncost.output.page.tree import TIME, Tree, always, blocks, nodes, quantities
 from cnncost.output.roofline import explained
-from cnncost.output.tables import heading
-from cnncost.output.units import percent, printable, readable_bytes, unit_for
+from cnncost.output.tables import heading, remarks
+from cnncost.output.units import an_image, percent, printable, readable_bytes, unit_for
 from cnncost.spec.files import Source
 
 TABLE = ("name", "kind", "output", "params", "macs", "share", "activation_bytes", "peak_bytes", "intensity",
@@ -33,13 +33,11 @@ TOTALS = {"params": "params:", "macs": "MACs:", "flops": "FLOPs:", "peak_bytes":
 """Totals that stand on top, and how the convention begins that says what they count."""
 LINE_AT_MOST = 10_000
 """Characters of a line of a spec."""
-TIME = {"key": "time", "name": "least time"}
 ABOUT = ("year", "title", "paper", "about")
 STATES = {EXACT: "holds", ROUNDED: "holds", DIFFERS: "known", OPEN: "known", WRONG: "fault", STALE: "fault"}
 """Verdicts by how they are coloured."""
-ALWAYS: tuple[What, ...] = ("parameters", "buffers")
-"""What is alive at every step."""
-LABELS = {"peak_bytes": "peak memory", "weight_bytes": "weights", "layers": "layers deep"}
+LABELS = {"peak_bytes": "peak memory", "weight_bytes": "parameter bytes", "layers": "layers deep"}
+OF_A_BATCH = ("macs", "flops")
 
 
 class Page(NamedTuple):
@@ -63,7 +61,8 @@ def report_page(shown: Page) -> str:
     tree = Tree(report)
     title, below = str(heading(report)).split("\n")
     drawn = draw(report, report.layers, [COLUMNS[name] for name in TABLE], "exact")
-    choices = quantities(bool(shown.measured))
+    device_names = [priced.ceilings.device.name for priced in shown.rooflines]
+    choices = quantities(report, bool(device_names), device_names[0] if shown.measured else None)
     network = {
         "nodes": nodes(tree, shown.measured, shown.source.file if shown.source else None),
         "blocks": blocks(tree, shown.measured),
@@ -82,15 +81,15 @@ def report_page(shown: Page) -> str:
         below=below,
         about={key: printable(str(report.about.get(key) or "")) for key in ABOUT},
         totals=_totals(report),
-        quantities=[*choices, *([TIME] if shown.rooflines else [])],
-        devices=[priced.ceilings.device.name for priced in shown.rooflines],
+        quantities=choices,
+        devices=device_names,
         refused=shown.refused,
         drawn=drawn,
         rows=_rows(tree, drawn),
         claims=_claims(shown.claims),
         source=None if shown.source is None else _lines(shown.source.text),
         file=printable(str(report.source or "")),
-        notes=[printable(note) for note in report.notes],
+        notes=remarks(report),
         conventions=[*CONVENTIONS, *(explained(shown.rooflines[0]) if shown.rooflines else ())],
     )
 
@@ -102,19 +101,24 @@ def _lines(text: str) -> list[str]:
 
 def _totals(report: Report) -> list[dict[str, str]]:
     """The numbers on top: as people read them, to the last digit, and what they count."""
-    found = []
-    for name, start in TOTALS.items():
-        value = report.totals[name]
-        exact = f"{value:,} bytes" if name.endswith("bytes") else f"{value:,}"
-        text = amount(COLUMNS[name], value, name=False) if name in COLUMNS else exact
-        convention = next(line for line in CONVENTIONS if line.startswith(start))
-        label = LABELS.get(name) or COLUMNS[name].header
-        found.append({"key": name, "name": label, "text": text, "exact": exact, "convention": convention})
-    return found
+    return [_total(report, name, start) for name, start in TOTALS.items()]
+
+
+def _total(report: Report, name: str, start: str) -> dict[str, str]:
+    value = report.totals[name]
+    text = amount(COLUMNS[name], value, name=False) if name in COLUMNS else f"{value:,}"
+    exact = [f"{value:,} bytes" if name.endswith("bytes") else f"{value:,}"]
+    label = LABELS.get(name) or COLUMNS[name].header
+    if name in OF_A_BATCH and report.batch > 1:
+        label += f", batch of {report.batch:,}"
+        exact.append(f"{an_image(value, report.batch)} an image")
+    convention = next(line for line in CONVENTIONS if line.startswith(start))
+    small = "" if value < 1000 else "; ".join(exact)  # which would say it twice
+    return {"key": name, "name": label, "text": text, "exact": small, "convention": convention}
 
 
 def _rows(tree: Tree, drawn: Sequence[Drawn]) -> list[tuple[int, tuple[str, ...]]]:
-    """Rows of the table: the layer's number, and its cells."""
+    """Rows of the table: the node's number, and its cells."""
     return [(number, cells) for (number, _), cells in zip(tree.layers, zip(*(column.lines for column in drawn)))]
 
 
@@ -126,15 +130,15 @@ def _memory(report: Report, tree: Tree) -> dict[str, Any]:
         {"node": tree.numbers[step.layer], "number": i, "alive": step.alive / unit.worth, "text": _alive(step)}
         for i, step in enumerate(memory.steps, 1)
     ]
-    lasting = sum(memory.parts.get(what, 0) for what in ALWAYS)
+    lasting = always(report)
     peak = None
     if memory.at is not None:
         peak = {
             **steps[memory.steps.index(memory.at)],
             "text": f"peak: {_alive(memory.at)} in {printable(memory.at.layer, 60)}",
         }
-    always = {"value": lasting / unit.worth, "text": f"parameters and buffers: {readable_bytes(int(lasting))}"}
-    return {"unit": unit.name, "steps": steps, "always": always, "peak": peak}
+    kept = {"value": lasting / unit.worth, "text": f"parameters and buffers: {readable_bytes(lasting)}"}
+    return {"unit": unit.name, "steps": steps, "always": kept, "peak": peak}
 
 
 def _alive(step: Step) -> str:
@@ -144,7 +148,7 @@ def _alive(step: Step) -> str:
 def _kinds(report: Report, choices: Sequence[dict[str, Any]], measured: Mapping[str, float]) -> list[dict[str, Any]]:
     """Kinds of layer with their shares of what adds up, those with most MACs first."""
     rows = fold(report, "op")
-    keys = [choice["key"] for choice in choices if choice["adds"]]
+    keys = [choice["key"] for choice in choices if choice["adds"] and choice["key"] != TIME]  # which is a device's
 
     def of(row: LayerReport, key: str) -> float:
         if key in COLUMNS:

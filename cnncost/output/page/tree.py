@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Union
 
 from cnncost.analysis.columns import COLUMNS, Column
 from cnncost.analysis.fold import together
 from cnncost.analysis.folded import Group, Item, folded
+from cnncost.analysis.memory import What
 from cnncost.analysis.report import LayerReport, Report
 from cnncost.output.graph_labels import amount
 from cnncost.output.grid import cell
-from cnncost.output.units import duration, plural, printable, shape
+from cnncost.output.units import duration, plural, printable, readable_bytes, shape
 
 QUANTITIES = ("macs", "params", "activation_bytes", "peak_bytes", "flops", "moved_bytes")
 """Columns that nodes may be coloured by; at first the first."""
-NAMES = {"params": "parameters", "peak_bytes": "memory alive", "moved_bytes": "bytes moved"}
+NAMES = {"peak_bytes": "memory alive", "moved_bytes": "bytes moved"}
 """Their names, where a table's heading is too short."""
-MEASURED = "measured"
+MEASURED, TIME = "measured", "time"
+PARTS_AT_MOST, RUN = 200, 50
+"""Parts of one block from which on runs of them are blocks: nobody reads, or lays out, thousands in a row."""
 MORE = ("receptive_field", "rf_stride", "intensity", "dropped", "shares", "where")
 """Further columns that are told of a chosen layer."""
+MORE_NAMES = {"shares": "parameters of"}
 NAME_AT_MOST = 60
+ALWAYS: tuple[What, ...] = ("parameters", "buffers")
+"""What is alive at every step."""
 
 
 class Block(NamedTuple):
@@ -30,6 +36,10 @@ class Block(NamedTuple):
     label: str
     within: int | None
     layers: tuple[LayerReport, ...]
+
+
+Parts = tuple[Union[int, Group], ...]
+"""What is in a block: nodes by number, and groups."""
 
 
 class Tree:
@@ -46,21 +56,40 @@ class Tree:
         self.labels = [item.label for item in graph.items]
         self.within: list[int | None] = [None] * len(graph.items)
         self.blocks: list[Block] = []
-        self._read(graph.top, None, "")
+        self._read(graph.top.inside, None, "")
 
-    def _read(self, group: Group, within: int | None, prefix: str) -> None:
-        for part in group.inside:
+    def _read(self, parts: Parts, within: int | None, prefix: str) -> None:
+        if len(parts) > PARTS_AT_MOST:
+            self._runs(parts, within, prefix)
+            return
+        for part in parts:
             if isinstance(part, int):
                 self.labels[part] = prefix + self.items[part].label
                 self.within[part] = within
                 continue
             label = f"{prefix}{part.path[-1]}"
             if len(part.inside) == 1:
-                self._read(part, within, f"{label}.")
+                self._read(part.inside, within, f"{label}.")
                 continue
-            layers = tuple(layer for i in _numbers(part) for layer in self.items[i].layers)
-            self.blocks.append(Block(".".join(part.path), label, within, layers))
-            self._read(part, len(self.blocks) - 1, "")
+            self._block(".".join(part.path), label, within, part.inside)
+
+    def _block(self, name: str, label: str, within: int | None, parts: Parts, prefix: str = "") -> None:
+        layers = tuple(layer for i in _numbers(parts) for layer in self.items[i].layers)
+        self.blocks.append(Block(name, label, within, layers))
+        self._read(parts, len(self.blocks) - 1, prefix)
+
+    def _runs(self, parts: Parts, within: int | None, prefix: str) -> None:
+        """Runs of parts as blocks, by the numbers of their layers; inputs and outputs stay outside."""
+        ends = tuple(part for part in parts if isinstance(part, int) and self.items[part].row is None)
+        parts = tuple(part for part in parts if part not in ends)
+        self._read(ends, within, prefix)
+        order = {number: place for place, (number, _) in enumerate(self.layers, 1)}
+        length = max(RUN, -(-len(parts) // PARTS_AT_MOST))
+        for start in range(0, len(parts), length):
+            run = parts[start : start + length]
+            places = [order[i] for i in _numbers(run)]
+            name = f"layers {min(places):,} to {max(places):,}"
+            self._block(name, name, within, run, prefix)
 
     @property
     def layers(self) -> Iterator[tuple[int, LayerReport]]:
@@ -68,25 +97,38 @@ class Tree:
         return ((i, item.row) for i, item in enumerate(self.items) if item.row is not None)
 
 
-def _numbers(group: Group) -> Iterator[int]:
-    for part in group.inside:
+def _numbers(parts: Parts) -> Iterator[int]:
+    for part in parts:
         if isinstance(part, int):
             yield part
         else:
-            yield from _numbers(part)
+            yield from _numbers(part.inside)
 
 
-def quantities(measured: bool) -> list[dict[str, Any]]:
-    """What nodes may be coloured by. word: what its counts are of; bytes and times have units, and need none.
-    adds: whether amounts add up, so that there are shares.
+def quantities(report: Report, timed: bool, measured_on: str | None) -> list[dict[str, Any]]:
+    """What nodes may be coloured by. timed: there are least times. measured_on: the device of measured ones.
+
+    word: what its counts are of; bytes and times have units, and need none. adds: whether amounts add up, so that
+    there are shares. base: what colours begin at, where that is not nothing.
     """
     columns = [COLUMNS[name] for name in QUANTITIES]
-    known = [
+    found: list[dict[str, Any]] = [
         {"key": column.name, "name": NAMES.get(column.name, column.header), "adds": column.adds_up,
          "word": column.header if column.kind == "count" else ""}
         for column in columns
     ]  # fmt: skip
-    return [*known, *([{"key": MEASURED, "name": "measured time", "adds": True, "word": ""}] if measured else [])]
+    lasting = always(report)
+    for one in found:
+        if one["key"] == "peak_bytes":
+            one["base"] = {"value": lasting, "text": readable_bytes(lasting)}
+    times = [(TIME, "least time")] if timed else []
+    times += [(MEASURED, f"measured time, {measured_on}")] if measured_on else []
+    return [*found, *({"key": key, "name": name, "adds": True, "word": ""} for key, name in times)]
+
+
+def always(report: Report) -> int:
+    """Bytes of parameters and buffers, which are alive at every step."""
+    return int(sum(report.memory.parts.get(what, 0) for what in ALWAYS))
 
 
 def nodes(tree: Tree, measured: Mapping[str, float], file: str | None = None) -> list[dict[str, Any]]:
@@ -111,7 +153,8 @@ def _end(tree: Tree, item: Item, named: bool) -> dict[str, Any]:
 def _layer(
     tree: Tree, number: int, item: Item, row: LayerReport, measured: Mapping[str, float], file: str | None
 ) -> dict[str, Any]:
-    more = [(COLUMNS[name].header, cell(COLUMNS[name].value(row), COLUMNS[name])) for name in MORE]
+    columns = [COLUMNS[name] for name in MORE]
+    more = [(MORE_NAMES.get(c.name, c.header), cell(c.value(row), c)) for c in columns]
     return {
         "role": "layer",
         "name": printable(row.name),

@@ -9,6 +9,8 @@ const LEAST_WIDTH = 760; // of shares: narrower screens scroll
 /** Bytes alive at every layer as it runs, with the peak and the chosen layer marked. */
 export function memoryChart(tree, state) {
   const { steps, always, unit, peak } = tree.memory;
+  const anchor = peak.number > 0.7 * steps.length ? "end" : peak.number < 0.3 * steps.length ? "start" : "middle";
+  const bars = { x1: (s) => s.number - 0.5, x2: (s) => s.number + 0.5, inset: 0 };
   const nodeOf = (step) => tree.nodes[step.node];
   chart("memory-chart", state, ["item"], (width) => {
     const chosen = new Set(state.get("item") ? tree.leaves(state.get("item")) : []);
@@ -16,15 +18,15 @@ export function memoryChart(tree, state) {
     const tip = { x: "number", y: "alive", title: (step) => `${step.number}. ${nodeOf(step).name}\n${step.text}` };
     const plot = Plot.plot({
       width, height: HEIGHT, marginLeft: 60, marginTop: 36,
-      x: { label: "layer as it runs →", domain: [0.5, steps.length + 0.5], nice: false },
+      x: { label: "layer as it runs →", domain: [0.5, steps.length + 0.5], ticks: Math.min(10, steps.length), tickFormat: (n) => (Number.isInteger(n) ? n : "") },
       y: { label: `↑ bytes alive (${unit})`, grid: true, zero: true },
       marks: [
-        Plot.rectY(steps, { x1: (s) => s.number - 0.5, x2: (s) => s.number + 0.5, y: "alive", fill: HIGH, fillOpacity: 0.75, inset: 0 }),
-        Plot.rectY(marked, { x1: (s) => s.number - 0.5, x2: (s) => s.number + 0.5, y: "alive", fill: ACCENT, inset: 0 }),
-        Plot.ruleY([always.value], { stroke: DIM, strokeDasharray: "4 3" }),
-        Plot.text([always], { y: "value", frameAnchor: "left", textAnchor: "start", dx: 6, dy: 9, text: "text", ...ON_PAPER, fill: DIM }),
+        Plot.rectY(steps, { ...bars, y1: always.value, y2: "alive", fill: HIGH }),
+        Plot.rectY(marked, { ...bars, y1: always.value, y2: "alive", fill: ACCENT }),
+        Plot.rectY([always], { x1: 0.5, x2: steps.length + 0.5, y: "value", fill: DIM, fillOpacity: 0.3 }),
+        Plot.text([always], { y: (a) => a.value / 2, frameAnchor: "middle", text: "text", fill: INK }),
         Plot.dot([peak], { x: "number", y: "alive", r: 4, fill: ACCENT }),
-        Plot.text([peak], { x: "number", y: "alive", text: "text", dy: -12, textAnchor: peak.number > 0.7 * steps.length ? "end" : peak.number < 0.3 * steps.length ? "start" : "middle", ...ON_PAPER, fill: INK, fontWeight: 600 }),
+        Plot.text([peak], { x: "number", y: "alive", text: "text", dy: -12, textAnchor: anchor, ...ON_PAPER, fill: INK, fontWeight: 600 }),
         Plot.ruleY([0]),
         Plot.tip(steps, Plot.pointerX(tip)),
       ],
@@ -51,7 +53,7 @@ export function rooflineChart(tree, state) {
     const measured = points.filter((p) => p.measured);
     const plot = Plot.plot({
       width, height: HEIGHT + 40, marginLeft: 60, marginTop: 26, grid: true,
-      x: { type: "log", label: "arithmetic intensity (FLOPs a byte) →", domain: [least, most], tickFormat: "~g" },
+      x: { type: "log", label: `arithmetic intensity (${device.operations} a byte) →`, domain: [least, most], tickFormat: "~g" },
       y: { type: "log", label: `↑ attainable (${unit})`, domain: [Math.min(...rates) / 1.6, peak * 1.6], tickFormat: "~g" },
       marks: [
         Plot.line(roof, { x: "x", y: "y", stroke: INK, strokeWidth: 2 }),
@@ -79,7 +81,7 @@ export function sharesChart(tree, state) {
   const { kinds } = tree;
   chart("shares-chart", state, ["device"], (width) => {
     const device = state.get("device");
-    const named = [...tree.quantities.filter((q) => q.adds), ...(device ? [{ key: "time", name: "least time" }] : [])];
+    const named = tree.quantities.filter(({ key, adds }) => adds && (key !== "time" || device));
     const cells = kinds.flatMap((kind) => named.map(({ key, name }) => {
       const [part, text] = (key === "time" ? device.kinds[kind.op] : kind.shares[key]) ?? [0, ""];
       return { op: kind.op, quantity: name, part, text };

@@ -13,15 +13,10 @@ export function details(tree, state, explained) {
   let known = null;
   const show = () => {
     const item = state.get("item");
-    if (!item) return pane.replaceChildren(...largest(tree, state, amounts), ...hint);
-    const device = state.get("device");
-    pane.replaceChildren(
-      html("h2", {}, item.name, " ", html("button", { class: "close", "aria-label": "close", click: () => state.set("item", null) }, "×")),
-      html("p", { class: "about" }, item.role === "layer" ? item.kind : `${item.role}${item.children ? `, ${item.kind}` : ""}`),
-      figures(tree, item, device),
-      ...(item.role === "layer" ? formulas(known, item) : item.children ? inside(item, state, amounts) : []),
-    );
+    const within = pane.contains(document.activeElement); // what is focused goes: its heading takes the focus over
+    pane.replaceChildren(...(item ? told(tree, state, item, known, amounts) : [...largest(tree, state, amounts), ...hint]));
     pane.scrollTop = 0;
+    if (within) pane.querySelector("h2").focus();
   };
   state.follow(["item", "device", "quantity"], show);
   explained.then((found) => {
@@ -30,16 +25,30 @@ export function details(tree, state, explained) {
   });
 }
 
+/** All that is known of an item. */
+function told(tree, state, item, known, amounts) {
+  const close = html("button", { class: "close", "aria-label": "close", click: () => state.set("item", null) }, "×");
+  const kind = item.role === "layer" ? item.kind : [item.role, item.children ? item.kind : null].filter(Boolean).join(", ");
+  return [
+    html("h2", { tabindex: -1 }, item.name, " ", close),
+    html("p", { class: "about" }, kind),
+    figures(tree, item, state.get("device")),
+    ...(item.role === "layer" ? formulas(known, item) : item.children ? inside(item, state, amounts) : []),
+  ];
+}
+
 /** The layers with most of the chosen quantity, where none is chosen. */
 function largest(tree, state, amounts) {
-  const { name } = [...tree.quantities, { key: "time", name: "least time" }].find(({ key }) => key === state.get("quantity"));
+  const { name } = tree.quantities.find(({ key }) => key === state.get("quantity"));
   const layers = tree.nodes.filter((node) => amounts.value(node)).sort((a, b) => amounts.value(b) - amounts.value(a));
   const row = (node) =>
     html("tr", {},
       html("td", {}, html("button", { class: "link", click: () => state.set("item", node) }, node.name)),
       html("td", { class: "number" }, amounts.text(node)),
       html("td", { class: "bar" }, html("i", { style: `width: ${(100 * amounts.value(node)) / amounts.value(layers[0])}%` })));
-  return [html("h2", {}, `most ${name}`), html("table", { class: "largest" }, html("tbody", {}, ...layers.slice(0, LARGEST).map(row)))];
+  const heading = html("h2", { tabindex: -1 }, `most ${name}`);
+  if (!layers.length) return [heading, html("p", {}, "No layer has any.")];
+  return [heading, html("table", { class: "largest" }, html("tbody", {}, ...layers.slice(0, LARGEST).map(row)))];
 }
 
 function figures(tree, item, device) {
@@ -74,7 +83,7 @@ function formulas(known, item) {
 
 /** Layers of other connections with the same input and output. */
 function besides(rows) {
-  const head = html("tr", {}, ...["beside", "weights", "MACs", ""].map((text) => html("th", { scope: "col" }, text)));
+  const head = html("tr", {}, ...["beside", "weights", "MACs", "times the MACs"].map((text) => html("th", { scope: "col" }, text)));
   return html("table", { class: "besides" }, html("thead", {}, head),
     html("tbody", {}, ...rows.map(([name, ...cells]) => html("tr", {}, html("th", { scope: "row" }, name), ...cells.map((text) => html("td", {}, text))))));
 }

@@ -4,11 +4,12 @@ import { curveMonotoneY, line } from "d3-shape";
 import { byId, svg } from "./dom.js";
 import { arrange } from "./layout.js";
 import { visible } from "./tree.js";
+import { View } from "./view.js";
 
 const PADDING = 10;
 const LINE = 16;
 const LEAST_WIDTH = 96;
-const SCALES = [0.25, 0.35, 0.5, 0.7, 0.85, 1, 1.2, 1.5, 2];
+const MUCH = 0.3; // of the largest, from which on dim text would not be legible
 const path = line((p) => p.x, (p) => p.y).curve(curveMonotoneY);
 
 /** Widths of texts in the page's fonts, each measured once. */
@@ -32,9 +33,9 @@ export class Drawing {
   #state;
   #amounts;
   #pane = byId("graph");
+  #view = new View(this.#pane);
   #elements = new Map();
   #measured = ruler();
-  #scale = 1;
 
   /** amounts: what nodes are coloured by: values and texts of an item, see amounts.js. */
   constructor(tree, state, amounts) {
@@ -42,54 +43,51 @@ export class Drawing {
     this.#state = state;
     this.#amounts = amounts;
     this.draw();
-    this.#fit();
+    this.#view.fit(this.#inputAt());
     state.follow(["quantity", "device"], () => this.paint());
     state.follow(["item"], (item) => this.#choose(item));
     state.follow(["matches"], () => this.#dim());
     this.#pane.addEventListener("click", (event) => this.#clicked(event));
     this.#pane.addEventListener("keydown", (event) => this.#pressed(event));
-    byId("unfold").addEventListener("click", () => this.#fold(true));
-    byId("fold").addEventListener("click", () => this.#fold(false));
-    byId("larger").addEventListener("click", () => this.#zoom(1));
-    byId("smaller").addEventListener("click", () => this.#zoom(-1));
-    byId("fit").addEventListener("click", () => this.#fit());
+    this.#buttons();
+    this.#prints();
   }
 
   /** Lay out and draw all that is shown. */
   draw() {
-    const kept = [this.#pane.scrollLeft, this.#pane.scrollTop];
     const size = arrange(this.#tree, (item) => this.#size(item), (text) => this.#measured(text, "11px") + 10);
     this.#elements.clear();
-    this.size = size;
-    const arrow = svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" },
-      svg("path", { d: "M0 0L8 4L0 8z", class: "arrow" }));
-    const drawing = svg("svg", { viewBox: `0 0 ${size.width} ${size.height}`, role: "tree", "aria-label": "the network as a graph" },
-      svg("defs", {}, arrow), ...this.#inside(this.#tree.root));
-    this.#pane.replaceChildren(drawing);
-    this.#resize();
+    const tip = { viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" };
+    const arrow = svg("marker", { id: "arrow", ...tip }, svg("path", { d: "M0 0L8 4L0 8z", class: "arrow" }));
+    const about = { viewBox: `0 0 ${size.width} ${size.height}`, role: "tree", "aria-label": "the network as a graph" };
+    this.#view.show(svg("svg", about, svg("defs", {}, arrow), ...this.#inside(this.#tree.root)), size);
     this.paint();
     this.#mark(this.#state.get("item"));
     this.#dim();
-    [this.#pane.scrollLeft, this.#pane.scrollTop] = kept;
   }
 
-  /** Fill nodes by the chosen quantity, as parts of the largest that is shown. */
+  /** Fill nodes by the chosen quantity: from its base, which is nothing mostly, to the largest that is shown. */
   paint() {
+    const base = this.#amounts.base;
     const shown = this.#tree.shown();
-    const values = shown.map((item) => this.#amounts.value(item) ?? 0);
+    const values = shown.map((item) => Math.max(0, (this.#amounts.value(item) ?? 0) - base.value));
     const largest = values.reduce((a, b) => Math.max(a, b), 0);
     for (const [i, item] of shown.entries()) {
       const { element, amount } = this.#elements.get(item);
-      element.style.setProperty("--share", largest ? `${(100 * values[i]) / largest}%` : "0%");
-      element.classList.toggle("much", largest > 0 && values[i] > 0.6 * largest);
+      const share = largest ? values[i] / largest : 0;
+      element.style.setProperty("--share", `${100 * share}%`);
+      element.classList.toggle("much", share > MUCH);
       const text = this.#amounts.words(item);
       amount.textContent = text ? `${item.kind}, ${text}` : item.kind;
+      element.setAttribute("aria-label", `${item.name}, ${amount.textContent}`);
     }
+    byId("least").textContent = base.text;
     byId("most").textContent = largest ? this.#amounts.words(shown[values.indexOf(largest)]) : "nothing";
   }
 
+  /** Width and height of a node; of an open block the least, with room for its name left of what enters. */
   #size(item) {
-    if (item.open) return { width: 2 * (this.#measured(`▾ ${item.label}`, "600 13px") + 2 * PADDING), height: 0 }; // the name is left of what enters
+    if (item.open) return { width: 2 * (this.#measured(`▾ ${item.label}`, "600 13px") + 2 * PADDING), height: 0 };
     const amount = this.#amounts.widest(item);
     const texts = [[`▸ ${item.label}`, "600 13px"], [amount ? `${item.kind}, ${amount}` : item.kind, "11px"]];
     const width = Math.max(LEAST_WIDTH, ...texts.map(([text, font]) => this.#measured(text ?? "", font)));
@@ -99,28 +97,32 @@ export class Drawing {
   /** Tensors, then nodes and open blocks, in front of them. */
   #inside(group) {
     const tensors = [...group.links.values()];
+    const tip = (each) => (each.to && !each.to.open ? "url(#arrow)" : null);
+    const shape = (each) => svg("text", { x: each.at.x, y: each.at.y + 4, class: "shape" }, each.label);
     return [
-      ...tensors.map((each) => svg("path", { d: path(each.points), class: "tensor", "marker-end": each.to && !each.to.open ? "url(#arrow)" : null })),
+      ...tensors.map((each) => svg("path", { d: path(each.points), class: "tensor", "marker-end": tip(each) })),
       ...group.children.map((item) => (item.open ? this.#block(item) : this.#node(item))),
-      ...tensors.filter((each) => each.label).map((each) =>
-        svg("text", { x: each.at.x, y: each.at.y + 4, class: "shape" }, each.label)),
+      ...tensors.filter((each) => each.label).map(shape),
     ];
   }
 
-  #element(item, kind, more, ...children) {
-    const element = svg("g", { class: kind, transform: `translate(${item.box.x} ${item.box.y})`, role: "treeitem", tabindex: -1,
-      "data-id": item.id, ...more }, ...children);
+  #element(item, kind, expanded, ...children) {
+    const place = { class: kind, transform: `translate(${item.box.x} ${item.box.y})`, "data-id": item.id };
+    const about = { role: "treeitem", tabindex: -1, "aria-expanded": expanded, "aria-level": depth(item) };
+    const element = svg("g", { ...place, ...about }, ...children);
     this.#elements.set(item, { element });
     return element;
   }
 
   #block(item) {
     const { width, height } = item.box;
-    return this.#element(item, "group", { "aria-expanded": "true", "aria-label": `${item.name}, ${item.kind}` },
+    const element = this.#element(item, "group", "true",
       svg("rect", { width, height, rx: 8, class: "frame" }),
       svg("rect", { width, height: 24, rx: 8, class: "handle" }),
       svg("text", { x: PADDING, y: 17, class: "name" }, `▾ ${item.label}`),
-      ...this.#inside(item));
+      svg("g", { role: "group" }, ...this.#inside(item)));
+    element.setAttribute("aria-label", `${item.name}, ${item.kind}`);
+    return element;
   }
 
   #node(item) {
@@ -128,7 +130,7 @@ export class Drawing {
     const folded = item.role === "block";
     const name = svg("text", { x: width / 2, y: PADDING + 8, class: "name" }, `${folded ? "▸ " : ""}${item.label}`);
     const amount = svg("text", { x: width / 2, y: PADDING + 8 + LINE, class: "kind" });
-    const element = this.#element(item, `node ${item.role}`, { "aria-expanded": folded ? "false" : null, "aria-label": `${item.name}, ${item.kind}` },
+    const element = this.#element(item, `node ${item.role}`, folded ? "false" : null,
       folded ? svg("rect", { x: 3, y: 3, width, height, rx: 6, class: "behind" }) : null,
       svg("rect", { width, height, rx: 6, class: "box" }), name, amount);
     this.#elements.get(item).amount = amount;
@@ -142,14 +144,17 @@ export class Drawing {
 
   #clicked(event) {
     const item = this.#item(event.target);
-    if (!item) return;
-    if (item.role === "block" && (!item.open || event.target.closest(".handle, .name"))) this.#toggle(item);
+    if (!item || this.#pane.classList.contains("dragged")) return;
+    if (item.role === "block" && (!item.open || event.target.matches(".handle"))) this.#toggle(item);
     this.#state.set("item", item);
   }
 
+  /** Open or fold a block, whose upper side stays where it is. */
   #toggle(item) {
+    const before = this.#elements.get(item)?.element.getBoundingClientRect();
     item.open = !item.open;
     this.draw();
+    if (before) this.#view.hold(this.#elements.get(item).element, before);
     this.#focus(item);
   }
 
@@ -157,7 +162,36 @@ export class Drawing {
     if (open) this.#tree.setAll(true);
     else this.#tree.openFirst();
     this.draw();
-    this.#centre();
+    const item = this.#state.get("item");
+    if (item) this.#view.into(this.#elements.get(visible(item)).element);
+    else this.#view.centre(this.#inputAt());
+  }
+
+  #buttons() {
+    const actions = {
+      unfold: () => this.#fold(true),
+      fold: () => this.#fold(false),
+      larger: () => this.#view.zoom(1),
+      smaller: () => this.#view.zoom(-1),
+      fit: () => this.#view.fit(this.#inputAt()),
+    };
+    for (const [id, act] of Object.entries(actions)) byId(id).addEventListener("click", act);
+    byId("unfold").hidden = byId("fold").hidden = !this.#tree.blocks.length;
+  }
+
+  /** Paper has the graph as it is folded at first: a page is not as long as a network. */
+  #prints() {
+    let open = [];
+    addEventListener("beforeprint", () => {
+      open = this.#tree.blocks.filter((block) => block.open);
+      this.#tree.openFirst();
+      this.draw();
+    });
+    addEventListener("afterprint", () => {
+      this.#tree.setAll(false);
+      for (const block of open) block.open = true;
+      this.draw();
+    });
   }
 
   /** Arrows go from item to item, Enter and space choose one, and open or fold a block. */
@@ -181,13 +215,7 @@ export class Drawing {
     for (const other of this.#pane.querySelectorAll("[tabindex='0']")) other.setAttribute("tabindex", -1);
     element.setAttribute("tabindex", 0);
     element.focus({ preventScroll: true });
-    this.#into(element);
-  }
-
-  #into(element) {
-    const [pane, box] = [this.#pane.getBoundingClientRect(), element.getBoundingClientRect()];
-    if (box.top < pane.top || box.bottom > pane.bottom) this.#pane.scrollTop += box.top - pane.top - (pane.height - Math.min(box.height, pane.height)) / 2;
-    if (box.left < pane.left || box.right > pane.right) this.#pane.scrollLeft += box.left - pane.left - (pane.width - Math.min(box.width, pane.width)) / 2;
+    this.#view.into(element);
   }
 
   /** Show what was chosen, here or elsewhere: blocks around it are opened. */
@@ -195,12 +223,17 @@ export class Drawing {
     if (item && this.#tree.reveal(item)) this.draw();
     else this.#mark(item);
     const found = item && this.#elements.get(item);
-    if (found) this.#into(found.element);
+    if (found) this.#view.into(found.element);
   }
 
   #mark(item) {
-    for (const { element } of this.#elements.values()) element.classList.remove("chosen");
-    if (item) this.#elements.get(visible(item))?.element.classList.add("chosen");
+    for (const { element } of this.#elements.values()) {
+      element.classList.remove("chosen");
+      element.removeAttribute("aria-selected");
+    }
+    const found = item && this.#elements.get(visible(item))?.element;
+    found?.classList.add("chosen");
+    found?.setAttribute("aria-selected", "true");
   }
 
   #dim() {
@@ -211,30 +244,14 @@ export class Drawing {
     }
   }
 
-  #zoom(by) {
-    const next = by > 0 ? SCALES.find((s) => s > this.#scale + 0.001) : SCALES.findLast((s) => s < this.#scale - 0.001);
-    const middle = (this.#pane.scrollLeft + this.#pane.clientWidth / 2) / this.#scale;
-    this.#scale = next ?? this.#scale;
-    this.#resize();
-    this.#pane.scrollLeft = middle * this.#scale - this.#pane.clientWidth / 2;
-  }
-
-  /** As large as the width allows, and no larger than life. */
-  #fit() {
-    this.#scale = Math.min(1, Math.max(0.35, (this.#pane.clientWidth - 4) / this.size.width));
-    this.#resize();
-    this.#centre();
-  }
-
-  /** The network's input in the middle. */
-  #centre() {
+  /** Where the network's input is, from the left. */
+  #inputAt() {
     const { x, width } = this.#tree.root.children[0].box;
-    this.#pane.scrollLeft = (x + width / 2) * this.#scale - this.#pane.clientWidth / 2;
+    return x + width / 2;
   }
+}
 
-  #resize() {
-    const drawing = this.#pane.firstElementChild;
-    drawing.setAttribute("width", this.size.width * this.#scale);
-    drawing.setAttribute("height", this.size.height * this.#scale);
-  }
+/** How many open blocks an item is in, and one. */
+function depth(item) {
+  return item.parent === null ? 0 : 1 + depth(item.parent);
 }

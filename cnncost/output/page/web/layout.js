@@ -128,6 +128,7 @@ function read(group, graph, links, measure) {
       points.splice(-1, 1, { x, y: size.height });
       group.ports.out.set(each.tensor, x);
     }
+    meet(each, points);
     atPorts(each, points);
     each.points = points;
     each.at = each.label ? moved(edge) : null;
@@ -137,6 +138,13 @@ function read(group, graph, links, measure) {
 function edgeOf(graph, each, i) {
   const [v, w] = [each.from ? each.from.id : `in ${each.tensor}`, each.to ? each.to.id : `out ${each.tensor}`];
   return graph.edge(v, w, String(i));
+}
+
+/** Let a path leave a node below and enter one above, so that it passes over none beside it. */
+function meet({ from, to }, points) {
+  const across = (box, x) => Math.min(box.x + box.width - MARGIN, Math.max(box.x + MARGIN, x));
+  if (from) points[0] = { x: across(from.box, points[1].x), y: from.box.y + from.box.height };
+  if (to) points[points.length - 1] = { x: across(to.box, points.at(-2).x), y: to.box.y };
 }
 
 /** Let a path begin and end at the ports of the open blocks that it joins. */

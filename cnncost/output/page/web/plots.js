@@ -23,6 +23,10 @@ export function chart(id, state, keys, drawn) {
   let width = 0;
   const draw = () => {
     if (width) holder.replaceChildren(...[drawn(width)].flat().filter(Boolean));
+    for (const plot of holder.querySelectorAll("svg")) {
+      plot.setAttribute("role", "img");
+      plot.setAttribute("aria-label", holder.closest("section")?.querySelector("h2")?.textContent ?? "chart");
+    }
   };
   new ResizeObserver(([entry]) => {
     const now = Math.floor(entry.contentRect.width);

@@ -3,30 +3,32 @@
 import { Amounts } from "./amounts.js";
 import { memoryChart, rooflineChart, sharesChart } from "./charts.js";
 import { details } from "./details.js";
-import { byId, embedded, unpacked } from "./dom.js";
+import { byId, embedded, html, unpacked } from "./dom.js";
 import { Drawing } from "./draw.js";
+import { chooses, keys } from "./fields.js";
 import { State } from "./state.js";
 import { layerTable, search } from "./table.js";
 import { Tree } from "./tree.js";
 
-/** Call a function with what a <select> has, now and whenever it changes; where there is none, never. */
-function chooses(id, chosen) {
-  const field = byId(id);
-  if (!field) return;
-  field.addEventListener("change", () => chosen(field.value));
-  chosen(field.value);
+/** The name in an address: #layer=3a.5x5.conv. */
+function namedIn(hash) {
+  try {
+    return decodeURIComponent(hash.match(/^#layer=(.*)$/)?.[1] ?? "");
+  } catch {
+    return ""; // no name is spelled so
+  }
 }
 
-/** The address says which layer is chosen, so that it can be linked to. */
+/** The address says which layer is chosen, so that it can be linked to. Returns what it says at first. */
 function addressed(tree, state) {
-  const named = () => tree.byName.get(decodeURIComponent(location.hash.slice(1)));
+  const named = () => tree.byName.get(namedIn(location.hash));
   const first = named();
   state.follow(["item"], (item) => {
-    if (item) history.replaceState(null, "", `#${encodeURIComponent(item.name)}`);
-    else if (named()) history.replaceState(null, "", location.pathname);
+    if (item && tree.byName.has(item.name)) history.replaceState(null, "", `#layer=${encodeURIComponent(item.name)}`);
+    else if (namedIn(location.hash)) history.replaceState(null, "", location.href.replace(/#.*$/, ""));
   });
   addEventListener("hashchange", () => named() && state.set("item", named()));
-  return () => first && state.set("item", first);
+  return first;
 }
 
 /** The line of the source that the chosen layer is written in. */
@@ -37,19 +39,37 @@ function sourceLine(state) {
   });
 }
 
+/** The graph; where it cannot be laid out, the rest of the page goes on. */
+function drawn(tree, state, amounts) {
+  try {
+    new Drawing(tree, state, amounts);
+  } catch (error) {
+    byId("graph").replaceChildren(html("p", { class: "warning" }, `The graph cannot be drawn: ${error.message}.`));
+  }
+}
+
+/** The device that is chosen, as soon as its data is unpacked. */
+function devices(state) {
+  const known = new Map();
+  let wanted = null;
+  chooses("device", async (number) => {
+    wanted = number;
+    if (!known.has(number)) known.set(number, unpacked(`device-${number}`));
+    const device = await known.get(number);
+    if (wanted === number) state.set("device", device);
+  });
+}
+
+/** Make the page work. */
 export async function report() {
   const data = embedded("data");
   const network = await unpacked("network");
   const tree = Object.assign(new Tree(network), { ...data, memory: network.memory });
   const state = new State({ item: null, quantity: data.quantities[0].key, device: null, matches: null });
-  const chooseFirst = addressed(tree, state);
-  new Drawing(tree, state, new Amounts(state, data.quantities));
+  const first = addressed(tree, state);
+  drawn(tree, state, new Amounts(state, data.quantities));
   chooses("quantity", (key) => state.set("quantity", key));
-  const devices = new Map();
-  chooses("device", async (number) => {
-    if (!devices.has(number)) devices.set(number, unpacked(`device-${number}`));
-    state.set("device", await devices.get(number));
-  });
+  devices(state);
   layerTable(tree, state);
   search(tree, state);
   details(tree, state, unpacked("explanations"));
@@ -57,12 +77,6 @@ export async function report() {
   rooflineChart(tree, state);
   sharesChart(tree, state);
   sourceLine(state);
-  addEventListener("keydown", (event) => {
-    if (event.key === "Escape") state.set("item", null);
-    if (event.key === "/" && !event.target.matches("input, select, textarea")) {
-      byId("search").focus();
-      event.preventDefault();
-    }
-  });
-  chooseFirst();
+  keys(state, "item");
+  if (first) state.set("item", first);
 }

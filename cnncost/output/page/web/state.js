@@ -1,6 +1,6 @@
 // What is chosen on the page, and who wants to know of it.
 
-/** A value a key; whoever listens to a key is called when it changes. */
+/** A value a key; whoever listens to a key is called when it is set, also to what it is: then it is shown again. */
 export class State {
   #values;
   #listeners = new Map();
@@ -14,12 +14,11 @@ export class State {
   }
 
   set(key, value) {
-    if (this.#values[key] === value) return;
     this.#values[key] = value;
     for (const listener of this.#listeners.get(key) ?? []) listener(value);
   }
 
-  /** Call a listener now, and whenever one of the keys changes. */
+  /** Call a listener now, and whenever one of the keys is set. */
   follow(keys, listener) {
     for (const key of keys) this.#listeners.set(key, [...(this.#listeners.get(key) ?? []), listener]);
     listener(this.get(keys[0]));
