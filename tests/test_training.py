@@ -424,7 +424,7 @@ def test_json_has_the_costs_where_they_are_asked_for(run) -> None:
          "--train-run has no effect on csv\nhint: csv has layers alone; choose another --format"),
         (["--format", "csv", "--crops", "3"],
          "--crops has no effect on csv\nhint: csv has layers alone; choose another --format"),
-        (["--device", "v100"], "--device has no effect here\nhint: it goes with --crops or --models"),
+        (["--device", "v100"], "--device has no effect here\nhint: it goes with --crops, --models or --html"),
         (["--crops", "2", "--device", "v101"], "unknown device v101\nhint: did you mean v100?"),
         (["--train-run", ""], f'training run "": it is empty\n{EXAMPLE}'),
         (["--crops", "2", "--device", "k80", "--dtype", "int8"],

@@ -11,7 +11,7 @@ from math import floor, log10
 from typing import Any, NamedTuple
 
 COUNTS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
-TIMES = {"µs": 1e-6, "ms": 1e-3, "seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
+TIMES = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
 """Units of time; one is used from 1 (for minutes and longer from 2) of it."""
 BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 CHOICES = ("exact", "auto", "K", "M", "G")
@@ -126,7 +126,7 @@ def rate(value: float, dtype: str) -> str:
 
 def duration(seconds: float) -> str:
     """A time in the unit that suits it: 39.2 hours."""
-    name = [n for n, worth in TIMES.items() if seconds >= worth * (2 if worth > 1 else 1) or n == "µs"][-1]
+    name = [n for n, worth in TIMES.items() if seconds >= worth * (2 if worth > 1 else 1) or n == "ns"][-1]
     number = seconds / TIMES[name]
     return f"{number:,.0f} {name}" if number >= 1000 else f"{number:.3g} {name}"
 
@@ -137,9 +137,10 @@ def milliseconds(seconds: float) -> str:
 
 
 def time_unit(values: Iterable[float | None]) -> tuple[str, float]:
-    """The unit of a column of times: seconds, or the part of one that leaves the largest at least 1."""
+    """The unit of a column of times: seconds, or the part of one that leaves the largest at least 1, down to µs."""
     largest = max((v for v in values if v), default=0)
-    name = [name for name, worth in TIMES.items() if worth <= 1 and (largest >= worth or name == "µs")][-1]
+    units = {name: worth for name, worth in TIMES.items() if TIMES["µs"] <= worth <= 1}
+    name = [name for name, worth in units.items() if largest >= worth or name == "µs"][-1]
     return "s" if name == "seconds" else name, TIMES[name]
 
 

@@ -113,7 +113,7 @@ def _total(report: Report, name: str, start: str) -> dict[str, str]:
         label += f", batch of {report.batch:,}"
         exact.append(f"{an_image(value, report.batch)} an image")
     convention = next(line for line in CONVENTIONS if line.startswith(start))
-    small = "" if value < 1000 else "; ".join(exact)  # which would say it twice
+    small = "" if text == exact[0] or value < 1000 else "; ".join(exact)  # which would say it twice
     return {"key": name, "name": label, "text": text, "exact": small, "convention": convention}
 
 
