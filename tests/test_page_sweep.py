@@ -175,8 +175,8 @@ def test_as_many_points_as_a_page_holds(run: Any, folder: Path) -> None:
     done = run("sweep", *arguments, "--html", "x.html")
     assert (done.code, done.out, os.listdir()) == (2, "", [])
     assert done.err == (
-        "error: a page holds the figures of 100,000 points, and these are 101,000\n"
-        "hint: draw some at random: --sample 100000; or vary less\n"
+        "error: a page holds the figures of 50,000 points, and these are 101,000\n"
+        "hint: draw some at random: --sample 50000; or vary less\n"
     )
     text = written(run, *arguments, "--sample", "500")
     assert len(packed_in(text, "points")["numbers"]) == 500 < POINTS_AT_MOST

@@ -28,8 +28,8 @@ from cnncost.output.sweep import (
 )
 from cnncost.output.units import printable, time_unit, unit_for
 
-POINTS_AT_MOST = 100_000
-"""A page holds the figures of every point."""
+POINTS_AT_MOST = 50_000
+"""A page holds the figures of every point, in about 3 MB."""
 FIRST = ("macs", "peak_bytes", "params", "training_peak_bytes", "flops", "activation_bytes")
 """What is shown at first, of what there is."""
 

@@ -15,7 +15,11 @@ function details(state) {
     if (!row) return pane.replaceChildren(...hint);
     const [first, ...lines] = row.lines;
     const close = html("button", { class: "close", "aria-label": "close", click: () => state.set("item", null) }, "×");
-    pane.replaceChildren(html("h2", {}, row.label, " ", close), html("p", {}, first), ...lines.map((line) => html("p", { class: line.startsWith("doubts") ? "warning" : null }, line)));
+    pane.replaceChildren(
+      html("h2", {}, row.label, " ", close),
+      html("p", {}, first),
+      ...lines.map((line) => html("p", { class: line.startsWith("doubts") ? "warning" : null }, line)),
+    );
   });
 }
 

@@ -14,11 +14,13 @@ const { metafile, outputFiles } = await build({
   metafile: true,
   write: false,
 });
-const used = new Set(Object.values(metafile.outputs)
-  .flatMap((output) => Object.entries(output.inputs))
-  .filter(([, { bytesInOutput }]) => bytesInOutput)
-  .map(([path]) => path.match(/^node_modules\/((?:@[^/]+\/)?[^/]+)/)?.[1])
-  .filter(Boolean));
+const used = new Set(
+  Object.values(metafile.outputs)
+    .flatMap((output) => Object.entries(output.inputs))
+    .filter(([, { bytesInOutput }]) => bytesInOutput)
+    .map(([path]) => path.match(/^node_modules\/((?:@[^/]+\/)?[^/]+)/)?.[1])
+    .filter(Boolean),
+);
 const texts = new Map(); // packages by their licence's text: many share one
 for (const name of [...used].sort()) {
   const folder = `node_modules/${name}`;
@@ -28,4 +30,7 @@ for (const name of [...used].sort()) {
   texts.set(text, [...(texts.get(text) ?? []), `${name} ${version}`]);
 }
 const notices = [...texts].map(([text, names]) => `${names.join(", ")}\n\n${text}`).join("\n\n----\n\n");
-writeFileSync("../page.js", `/*! The script of cnncost's pages, bundled with:\n\n${notices.replaceAll("*/", "* /")}\n*/\n${outputFiles[0].text}`);
+writeFileSync(
+  "../page.js",
+  `/*! The script of cnncost's pages, bundled with:\n\n${notices.replaceAll("*/", "* /")}\n*/\n${outputFiles[0].text}`,
+);

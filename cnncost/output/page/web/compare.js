@@ -36,17 +36,42 @@ function details(axes, state) {
   const show = () => {
     const network = state.get("item");
     if (!network) return pane.replaceChildren(...members(state), ...hint);
-    const figures = axes.filter(({ key }) => key in network.texts).flatMap(({ key, name }) => {
-      const ratio = network.ratios[key];
-      return [html("dt", {}, name), html("dd", {}, network.texts[key], ratio ? html("span", { class: "dim" }, ` ${ratio}`) : null)];
-    });
+    const figures = axes
+      .filter(({ key }) => key in network.texts)
+      .flatMap(({ key, name }) => {
+        const ratio = network.ratios[key];
+        return [
+          html("dt", {}, name),
+          html("dd", {}, network.texts[key], ratio ? html("span", { class: "dim" }, ` ${ratio}`) : null),
+        ];
+      });
     const fact = ([figure, how]) => html("li", {}, html("b", {}, figure), ` ${how}`);
     pane.replaceChildren(
-      html("h2", {}, network.network, " ", html("button", { class: "close", "aria-label": "close", click: () => state.set("item", null) }, "×")),
+      html(
+        "h2",
+        {},
+        network.network,
+        " ",
+        html("button", { class: "close", "aria-label": "close", click: () => state.set("item", null) }, "×"),
+      ),
       html("p", { class: "dim" }, network.title),
-      html("dl", {}, html("dt", {}, "name"), html("dd", {}, network.name), network.family ? html("dt", {}, "family") : null, network.family ? html("dd", {}, network.family) : null, html("dt", {}, "input"), html("dd", {}, network.input), ...figures),
-      ...(network.error ? [html("p", {}, "Errors here: ", network.error, ".")] : [html("p", { class: "dim" }, "No published error is known.")]),
-      ...(network.facts.length > 1 ? [html("details", {}, html("summary", {}, "all published errors"), html("ul", {}, ...network.facts.map(fact)))] : []),
+      html(
+        "dl",
+        {},
+        html("dt", {}, "name"),
+        html("dd", {}, network.name),
+        network.family ? html("dt", {}, "family") : null,
+        network.family ? html("dd", {}, network.family) : null,
+        html("dt", {}, "input"),
+        html("dd", {}, network.input),
+        ...figures,
+      ),
+      ...(network.error
+        ? [html("p", {}, "Errors here: ", network.error, ".")]
+        : [html("p", { class: "dim" }, "No published error is known.")]),
+      ...(network.facts.length > 1
+        ? [html("details", {}, html("summary", {}, "all published errors"), html("ul", {}, ...network.facts.map(fact)))]
+        : []),
       ...network.notes.map((note) => html("p", { class: "warning" }, note)),
       html("p", {}, "Its report: ", html("code", {}, network.command)),
     );
@@ -60,16 +85,33 @@ function members(state) {
   const { front, axes } = { front: state.get("front"), axes: state.get("axes") };
   if (!front.size) return [];
   const row = (network) =>
-    html("tr", {},
+    html(
+      "tr",
+      {},
       html("td", {}, html("button", { class: "link", click: () => state.set("item", network) }, network.network)),
-      ...[axes.x, axes.y].map(({ key }) => html("td", { class: "number" }, network.texts[key])));
+      ...[axes.x, axes.y].map(({ key }) => html("td", { class: "number" }, network.texts[key])),
+    );
   const head = html("tr", {}, html("th"), ...[axes.x, axes.y].map(({ name }) => html("th", { class: "number" }, name)));
-  return [html("h2", {}, "on the front"), html("table", { class: "listed" }, html("thead", {}, head), html("tbody", {}, ...[...front].map(row)))];
+  return [
+    html("h2", {}, "on the front"),
+    html("table", { class: "listed" }, html("thead", {}, head), html("tbody", {}, ...[...front].map(row))),
+  ];
 }
 
 export function compare() {
   const { axes, networks, first, tested } = embedded("data");
-  const state = new State({ item: null, matches: null, front: new Set(), axes: null, x: first.x, y: first.y, area: first.area, "x-log": true, "y-log": false, tested: "" });
+  const state = new State({
+    item: null,
+    matches: null,
+    front: new Set(),
+    axes: null,
+    x: first.x,
+    y: first.y,
+    area: first.area,
+    "x-log": true,
+    "y-log": false,
+    tested: "",
+  });
   const byKey = new Map(axes.map((axis) => [axis.key, axis]));
   for (const id of ["x", "y", "area"]) byId(id).value = first[id];
   if (tested.length) byId("tested").value = tested[0].key;

@@ -10,7 +10,10 @@ const PADDING = 10;
 const LINE = 16;
 const LEAST_WIDTH = 96;
 const MUCH = 0.3; // of the largest, from which on dim text would not be legible
-const path = line((p) => p.x, (p) => p.y).curve(curveMonotoneY);
+const path = line(
+  (p) => p.x,
+  (p) => p.y,
+).curve(curveMonotoneY);
 
 /** Widths of texts in the page's fonts, each measured once. */
 function ruler() {
@@ -55,7 +58,11 @@ export class Drawing {
 
   /** Lay out and draw all that is shown. */
   draw() {
-    const size = arrange(this.#tree, (item) => this.#size(item), (text) => this.#measured(text, "11px") + 10);
+    const size = arrange(
+      this.#tree,
+      (item) => this.#size(item),
+      (text) => this.#measured(text, "11px") + 10,
+    );
     this.#elements.clear();
     const tip = { viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" };
     const arrow = svg("marker", { id: "arrow", ...tip }, svg("path", { d: "M0 0L8 4L0 8z", class: "arrow" }));
@@ -89,7 +96,10 @@ export class Drawing {
   #size(item) {
     if (item.open) return { width: 2 * (this.#measured(`▾ ${item.label}`, "600 13px") + 2 * PADDING), height: 0 };
     const amount = this.#amounts.widest(item);
-    const texts = [[`▸ ${item.label}`, "600 13px"], [amount ? `${item.kind}, ${amount}` : item.kind, "11px"]];
+    const texts = [
+      [`▸ ${item.label}`, "600 13px"],
+      [amount ? `${item.kind}, ${amount}` : item.kind, "11px"],
+    ];
     const width = Math.max(LEAST_WIDTH, ...texts.map(([text, font]) => this.#measured(text ?? "", font)));
     return { width: Math.ceil(width) + 2 * PADDING, height: 2 * LINE + PADDING };
   }
@@ -116,11 +126,15 @@ export class Drawing {
 
   #block(item) {
     const { width, height } = item.box;
-    const element = this.#element(item, "group", "true",
+    const element = this.#element(
+      item,
+      "group",
+      "true",
       svg("rect", { width, height, rx: 8, class: "frame" }),
       svg("rect", { width, height: 24, rx: 8, class: "handle" }),
       svg("text", { x: PADDING, y: 17, class: "name" }, `▾ ${item.label}`),
-      svg("g", { role: "group" }, ...this.#inside(item)));
+      svg("g", { role: "group" }, ...this.#inside(item)),
+    );
     element.setAttribute("aria-label", `${item.name}, ${item.kind}`);
     return element;
   }
@@ -130,9 +144,15 @@ export class Drawing {
     const folded = item.role === "block";
     const name = svg("text", { x: width / 2, y: PADDING + 8, class: "name" }, `${folded ? "▸ " : ""}${item.label}`);
     const amount = svg("text", { x: width / 2, y: PADDING + 8 + LINE, class: "kind" });
-    const element = this.#element(item, `node ${item.role}`, folded ? "false" : null,
+    const element = this.#element(
+      item,
+      `node ${item.role}`,
+      folded ? "false" : null,
       folded ? svg("rect", { x: 3, y: 3, width, height, rx: 6, class: "behind" }) : null,
-      svg("rect", { width, height, rx: 6, class: "box" }), name, amount);
+      svg("rect", { width, height, rx: 6, class: "box" }),
+      name,
+      amount,
+    );
     this.#elements.get(item).amount = amount;
     return element;
   }

@@ -24,7 +24,13 @@ export function put(id, value) {
 export function keys(state, key) {
   addEventListener("keydown", (event) => {
     if (event.key === "Escape") state.set(key, null);
-    if (event.key === "/" && !event.ctrlKey && !event.metaKey && byId("search") && !event.target.matches("input, select, textarea")) {
+    if (
+      event.key === "/" &&
+      !event.ctrlKey &&
+      !event.metaKey &&
+      byId("search") &&
+      !event.target.matches("input, select, textarea")
+    ) {
       byId("search").focus();
       event.preventDefault();
     }

@@ -25,5 +25,7 @@ export function front(points, across, up, better) {
 
 /** The corners of the line under which nothing lies: a step down at each member. */
 export function steps(points, across, up) {
-  return points.flatMap((p, i) => (i ? [{ x: across(p), y: up(points[i - 1]) }] : []).concat({ x: across(p), y: up(p) }));
+  return points.flatMap((p, i) =>
+    (i ? [{ x: across(p), y: up(points[i - 1]) }] : []).concat({ x: across(p), y: up(p) }),
+  );
 }

@@ -3,7 +3,16 @@
 import { svg } from "./dom.js";
 
 const LINE = 13;
-const AROUND = [["start", 1, 0.35], ["end", -1, 0.35], ["middle", 0, -0.4], ["middle", 0, 1.1], ["start", 0.8, -0.4], ["end", -0.8, -0.4], ["start", 0.8, 1.1], ["end", -0.8, 1.1]];
+const AROUND = [
+  ["start", 1, 0.35],
+  ["end", -1, 0.35],
+  ["middle", 0, -0.4],
+  ["middle", 0, 1.1],
+  ["start", 0.8, -0.4],
+  ["end", -0.8, -0.4],
+  ["start", 0.8, 1.1],
+  ["end", -0.8, 1.1],
+];
 const INSIDE = ["middle", 0, 0];
 const LARGE = 20; // pixels of radius, from which a name may stand over its point
 
@@ -21,10 +30,19 @@ export function label(plot, points, frame) {
     const width = canvas.measureText(point.text).width;
     for (const [anchor, dx, dy] of point.r >= LARGE ? [...AROUND, INSIDE] : AROUND) {
       const box = boxOf(point, width, anchor, dx, dy);
-      if (box.left < frame.left || box.right > frame.right || box.top < frame.top || box.bottom > frame.bottom) continue;
-      if (taken.some((other) => other.left < box.right && box.left < other.right && other.top < box.bottom && box.top < other.bottom)) continue;
+      if (box.left < frame.left || box.right > frame.right || box.top < frame.top || box.bottom > frame.bottom)
+        continue;
+      if (
+        taken.some(
+          (other) =>
+            other.left < box.right && box.left < other.right && other.top < box.bottom && box.top < other.bottom,
+        )
+      )
+        continue;
       taken.push(box);
-      group.append(svg("text", { x: box.x, y: box.y, "text-anchor": anchor, class: point.strong ? "strong" : null }, point.text));
+      group.append(
+        svg("text", { x: box.x, y: box.y, "text-anchor": anchor, class: point.strong ? "strong" : null }, point.text),
+      );
       break;
     }
   }

@@ -23,7 +23,9 @@ function table(rows, state) {
     byId("found").textContent = words.length ? `${count} of ${rows.length} layers` : "";
   };
   state.follow(["words", "equal"], show);
-  byId("search").addEventListener("input", () => state.set("words", byId("search").value.toLowerCase().split(/\s+/).filter(Boolean)));
+  byId("search").addEventListener("input", () =>
+    state.set("words", byId("search").value.toLowerCase().split(/\s+/).filter(Boolean)),
+  );
 }
 
 /** What layers have more or less, in their order. */
@@ -38,8 +40,20 @@ function differences(rows, figures, state) {
     const fill = (row) => (row === state.get("item") ? ACCENT : HIGH);
     const longest = Math.max(...shown.map((row) => row.name.length));
     const plot = Plot.plot({
-      width, height: 64 + ROW * shown.length, marginLeft: Math.min(0.45 * width, 14 + 6.4 * longest), marginRight: 24, marginTop: 42, marginBottom: 20,
-      x: { axis: "top", label: `second less first: ${label}`, labelOffset: 36, grid: true, nice: true, ticks: Math.max(3, Math.floor(width / 110)) },
+      width,
+      height: 64 + ROW * shown.length,
+      marginLeft: Math.min(0.45 * width, 14 + 6.4 * longest),
+      marginRight: 24,
+      marginTop: 42,
+      marginBottom: 20,
+      x: {
+        axis: "top",
+        label: `second less first: ${label}`,
+        labelOffset: 36,
+        grid: true,
+        nice: true,
+        ticks: Math.max(3, Math.floor(width / 110)),
+      },
       y: { domain: shown.map(y), label: null, tickFormat: (i) => shown[i].name, tickSize: 0 },
       marks: [
         Plot.barX(shown, { x: value, y, fill: { value: fill, scale: null }, insetTop: 3, insetBottom: 3 }),

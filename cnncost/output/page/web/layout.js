@@ -89,7 +89,8 @@ function end(graph, item, side, tensor) {
 function read(group, graph, links, measure) {
   const boxes = group.children.map((child) => ({ child, at: graph.node(child.id) }));
   const paths = links.map((each, i) => ({ each, edge: edgeOf(graph, each, i) }));
-  const xs = [], ys = [];
+  const xs = [],
+    ys = [];
   for (const { at } of boxes) {
     xs.push(at.x - at.width / 2, at.x + at.width / 2);
     ys.push(at.y - at.height / 2, at.y + at.height / 2);
@@ -102,7 +103,8 @@ function read(group, graph, links, measure) {
   const most = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
   const outer = group.parent === null;
   const ported = (side) => (links.some((each) => each[side] === null) ? SPACE.ranksep : 0);
-  const left = least(xs) - MARGIN, top = least(ys) - (outer ? MARGIN : HEADER + ported("from") + MARGIN / 2);
+  const left = least(xs) - MARGIN,
+    top = least(ys) - (outer ? MARGIN : HEADER + ported("from") + MARGIN / 2);
   const size = {
     width: Math.max(most(xs) + MARGIN - left, outer ? 0 : measure(group).width),
     height: most(ys) + (outer ? MARGIN : ported("to") + MARGIN / 2) - top,

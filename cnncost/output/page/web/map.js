@@ -17,9 +17,17 @@ function colours(networks) {
   const counts = new Map();
   const told = networks.filter(({ error }) => error); // colours are for what maps mostly show
   for (const { family } of told.length ? told : networks) counts.set(family, (counts.get(family) ?? 0) + 1);
-  const known = [...counts].filter(([family]) => family).sort((a, b) => b[1] - a[1]).map(([family]) => family).slice(0, COLOURS.length - 1);
+  const known = [...counts]
+    .filter(([family]) => family)
+    .sort((a, b) => b[1] - a[1])
+    .map(([family]) => family)
+    .slice(0, COLOURS.length - 1);
   const found = new Map(known.map((family, i) => [family, COLOURS[i]]));
-  return { found, others: networks.some(({ family }) => !found.has(family)), of: ({ family }) => found.get(family) ?? DIM };
+  return {
+    found,
+    others: networks.some(({ family }) => !found.has(family)),
+    of: ({ family }) => found.get(family) ?? DIM,
+  };
 }
 
 /** Which networks the map shows, and why it does not show the others: [reason, networks]. */
@@ -37,7 +45,9 @@ function placed(networks, axes, state) {
 function reasonOf({ values, tested }, axes, state, way) {
   for (const id of ["x", "y", "area"]) if (!(axes[id].key in values)) return `without ${axes[id].name}`;
   if (way && !tested.includes(way)) return "with errors that were measured otherwise";
-  for (const id of ["x", "y"]) if (state.get(`${id}-log`) && values[axes[id].key] <= 0) return `with 0 as ${axes[id].name}, which has no logarithm`;
+  for (const id of ["x", "y"])
+    if (state.get(`${id}-log`) && values[axes[id].key] <= 0)
+      return `with 0 as ${axes[id].name}, which has no logarithm`;
   return null;
 }
 
@@ -47,12 +57,21 @@ function counted(why, total) {
   if (!missing) return [total === 1 ? "The network is on the map." : `All ${total} networks are on the map.`];
   const parts = [...why].map(([reason, list]) => `${list.length} ${reason}`);
   const names = [...why].map(([reason, list]) => html("p", {}, `${reason}: ${list.join(", ")}`));
-  return [html("details", {}, html("summary", {}, `Not on the map: ${missing} of ${total} networks: ${parts.join(", ")}`), ...names)];
+  return [
+    html(
+      "details",
+      {},
+      html("summary", {}, `Not on the map: ${missing} of ${total} networks: ${parts.join(", ")}`),
+      ...names,
+    ),
+  ];
 }
 
 function frontless({ x, y }, shown) {
   if (!shown.length) return "";
-  return x === y ? "No front is drawn: both axes are the same." : `No front is drawn: of ${(x.better ? y : x).name} neither less nor more is better.`;
+  return x === y
+    ? "No front is drawn: both axes are the same."
+    : `No front is drawn: of ${(x.better ? y : x).name} neither less nor more is better.`;
 }
 
 /** Draw the map into its figure; it tells the state which networks are on the front. */
@@ -77,14 +96,27 @@ export function networkMap(byKey, networks, state) {
     state.set("front", new Set(members));
   };
   state.follow(["x", "y", "area", "x-log", "y-log", "tested"], choose);
-  chart("map-chart", state, ["front", "item", "matches"], (width) => [legend(family), drawn(now, family, state, width)]);
+  chart("map-chart", state, ["front", "item", "matches"], (width) => [
+    legend(family),
+    drawn(now, family, state, width),
+  ]);
 }
 
 /** The families, each a button that searches for it. */
 function legend({ found, others }) {
   const entry = ([name, colour]) =>
-    html("button", { type: "button", class: "key", title: `search for ${name}`, click: () => search(name) }, html("i", { style: `background: ${colour}` }), name);
-  return html("div", { class: "keys" }, ...[...found].map(entry), others ? html("span", { class: "key dim" }, html("i", { style: `background: ${DIM}` }), OTHERS) : null);
+    html(
+      "button",
+      { type: "button", class: "key", title: `search for ${name}`, click: () => search(name) },
+      html("i", { style: `background: ${colour}` }),
+      name,
+    );
+  return html(
+    "div",
+    { class: "keys" },
+    ...[...found].map(entry),
+    others ? html("span", { class: "key dim" }, html("i", { style: `background: ${DIM}` }), OTHERS) : null,
+  );
 }
 
 function search(name) {
@@ -101,28 +133,76 @@ function drawn({ axes, shown, at, members }, family, state, width) {
   const largest = Math.max(...shown.map(at.area)) || 1;
   const most = width < 500 ? 16 : 28;
   const radius = (network) => Math.max(LEAST_RADIUS, most * Math.sqrt(Math.max(0, at.area(network)) / largest));
-  const scale = (id) => ({ type: state.get(`${id}-log`) ? "log" : "linear", nice: !state.get(`${id}-log`), grid: true, ...(axes[id].year ? { tickFormat: "d" } : {}), ...(state.get(`${id}-log`) ? { tickFormat: "~f" } : {}) });
+  const scale = (id) => ({
+    type: state.get(`${id}-log`) ? "log" : "linear",
+    nice: !state.get(`${id}-log`),
+    grid: true,
+    ...(axes[id].year ? { tickFormat: "d" } : {}),
+    ...(state.get(`${id}-log`) ? { tickFormat: "~f" } : {}),
+  });
   const opacity = (network) => (matches && !matches.has(network) ? 0.08 : 0.62);
   const bySize = [...shown].sort((a, b) => at.area(b) - at.area(a));
   const chosen = shown.filter((network) => network === item);
-  const title = (n) => [n.network, ...["x", "y", "area"].map((id) => `${axes[id].name}: ${n.texts[axes[id].key]}`), ...(Object.values(axes).some((a) => a.error) && n.error ? [n.error.split(";")[0]] : [])].join("\n");
+  const title = (n) =>
+    [
+      n.network,
+      ...["x", "y", "area"].map((id) => `${axes[id].name}: ${n.texts[axes[id].key]}`),
+      ...(Object.values(axes).some((a) => a.error) && n.error ? [n.error.split(";")[0]] : []),
+    ].join("\n");
   const plot = Plot.plot({
-    width, height, marginLeft: 56, marginTop: 28, marginBottom: 42, marginRight: 20, inset: most * 0.7, insetRight: most * 1.7,
+    width,
+    height,
+    marginLeft: 56,
+    marginTop: 28,
+    marginBottom: 42,
+    marginRight: 20,
+    inset: most * 0.7,
+    insetRight: most * 1.7,
     x: { ...scale("x"), label: `${axes.x.label} →` },
     y: { ...scale("y"), label: `↑ ${axes.y.label}` },
     marks: [
-      Plot.line(steps(members, at.x, at.y), { x: "x", y: "y", stroke: ACCENT, strokeWidth: 1.6, strokeDasharray: "5 3" }),
-      Plot.dot(bySize, { x: at.x, y: at.y, r: { value: radius, scale: null }, fill: { value: family.of, scale: null }, fillOpacity: { value: opacity, scale: null }, stroke: PAPER, strokeWidth: 0.8 }),
+      Plot.line(steps(members, at.x, at.y), {
+        x: "x",
+        y: "y",
+        stroke: ACCENT,
+        strokeWidth: 1.6,
+        strokeDasharray: "5 3",
+      }),
+      Plot.dot(bySize, {
+        x: at.x,
+        y: at.y,
+        r: { value: radius, scale: null },
+        fill: { value: family.of, scale: null },
+        fillOpacity: { value: opacity, scale: null },
+        stroke: PAPER,
+        strokeWidth: 0.8,
+      }),
       Plot.dot(members, { x: at.x, y: at.y, r: { value: radius, scale: null }, stroke: ACCENT, strokeWidth: 1.6 }),
-      Plot.dot(chosen, { x: at.x, y: at.y, r: { value: (n) => radius(n) + 4, scale: null }, stroke: ACCENT, strokeWidth: 3 }),
+      Plot.dot(chosen, {
+        x: at.x,
+        y: at.y,
+        r: { value: (n) => radius(n) + 4, scale: null },
+        stroke: ACCENT,
+        strokeWidth: 3,
+      }),
       Plot.tip(shown, Plot.pointer({ x: at.x, y: at.y, title })),
     ],
   });
   const on = new Set(members);
-  const named = [...new Set([...chosen, ...members, ...bySize.slice(0, LARGEST)])].filter((n) => !matches || matches.has(n));
+  const named = [...new Set([...chosen, ...members, ...bySize.slice(0, LARGEST)])].filter(
+    (n) => !matches || matches.has(n),
+  );
   const also = matches ? shown.filter((n) => matches.has(n)) : [];
   const [x, y] = [plot.scale("x"), plot.scale("y")];
-  const points = [...new Set([...named, ...also])].slice(0, NAMED_AT_MOST).map((n) => ({ x: x.apply(at.x(n)), y: y.apply(at.y(n)), r: radius(n), text: n.network, strong: on.has(n) || n === item }));
+  const points = [...new Set([...named, ...also])]
+    .slice(0, NAMED_AT_MOST)
+    .map((n) => ({
+      x: x.apply(at.x(n)),
+      y: y.apply(at.y(n)),
+      r: radius(n),
+      text: n.network,
+      strong: on.has(n) || n === item,
+    }));
   label(plot, points, { left: 58, top: 22, right: width - 2, bottom: height - 44 });
   return choosing(plot, (network) => state.set("item", network));
 }

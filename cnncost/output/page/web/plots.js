@@ -3,7 +3,9 @@
 import { byId } from "./dom.js";
 
 export const HEIGHT = 300;
-export const [INK, DIM, PAPER, HIGH, ACCENT] = ["ink", "dim", "paper", "high", "accent"].map((name) => `var(--${name})`); // of style.css
+export const [INK, DIM, PAPER, HIGH, ACCENT] = ["ink", "dim", "paper", "high", "accent"].map(
+  (name) => `var(--${name})`,
+); // of style.css
 export const ON_PAPER = { stroke: PAPER, strokeWidth: 3 }; // around text that stands over lines
 
 /** A count as a text. */

@@ -5,7 +5,10 @@ import Tablesort from "tablesort";
 /** What a cell counts as: its data-sort, or what it says: 1,161,600, 14.6%; of 96x55x55 the product. Nothing is least. */
 function numberOf(text) {
   if (!/^[\d.]/.test(text)) return -Infinity;
-  return text.replaceAll(",", "").split("x").reduce((product, n) => product * parseFloat(n), 1);
+  return text
+    .replaceAll(",", "")
+    .split("x")
+    .reduce((product, n) => product * parseFloat(n), 1);
 }
 
 const byNumber = (a, b) => (numberOf(a) === numberOf(b) ? 0 : numberOf(b) - numberOf(a));

@@ -17,7 +17,14 @@ export class Space {
     this.#columns = columns;
     this.#command = command;
     this.byKey = new Map([...quantities, ...this.axes].map((each) => [each.key, each]));
-    this.points = numbers.map((number, i) => ({ i, number, places: places.map((place) => place[i]), counts: state[i] === COUNTS, out: state[i] === LEFT_OUT, reason: reasons[state[i]] }));
+    this.points = numbers.map((number, i) => ({
+      i,
+      number,
+      places: places.map((place) => place[i]),
+      counts: state[i] === COUNTS,
+      out: state[i] === LEFT_OUT,
+      reason: reasons[state[i]],
+    }));
     this.ringed = ringed.map((i) => this.points[i]); // the choice of the command, where it is by more than two
     for (const point of this.points) this.#byPlaces.set(this.#number(point.places), point);
   }
@@ -59,6 +66,8 @@ export class Space {
   }
 
   command(point) {
-    return this.#command.map((part) => (typeof part === "number" ? this.axes[part].quoted[point.places[part]] : part)).join("");
+    return this.#command
+      .map((part) => (typeof part === "number" ? this.axes[part].quoted[point.places[part]] : part))
+      .join("");
   }
 }

@@ -53,13 +53,18 @@ function scaleType(state, values) {
 /** A grid with its edges once more around it: contours bend where a grid ends. */
 function padded(values, nx, ny) {
   const within = (i, n) => Math.max(0, Math.min(n - 1, i));
-  return Array.from({ length: (nx + 2) * (ny + 2) }, (_, k) => values[within(Math.floor(k / (nx + 2)) - 1, ny) * nx + within((k % (nx + 2)) - 1, nx)]);
+  return Array.from(
+    { length: (nx + 2) * (ny + 2) },
+    (_, k) => values[within(Math.floor(k / (nx + 2)) - 1, ny) * nx + within((k % (nx + 2)) - 1, nx)],
+  );
 }
 
 /** Where contours go: evenly, on the scale that there is. */
 function levels([least, most], type) {
   const part = (k) => k / (CONTOURS + 1);
-  return Array.from({ length: CONTOURS }, (_, k) => (type === "log" ? least * (most / least) ** part(k + 1) : least + (most - least) * part(k + 1)));
+  return Array.from({ length: CONTOURS }, (_, k) =>
+    type === "log" ? least * (most / least) ** part(k + 1) : least + (most - least) * part(k + 1),
+  );
 }
 
 /** The least and most of the points that count, by which colours go; of all where too few do. */
@@ -87,15 +92,49 @@ export function surfaceChart(space, state) {
     const chosen = real.filter((point) => point === state.get("item"));
     const longest = Math.max(...up.texts.map((text) => text.length));
     const plot = Plot.plot({
-      width, height: Math.max(220, Math.min(520, 90 + 40 * ny)), marginLeft: Math.max(46, 14 + 7 * Math.min(longest, 18)), marginTop: 30, marginBottom: 42,
+      width,
+      height: Math.max(220, Math.min(520, 90 + 40 * ny)),
+      marginLeft: Math.max(46, 14 + 7 * Math.min(longest, 18)),
+      marginTop: 30,
+      marginBottom: 42,
       x: { domain: [-0.5, nx - 0.5], label: `${across.name} →`, ...ticks(across, width < 500 ? 6 : TICKS) },
       y: { domain: [-0.5, ny - 0.5], label: `↑ ${up.name}`, ...ticks(up) },
-      color: { scheme: SCHEME, type, domain: extent(points, values), clamp: true, legend: true, label: space.label(quantity) },
+      color: {
+        scheme: SCHEME,
+        type,
+        domain: extent(points, values),
+        clamp: true,
+        legend: true,
+        label: space.label(quantity),
+      },
       marks: [
-        Plot.raster(values, { ...box, fill: (value) => value, fillOpacity: (_, i) => (points[i]?.counts ? 1 : FAINT), imageRendering: "pixelated" }),
-        contours ? Plot.contour(padded(values, nx, ny), { width: nx + 2, height: ny + 2, x1: -1.5, x2: nx + 0.5, y1: -1.5, y2: ny + 0.5, clip: true, stroke: PAPER, strokeOpacity: 0.75, strokeWidth: 1, value: (value) => value, thresholds: levels(extent(points, values), type) }) : null,
+        Plot.raster(values, {
+          ...box,
+          fill: (value) => value,
+          fillOpacity: (_, i) => (points[i]?.counts ? 1 : FAINT),
+          imageRendering: "pixelated",
+        }),
+        contours
+          ? Plot.contour(padded(values, nx, ny), {
+              width: nx + 2,
+              height: ny + 2,
+              x1: -1.5,
+              x2: nx + 0.5,
+              y1: -1.5,
+              y2: ny + 0.5,
+              clip: true,
+              stroke: PAPER,
+              strokeOpacity: 0.75,
+              strokeWidth: 1,
+              value: (value) => value,
+              thresholds: levels(extent(points, values), type),
+            })
+          : null,
         Plot.dot(chosen, { ...at, r: 7, stroke: ACCENT, strokeWidth: 3 }),
-        Plot.tip(points.filter(Boolean), Plot.pointer({ ...at, maxRadius: Infinity, title: (point) => space.title(point) })),
+        Plot.tip(
+          points.filter(Boolean),
+          Plot.pointer({ ...at, maxRadius: Infinity, title: (point) => space.title(point) }),
+        ),
       ],
     });
     return choosing(plot, (point) => state.set("item", point));
@@ -115,25 +154,75 @@ export function linesChart(space, state) {
     const [across, up] = shownAxes(space, state);
     const quantity = state.get("quantity");
     const lines = up ? some(up) : [];
-    const points = slice(space, state, across, up).filter((point) => point && !point.reason && (!up || lines.includes(point.places[up.place])));
-    const few = up && lines.length < up.texts.length ? `${lines.length} of the ${up.texts.length} values of ${up.name} are drawn. ` : "";
-    byId("lines-note").textContent = few + (points.some((point) => point.out) ? "Faint: left out by the condition." : "");
+    const points = slice(space, state, across, up).filter(
+      (point) => point && !point.reason && (!up || lines.includes(point.places[up.place])),
+    );
+    const few =
+      up && lines.length < up.texts.length
+        ? `${lines.length} of the ${up.texts.length} values of ${up.name} are drawn. `
+        : "";
+    byId("lines-note").textContent =
+      few + (points.some((point) => point.out) ? "Faint: left out by the condition." : "");
     if (!points.length) return html("p", {}, "Every point here is impossible.");
-    const x = across.numeric ? (point) => across.values[point.places[across.place]] : (point) => point.places[across.place];
+    const x = across.numeric
+      ? (point) => across.values[point.places[across.place]]
+      : (point) => point.places[across.place];
     const at = { x, y: (point) => space.value(point, quantity) };
     const line = (point) => (up ? up.texts[point.places[up.place]] : "");
     const z = up ? { z: line, stroke: line } : { stroke: ACCENT };
     const fill = up ? { fill: line } : { fill: ACCENT };
     const plot = Plot.plot({
-      width, height: 320, marginLeft: 60, marginTop: 30, marginBottom: 42, grid: true,
-      x: across.numeric ? { label: `${across.name} →` } : { domain: [-0.5, across.texts.length - 0.5], label: `${across.name} →`, ...ticks(across) },
-      y: { label: `↑ ${space.label(quantity)}`, type: scaleType(state, points.map(at.y)), ...logTicks(scaleType(state, points.map(at.y)) === "log"), zero: !state.get("log"), nice: true },
-      color: { type: "ordinal", scheme: SCHEME, domain: up ? lines.map((i) => up.texts[i]) : [""], legend: Boolean(up), label: up?.name },
+      width,
+      height: 320,
+      marginLeft: 60,
+      marginTop: 30,
+      marginBottom: 42,
+      grid: true,
+      x: across.numeric
+        ? { label: `${across.name} →` }
+        : { domain: [-0.5, across.texts.length - 0.5], label: `${across.name} →`, ...ticks(across) },
+      y: {
+        label: `↑ ${space.label(quantity)}`,
+        type: scaleType(state, points.map(at.y)),
+        ...logTicks(scaleType(state, points.map(at.y)) === "log"),
+        zero: !state.get("log"),
+        nice: true,
+      },
+      color: {
+        type: "ordinal",
+        scheme: SCHEME,
+        domain: up ? lines.map((i) => up.texts[i]) : [""],
+        legend: Boolean(up),
+        label: up?.name,
+      },
       marks: [
         across.numeric ? Plot.line(points, { ...at, ...z, strokeWidth: 1.6, strokeOpacity: 0.8 }) : null,
-        Plot.dot(points, { ...at, ...fill, r: points.length > 400 ? 1.5 : 3, fillOpacity: { value: (point) => (point.counts ? 1 : FAINT), scale: null } }),
-        Plot.dot(points.filter((point) => point === state.get("item")), { ...at, r: 7, stroke: ACCENT, strokeWidth: 3 }),
-        up ? Plot.text(points, Plot.selectMaxX({ ...at, ...(up ? { z: line } : {}), text: line, textAnchor: "start", dx: 6, fill: DIM, stroke: PAPER, strokeWidth: 3, clip: false })) : null,
+        Plot.dot(points, {
+          ...at,
+          ...fill,
+          r: points.length > 400 ? 1.5 : 3,
+          fillOpacity: { value: (point) => (point.counts ? 1 : FAINT), scale: null },
+        }),
+        Plot.dot(
+          points.filter((point) => point === state.get("item")),
+          { ...at, r: 7, stroke: ACCENT, strokeWidth: 3 },
+        ),
+        up
+          ? Plot.text(
+              points,
+              Plot.selectMaxX({
+                ...at,
+                ...(up ? { z: line } : {}),
+                text: line,
+                textAnchor: "start",
+                dx: 6,
+                fill: DIM,
+                stroke: PAPER,
+                strokeWidth: 3,
+                clip: false,
+              }),
+            )
+          : null,
         Plot.tip(points, Plot.pointer({ ...at, title: (point) => space.title(point) })),
       ],
     });

@@ -14,20 +14,29 @@ function sliders(space, state) {
   labels.forEach((label, i) => {
     chooses(`at-${i}`, (place) => {
       label.querySelector("output").textContent = space.axes[i].texts[place];
-      state.set("at", state.get("at").map((other, k) => (k === i ? Number(place) : other)));
+      state.set(
+        "at",
+        state.get("at").map((other, k) => (k === i ? Number(place) : other)),
+      );
     });
   });
   state.follow(["across", "up", "at"], () => {
     const others = space.axes.filter(({ key }) => ![state.get("across"), state.get("up")].includes(key));
-    byId("standing").textContent = others.length ? `at ${others.map((axis) => `${axis.name} ${axis.texts[state.get("at")[axis.place]]}`).join(", ")}` : "";
-    for (const [i, label] of labels.entries()) label.hidden = [state.get("across"), state.get("up")].includes(space.axes[i].key);
+    byId("standing").textContent = others.length
+      ? `at ${others.map((axis) => `${axis.name} ${axis.texts[state.get("at")[axis.place]]}`).join(", ")}`
+      : "";
+    for (const [i, label] of labels.entries())
+      label.hidden = [state.get("across"), state.get("up")].includes(space.axes[i].key);
     byId("others").hidden = labels.every((label) => label.hidden);
   });
 }
 
 /** The two axes: choosing one for both lets them change places. */
 function axes(space, state) {
-  for (const [id, other] of [["across", "up"], ["up", "across"]]) {
+  for (const [id, other] of [
+    ["across", "up"],
+    ["up", "across"],
+  ]) {
     chooses(id, (key) => {
       const before = state.get(id);
       state.set(id, key);
@@ -39,11 +48,18 @@ function axes(space, state) {
 /** Arrow keys go from point to point over the surface. */
 function arrows(space, state) {
   byId("surface-chart")?.addEventListener("keydown", (event) => {
-    const [id, step] = { ArrowLeft: ["across", -1], ArrowRight: ["across", 1], ArrowDown: ["up", -1], ArrowUp: ["up", 1] }[event.key] ?? [];
+    const [id, step] =
+      { ArrowLeft: ["across", -1], ArrowRight: ["across", 1], ArrowDown: ["up", -1], ArrowUp: ["up", 1] }[event.key] ??
+      [];
     if (!id) return;
     event.preventDefault();
     const axis = space.byKey.get(state.get(id));
-    const places = [...(state.get("item")?.places ?? state.get("at").map((place, k) => ([state.get("across"), state.get("up")].includes(space.axes[k].key) ? 0 : place)))];
+    const places = [
+      ...(state.get("item")?.places ??
+        state
+          .get("at")
+          .map((place, k) => ([state.get("across"), state.get("up")].includes(space.axes[k].key) ? 0 : place))),
+    ];
     if (state.get("item")) places[axis.place] += step;
     const next = places[axis.place] in axis.texts ? space.at(places) : null;
     if (next) state.set("item", next);
@@ -56,10 +72,23 @@ function details(space, state) {
   const hint = [...pane.childNodes];
   state.follow(["item"], (point) => {
     if (!point) return pane.replaceChildren(...hint);
-    const rows = [...space.axes.map((axis) => [axis.name, axis.texts[point.places[axis.place]]]), ...space.quantities.map(({ key, name }) => [name, space.text(point, key)])];
+    const rows = [
+      ...space.axes.map((axis) => [axis.name, axis.texts[point.places[axis.place]]]),
+      ...space.quantities.map(({ key, name }) => [name, space.text(point, key)]),
+    ];
     pane.replaceChildren(
-      html("h2", {}, `point ${point.number}`, " ", html("button", { class: "close", "aria-label": "close", click: () => state.set("item", null) }, "×")),
-      html("dl", {}, ...rows.filter(([, text]) => text).flatMap(([name, text]) => [html("dt", {}, name), html("dd", {}, text)])),
+      html(
+        "h2",
+        {},
+        `point ${point.number}`,
+        " ",
+        html("button", { class: "close", "aria-label": "close", click: () => state.set("item", null) }, "×"),
+      ),
+      html(
+        "dl",
+        {},
+        ...rows.filter(([, text]) => text).flatMap(([name, text]) => [html("dt", {}, name), html("dd", {}, text)]),
+      ),
       ...(point.reason ? [html("p", { class: "warning" }, `impossible: ${point.reason}`)] : []),
       ...(point.out ? [html("p", { class: "warning" }, `left out by the condition: ${space.where}`)] : []),
       html("p", {}, "Its report: ", html("code", {}, space.command(point))),
@@ -71,8 +100,17 @@ export async function sweep() {
   const data = embedded("data");
   const space = new Space(data, await unpacked("points"));
   const [first, second] = [...space.axes].sort((a, b) => b.texts.length - a.texts.length);
-  const state = new State({ item: null, at: space.axes.map(() => 0), across: first.key, up: second?.key, quantity: data.first.quantity, log: false,
-    "s-across": data.first.across, "s-up": data.first.up, colour: first.key });
+  const state = new State({
+    item: null,
+    at: space.axes.map(() => 0),
+    across: first.key,
+    up: second?.key,
+    quantity: data.first.quantity,
+    log: false,
+    "s-across": data.first.across,
+    "s-up": data.first.up,
+    colour: first.key,
+  });
   byId("across").value = first.key;
   if (second) byId("up").value = second.key;
   byId("quantity").value = data.first.quantity;

@@ -36,6 +36,7 @@ export function search(tree, state) {
   });
   field.addEventListener("keydown", (event) => {
     const matches = [...(state.get("matches") ?? [])];
-    if (event.key === "Enter" && matches.length) state.set("item", matches[(matches.indexOf(state.get("item")) + 1) % matches.length]);
+    if (event.key === "Enter" && matches.length)
+      state.set("item", matches[(matches.indexOf(state.get("item")) + 1) % matches.length]);
   });
 }

@@ -16,13 +16,37 @@ function bars(state, rows, width, { label, value, end = value, marks = [], text,
   const y = (row) => names.get(row);
   const fill = (row) => (chosen.includes(row) ? ACCENT : HIGH);
   const plot = Plot.plot({
-    width, height: 64 + ROW * rows.length, marginLeft: margin(rows.map((row) => row.label), width), marginRight: 74, marginTop: 42, marginBottom: 20,
-    x: { label, axis: "top", labelOffset: 36, grid: true, zero: true, ...(domain ? { domain } : {}), ticks: Math.max(3, Math.floor(width / 110)) },
+    width,
+    height: 64 + ROW * rows.length,
+    marginLeft: margin(
+      rows.map((row) => row.label),
+      width,
+    ),
+    marginRight: 74,
+    marginTop: 42,
+    marginBottom: 20,
+    x: {
+      label,
+      axis: "top",
+      labelOffset: 36,
+      grid: true,
+      zero: true,
+      ...(domain ? { domain } : {}),
+      ticks: Math.max(3, Math.floor(width / 110)),
+    },
     y: { domain: rows.map(y), label: null, tickFormat: (i) => rows[i].label, tickSize: 0 },
     marks: [
       Plot.barX(rows, { x: value, y, fill: { value: fill, scale: null }, insetTop: 3, insetBottom: 3 }),
       ...marks.map((mark) => mark(rows, y)),
-      Plot.text(rows, { x: (row) => (row.timing ? end(row) : 0), y, text, textAnchor: "start", dx: 8, fill: INK, ...ON_PAPER }),
+      Plot.text(rows, {
+        x: (row) => (row.timing ? end(row) : 0),
+        y,
+        text,
+        textAnchor: "start",
+        dx: 8,
+        fill: INK,
+        ...ON_PAPER,
+      }),
       Plot.tip(rows, Plot.pointerY({ x: value, y, title: (row) => row.lines.join("\n") })),
     ],
   });
@@ -48,9 +72,23 @@ export function timesChart(data, state) {
     const rows = shownRows(data, state);
     const of = (row, part) => (row.timing ? (row.instances * row.timing[part]) / worth : 0);
     const timed = rows.filter((row) => row.timing);
-    const spread = (_, y) => Plot.ruleY(timed, { x1: (row) => of(row, "low"), x2: (row) => of(row, "high"), y, stroke: INK, strokeWidth: 1.4, marker: "tick" });
-    const text = (row) => (row.timing ? row.timing.doubts.join(", ") : row.failure ?? "");
-    return bars(state, rows, width, { label: `time of all layers alike (${unit}); thin line: spread`, value: (row) => of(row, "median"), end: (row) => of(row, "high"), marks: [spread], text });
+    const spread = (_, y) =>
+      Plot.ruleY(timed, {
+        x1: (row) => of(row, "low"),
+        x2: (row) => of(row, "high"),
+        y,
+        stroke: INK,
+        strokeWidth: 1.4,
+        marker: "tick",
+      });
+    const text = (row) => (row.timing ? row.timing.doubts.join(", ") : (row.failure ?? ""));
+    return bars(state, rows, width, {
+      label: `time of all layers alike (${unit}); thin line: spread`,
+      value: (row) => of(row, "median"),
+      end: (row) => of(row, "high"),
+      marks: [spread],
+      text,
+    });
   });
 }
 
@@ -62,7 +100,13 @@ export function rooflinesChart(data, state) {
     const value = (row) => 100 * row.efficiency;
     const most = Math.max(100, ...rows.map(value));
     const all = () => Plot.ruleX([100], { stroke: ACCENT, strokeDasharray: "4 3" });
-    return bars(state, rows, width, { label: "least time by the sheet, in % of the time", value, marks: [all], text: (row) => row.timing.doubts.join(", "), domain: [0, most] });
+    return bars(state, rows, width, {
+      label: "least time by the sheet, in % of the time",
+      value,
+      marks: [all],
+      text: (row) => row.timing.doubts.join(", "),
+      domain: [0, most],
+    });
   });
 }
 
@@ -80,24 +124,56 @@ export function wholeChart({ tables, unit, worth }, state) {
     const alone = byKind(rows, (row) => (row.timing ? row.instances * row.timing.median : 0));
     const kinds = [...alone].sort((a, b) => b[1] - a[1]).map(([op]) => op);
     const named = kinds.length > KINDS ? kinds.slice(0, KINDS) : kinds;
-    const part = (line, found) => [...found].map(([op, seconds]) => ({ line, op: named.includes(op) ? op : "others", time: seconds / worth }));
-    const within = rows.some((row) => row.within) ? byKind(rows, (row) => row.instances * (row.within ?? 0)) : new Map();
-    const lines = { alone: sum === null ? "layers that were timed" : "sum of layers, alone", within: "layers, within the network", whole: "whole network" };
+    const part = (line, found) =>
+      [...found].map(([op, seconds]) => ({ line, op: named.includes(op) ? op : "others", time: seconds / worth }));
+    const within = rows.some((row) => row.within)
+      ? byKind(rows, (row) => row.instances * (row.within ?? 0))
+      : new Map();
+    const lines = {
+      alone: sum === null ? "layers that were timed" : "sum of layers, alone",
+      within: "layers, within the network",
+      whole: "whole network",
+    };
     const parts = [...part(lines.alone, alone), ...part(lines.within, within)];
     const order = [...named, ...(kinds.length > KINDS ? ["others"] : [])];
     const ends = whole ? [{ line: lines.whole, ...whole }] : [];
     if (!parts.length && !ends.length) return html("p", {}, failure ?? "Nothing was timed.");
     const domain = [lines.alone, ...(within.size ? [lines.within] : []), ...(whole ? [lines.whole] : [])];
     return Plot.plot({
-      width, height: 74 + 34 * domain.length, marginLeft: Math.min(180, 0.42 * width), marginRight: 20, marginTop: 42, marginBottom: 20,
-      x: { label: `time (${unit})`, axis: "top", labelOffset: 36, grid: true, zero: true, ticks: Math.max(3, Math.floor(width / 110)) },
+      width,
+      height: 74 + 34 * domain.length,
+      marginLeft: Math.min(180, 0.42 * width),
+      marginRight: 20,
+      marginTop: 42,
+      marginBottom: 20,
+      x: {
+        label: `time (${unit})`,
+        axis: "top",
+        labelOffset: 36,
+        grid: true,
+        zero: true,
+        ticks: Math.max(3, Math.floor(width / 110)),
+      },
       y: { domain, label: null, tickSize: 0 },
       color: { domain: order, legend: true, scheme: "observable10" },
       marks: [
-        Plot.barX(parts, Plot.stackX({ x: "time", y: "line", fill: "op", order, insetTop: 4, insetBottom: 4, title: (d) => d.op })),
+        Plot.barX(
+          parts,
+          Plot.stackX({ x: "time", y: "line", fill: "op", order, insetTop: 4, insetBottom: 4, title: (d) => d.op }),
+        ),
         Plot.barX(ends, { x: (d) => d.median / worth, y: "line", fill: DIM, insetTop: 4, insetBottom: 4 }),
-        Plot.ruleY(ends, { x1: (d) => d.low / worth, x2: (d) => d.high / worth, y: "line", stroke: INK, strokeWidth: 1.4, marker: "tick" }),
-        Plot.tip(ends, Plot.pointerY({ x: (d) => d.median / worth, y: "line", title: (d) => [d.text, ...d.doubts].join("\n") })),
+        Plot.ruleY(ends, {
+          x1: (d) => d.low / worth,
+          x2: (d) => d.high / worth,
+          y: "line",
+          stroke: INK,
+          strokeWidth: 1.4,
+          marker: "tick",
+        }),
+        Plot.tip(
+          ends,
+          Plot.pointerY({ x: (d) => d.median / worth, y: "line", title: (d) => [d.text, ...d.doubts].join("\n") }),
+        ),
       ],
     });
   });
@@ -106,17 +182,63 @@ export function wholeChart({ tables, unit, worth }, state) {
 /** The whole of every setting; where there is none, the sum. */
 export function settingsChart({ tables, unit, worth }, state) {
   chart("settings-chart", state, ["table"], (width) => {
-    const rows = tables.map(({ name, whole, sum, failure }, i) => ({ i, label: name, timing: whole ?? (sum === null ? null : { median: sum, low: sum, high: sum, doubts: [] }), failure, alone: !whole }));
+    const rows = tables.map(({ name, whole, sum, failure }, i) => ({
+      i,
+      label: name,
+      timing: whole ?? (sum === null ? null : { median: sum, low: sum, high: sum, doubts: [] }),
+      failure,
+      alone: !whole,
+    }));
     const timed = rows.filter((row) => row.timing);
     const plot = Plot.plot({
-      width, height: 64 + ROW * rows.length, marginLeft: margin(rows.map((row) => row.label), width), marginRight: 74, marginTop: 42, marginBottom: 20,
+      width,
+      height: 64 + ROW * rows.length,
+      marginLeft: margin(
+        rows.map((row) => row.label),
+        width,
+      ),
+      marginRight: 74,
+      marginTop: 42,
+      marginBottom: 20,
       x: { label: `whole network (${unit})`, axis: "top", labelOffset: 36, grid: true, zero: true },
       y: { domain: rows.map((row) => row.label), label: null, tickSize: 0 },
       marks: [
-        Plot.barX(timed, { x: (row) => row.timing.median / worth, y: "label", fill: { value: (row) => (row.i === state.get("table") ? ACCENT : HIGH), scale: null }, insetTop: 3, insetBottom: 3 }),
-        Plot.ruleY(timed, { x1: (row) => row.timing.low / worth, x2: (row) => row.timing.high / worth, y: "label", stroke: INK, strokeWidth: 1.4, marker: "tick" }),
-        Plot.text(rows, { x: (row) => (row.timing ? row.timing.high / worth : 0), y: "label", text: (row) => [...(row.timing ? row.timing.doubts : [row.failure ?? "not timed"]), ...(row.timing && row.alone ? ["sum of layers"] : [])].join(", "), textAnchor: "start", dx: 8, ...ON_PAPER, fill: INK }),
-        Plot.tip(timed, Plot.pointerY({ x: (row) => row.timing.median / worth, y: "label", title: (row) => `${row.label}\n${row.timing.text ?? ""}` })),
+        Plot.barX(timed, {
+          x: (row) => row.timing.median / worth,
+          y: "label",
+          fill: { value: (row) => (row.i === state.get("table") ? ACCENT : HIGH), scale: null },
+          insetTop: 3,
+          insetBottom: 3,
+        }),
+        Plot.ruleY(timed, {
+          x1: (row) => row.timing.low / worth,
+          x2: (row) => row.timing.high / worth,
+          y: "label",
+          stroke: INK,
+          strokeWidth: 1.4,
+          marker: "tick",
+        }),
+        Plot.text(rows, {
+          x: (row) => (row.timing ? row.timing.high / worth : 0),
+          y: "label",
+          text: (row) =>
+            [
+              ...(row.timing ? row.timing.doubts : [row.failure ?? "not timed"]),
+              ...(row.timing && row.alone ? ["sum of layers"] : []),
+            ].join(", "),
+          textAnchor: "start",
+          dx: 8,
+          ...ON_PAPER,
+          fill: INK,
+        }),
+        Plot.tip(
+          timed,
+          Plot.pointerY({
+            x: (row) => row.timing.median / worth,
+            y: "label",
+            title: (row) => `${row.label}\n${row.timing.text ?? ""}`,
+          }),
+        ),
       ],
     });
     return plot;

@@ -11,7 +11,14 @@ const SHOWN_AT_MOST = 40; // nodes that are shown at first, where opening more b
 export class Tree {
   constructor(data) {
     this.root = { id: "root", children: [], open: true, parent: null, depth: 0 };
-    this.blocks = data.blocks.map((block, i) => ({ ...block, id: `b${i}`, role: "block", number: i, children: [], open: false }));
+    this.blocks = data.blocks.map((block, i) => ({
+      ...block,
+      id: `b${i}`,
+      role: "block",
+      number: i,
+      children: [],
+      open: false,
+    }));
     this.nodes = data.nodes.map((node, i) => ({ ...node, id: `n${i}`, number: i }));
     const at = (block) => (block === null ? this.root : this.blocks[block]);
     for (const block of this.blocks) block.parent = at(block.within);
@@ -24,14 +31,16 @@ export class Tree {
       }
     }
     this.edges = this.nodes.flatMap((node) => node.inputs.map((i) => [this.nodes[i], node]));
-    this.byName = new Map([...this.blocks, ...this.nodes.filter((n) => n.role === "layer")].map((item) => [item.name, item]));
+    this.byName = new Map(
+      [...this.blocks, ...this.nodes.filter((n) => n.role === "layer")].map((item) => [item.name, item]),
+    );
     this.openFirst();
   }
 
   /** Open level after level, as long as not too many nodes are shown. */
   openFirst() {
     this.setAll(false);
-    for (let level = this.root.children; ; ) {
+    for (let level = this.root.children; ;) {
       const blocks = level.filter((item) => item.children);
       const inside = blocks.flatMap((block) => block.children);
       const shown = this.shown().length - blocks.length + inside.length;
