@@ -14,6 +14,8 @@ from browser import opened, running
 
 import cnncost
 from cnncost.api.pages import page
+from cnncost.devices import names as device_keys
+from cnncost.output.units import duration
 
 TIMM = "timm:mobilenetv3_small_100"
 NETWORKS = ("alexnet", "googlenet", "resnet152", "densenet201", "unet", TIMM)
@@ -343,7 +345,6 @@ def test_another_device_gives_other_times(browser: Any, folder: Path) -> None:
                 "text => document.getElementById('roofline-note').textContent !== text", arg=notes[-1] if notes else ""
             )
             notes.append(shown.locator("#roofline-note").inner_text())
-            from cnncost.output.units import duration
 
             priced = cnncost.roofline("alexnet", key)
             times = [duration(layer.seconds) if layer.seconds else "" for layer in priced.layers]
@@ -393,3 +394,54 @@ def test_measured_times_stand_beside_attainable_ones(browser: Any, tmp_path: Pat
         shown.select_option("#quantity", "measured")
         assert shown.locator("#most").inner_text() == "4 ms"
         assert shown.locator(".largest tr").count() == len(measured)
+
+
+def test_a_long_row_of_layers_is_in_runs_and_its_table_waits_until_it_is_seen(browser: Any, tmp_path: Path) -> None:
+    count = 1100
+    spec = tmp_path / "long.yaml"
+    lines = [f"  a{i}: {{conv: 2, kernel: 1}}" if i % 3 else f"  a{i}: relu" for i in range(count)]
+    spec.write_text("input: 2x4x5\nlayers:\n" + "\n".join(lines) + "\n")
+    with opened(browser, written(tmp_path, str(spec))) as shown:
+        assert len(drawn(shown)) == count // 50 + 2
+        assert shown.locator("#graph .node[aria-label^='layers 1 to 50,']").count() == 1
+        shown.click("#unfold")
+        assert len(drawn(shown)) == count + 2
+        assert shown.locator("#layers .deferred").count() == 1
+        shown.locator("#layers").scroll_into_view_if_needed()
+        shown.wait_for_selector("#layers .scrolled:not(.deferred)")
+        assert table_column(shown, 1) == [f"a{i}" for i in range(count)]
+        shown.fill("#search", f"a{count - 1}")
+        shown.press("#search", "Enter")
+        assert chosen_rows(shown) == [f"a{count - 1}"]
+        assert shown.locator("#graph .node.chosen").is_visible()
+
+
+def test_where_the_graph_fails_the_rest_goes_on(browser: Any, folder: Path) -> None:
+    window = browser.new_context()
+    shown = window.new_page()
+    shown.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")  # texts cannot be measured
+    shown.goto(written(folder, "alexnet").as_uri())
+    shown.wait_for_selector("body[data-ready]", state="attached")
+    assert "The graph cannot be drawn" in shown.locator("#graph").inner_text()
+    shown.click("#layer-table tbody tr >> nth=4")
+    assert shown.locator("#details h2").inner_text().startswith("conv2")
+    window.close()
+
+
+@pytest.mark.parametrize("fragment", ["#100%", "#layer=%E0%A4%A", "#layer=nothing", "#layers", "#layer="])
+def test_an_address_that_names_no_layer_opens_all_the_same(browser: Any, folder: Path, fragment: str) -> None:
+    with opened(browser, written(folder, "alexnet"), fragment) as shown:
+        assert chosen_rows(shown) == []
+        assert shown.locator("#graph .node").count() == len(analyzed("alexnet").layers) + 2
+
+
+def test_the_last_device_counts(browser: Any, folder: Path) -> None:
+    with opened(browser, written(folder, "alexnet")) as shown:
+        first, second = shown.eval_on_selector_all("#device option", "all => all.slice(1, 3).map(e => e.value)")
+        change = """([a, b]) => { const field = document.getElementById("device");
+          for (const value of [a, b, a, b]) { field.value = value; field.dispatchEvent(new Event("change")); } }"""
+        shown.evaluate(change, [first, second])
+        shown.wait_for_timeout(300)
+        name = shown.locator("#device option:checked").inner_text()
+        key = next(d for d in device_keys() if cnncost.load_device(d).name == name)
+        assert shown.locator("#whole-time").inner_text() == duration(cnncost.roofline("alexnet", key).total.seconds)

@@ -31,6 +31,8 @@ TABLE = ("name", "kind", "output", "params", "macs", "share", "activation_bytes"
 TOTALS = {"params": "params:", "macs": "MACs:", "flops": "FLOPs:", "peak_bytes": "peak:", "weight_bytes": "bytes:",
           "layers": "layers:"}  # fmt: skip
 """Totals that stand on top, and how the convention begins that says what they count."""
+DEFERRED_FROM = 1000
+"""Rows from which on a browser lays a table out when it is looked at: thousands take a second."""
 LINE_AT_MOST = 10_000
 """Characters of a line of a spec."""
 ABOUT = ("year", "title", "paper", "about")
@@ -86,6 +88,7 @@ def report_page(shown: Page) -> str:
         refused=shown.refused,
         drawn=drawn,
         rows=_rows(tree, drawn),
+        deferred_from=DEFERRED_FROM,
         claims=_claims(shown.claims),
         source=None if shown.source is None else _lines(shown.source.text),
         file=printable(str(report.source or "")),

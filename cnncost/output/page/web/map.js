@@ -194,15 +194,13 @@ function drawn({ axes, shown, at, members }, family, state, width) {
   );
   const also = matches ? shown.filter((n) => matches.has(n)) : [];
   const [x, y] = [plot.scale("x"), plot.scale("y")];
-  const points = [...new Set([...named, ...also])]
-    .slice(0, NAMED_AT_MOST)
-    .map((n) => ({
-      x: x.apply(at.x(n)),
-      y: y.apply(at.y(n)),
-      r: radius(n),
-      text: n.network,
-      strong: on.has(n) || n === item,
-    }));
+  const points = [...new Set([...named, ...also])].slice(0, NAMED_AT_MOST).map((n) => ({
+    x: x.apply(at.x(n)),
+    y: y.apply(at.y(n)),
+    r: radius(n),
+    text: n.network,
+    strong: on.has(n) || n === item,
+  }));
   label(plot, points, { left: 58, top: 22, right: width - 2, bottom: height - 44 });
   return choosing(plot, (network) => state.set("item", network));
 }

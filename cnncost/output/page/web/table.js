@@ -11,6 +11,19 @@ export function layerTable(tree, state) {
     byId("found").textContent = matches ? `${matches.size} of ${rows.size} layers` : "";
   });
   state.follow(["device"], (device) => timesIn(rows, device));
+  whenSeen(byId("layers").querySelector(".deferred"), () => state.set("item", state.get("item")));
+}
+
+/** Lay out a table that is deferred as soon as it comes into the window. */
+function whenSeen(holder, then) {
+  if (!holder) return;
+  const observer = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return;
+    observer.disconnect();
+    holder.classList.remove("deferred");
+    then();
+  });
+  observer.observe(holder);
 }
 
 /** Put the least times on the chosen device into their column. */
