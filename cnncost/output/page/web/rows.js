@@ -43,7 +43,9 @@ export function choosingRows(table, items, state, key, parts = (item) => [item])
       row.setAttribute("aria-selected", all.has(item));
     }
     const row = rows.get([...all].find((item) => rows.has(item)));
-    if (row && !holder.contains(document.activeElement)) holder.scrollTop = row.offsetTop - holder.clientHeight / 3;
+    const seen = !holder.classList.contains("deferred"); // which would be laid out to know where the row is
+    if (row && seen && !holder.contains(document.activeElement))
+      holder.scrollTop = row.offsetTop - holder.clientHeight / 3;
   });
   return rows;
 }
