@@ -251,6 +251,25 @@ def test_a_report_without_a_page_loads_nothing_of_pages() -> None:
     assert not loaded & {"jinja2", "gzip", "cnncost.output.page", "cnncost.analysis.explain", "cnncost.devices"}
 
 
+# ---- documents ----------------------------------------------------------------------------------------
+
+
+def test_the_page_that_the_readme_links_is_what_the_command_writes(alexnet: str) -> None:
+    document = WEB.parents[3] / "docs" / "alexnet.html"
+    assert document.read_text(encoding="utf-8") == alexnet, "python tests/screenshots.py alexnet.html"
+
+
+def test_the_figures_of_pages_are_those_of_the_results() -> None:
+    benchmarks = WEB.parents[3] / "benchmarks"
+    results = benchmarks / "results" / "pages-epyc-2-cores.jsonl"
+    done = subprocess.run(
+        [sys.executable, benchmarks / "pages.py", "--table", results], capture_output=True, text=True, check=True
+    )
+    assert done.stdout in (benchmarks / "README.md").read_text(encoding="utf-8")
+    _, *records = map(json.loads, results.read_text(encoding="utf-8").splitlines())
+    assert {record["network"] for record in records} >= {"alexnet", "googlenet", "resnet152", "densenet201"}
+
+
 # ---- the script ---------------------------------------------------------------------------------------
 
 
