@@ -104,7 +104,7 @@ def output_options(units: str | None = None) -> Callable[[F], F]:
             "--format", "format_", type=click.Choice(FORMATS), help="What to write.  [table, or by -o's suffix]"
         ),
         click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal."),
-        click.option("--force", is_flag=True, help="Let -o replace a file."),
+        click.option("--force", is_flag=True, help="Replace a file that is there already."),
     )
 
     def decorated(command: F) -> F:

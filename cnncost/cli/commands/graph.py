@@ -47,7 +47,7 @@ class AmountParam(ColumnParam):
               f"[{DEFAULT}]")  # fmt: skip
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="What to write.  [mermaid, or by -o's suffix]")
 @click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal.")
-@click.option("--force", is_flag=True, help="Let -o replace a file.")
+@click.option("--force", is_flag=True, help="Replace a file that is there already.")
 def command(
     spec: str,
     inputs: tuple[str, ...],

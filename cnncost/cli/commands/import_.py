@@ -27,7 +27,7 @@ Examples:
 @click.argument("model", type=SpecParam())
 @given_options
 @click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal.")
-@click.option("--force", is_flag=True, help="Let -o replace a file.")
+@click.option("--force", is_flag=True, help="Replace a file that is there already.")
 def command(model: str, inputs: tuple[str, ...], settings: tuple[str, ...], output: str | None, force: bool) -> None:
     """Write a model as a spec: repeated layers as blocks, sizes as numbers.
 

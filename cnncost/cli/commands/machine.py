@@ -23,7 +23,7 @@ Examples:
 @click.option("--device", default="cpu", metavar="NAME", help="cpu, cuda or cuda:1.  [cpu]")
 @click.option("--threads", type=click.IntRange(1), help="Of the CPU.  [PyTorch's own]")
 @click.option("--output", "-o", metavar="FILE", help="Write the device sheet to a file; - for standard output.")
-@click.option("--force", is_flag=True, help="Let -o replace a file.")
+@click.option("--force", is_flag=True, help="Replace a file that is there already.")
 def command(device: str, threads: int | None, output: str | None, force: bool) -> None:
     """Measure what this machine can do at the most, in under a minute, as a device sheet.
 

@@ -45,7 +45,7 @@ In an editor with the YAML language server, put this line on top of a spec:
 @click.command("schema", epilog=EXAMPLES)
 @click.argument("what", default="spec", metavar="[WHAT]", shell_complete=among(lambda: SCHEMAS))
 @click.option("--output", "-o", metavar="FILE", help="Write to a file instead of the terminal.")
-@click.option("--force", is_flag=True, help="Let -o replace a file.")
+@click.option("--force", is_flag=True, help="Replace a file that is there already.")
 def command(what: str, output: str | None, force: bool) -> None:
     """JSON Schema of the spec language (spec), of files of budgets (budgets), of device sheets (device), or of the
     JSON that a command writes.

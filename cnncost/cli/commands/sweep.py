@@ -66,7 +66,7 @@ Examples:
               "point, while others are priced: cut off, the same command goes on.")  # fmt: skip
 @html_option("surfaces, lines and fronts of all points in one file")
 @space_options
-@click.option("--force", is_flag=True, help="Let -o replace a file.")
+@click.option("--force", is_flag=True, help="Replace a file that is there already.")
 @click.option("--units", type=click.Choice(CHOICES), default="auto", help="Unit of the numbers in tables.  [auto]")
 @LEGEND
 def command(
