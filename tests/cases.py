@@ -77,6 +77,8 @@ CONVOLUTIONS = [
     case("transposed_conv", VOLUME, out=2, kernel=(3, 2, 4), stride=(2, 1, 3), padding=(1, 0, 1)),
     case("local_conv", SIGNAL, out=5, kernel=3, stride=2),
     case("local_conv", IMAGE, out=5, kernel=3),
+    case("local_conv", (1, 2, 3, 5), out=9, kernel=1),
+    case("local_conv", (1, 2, 3, 5), out=9, kernel=1, bias=False),
     case("local_conv", IMAGE, out=4, kernel=(2, 3), stride=(3, 2), padding=(1, 2), dilation=(2, 1), groups=2),
     case("local_conv", IMAGE, out=3, kernel=3, padding="same", bias=False),
     case("local_conv", (1, 2, 4, 5, 3), out=3, kernel=2),

@@ -402,9 +402,10 @@ def at(values: Any, i: int, j: int) -> tuple[int, ...]:
 
 def check_points_alike(case: Case) -> None:
     """Where all design points are the same, what they choose is what one network chooses: which calls there are, what
-    is kept and taken. Refusals are noted, as in a sweep.
+    is kept and taken. Refusals are noted, as in a sweep. An op at a point has the options that it has there.
     """
     op = case.op()
+    assert vars(op.at(lambda value: value)) == vars(op), f"{case}: the op at a point is another one"
     x = tuple(tuple(np.array([n, n]) for n in shape) for shape in case.shapes)
     with refusing(Refusals((2,))) as found:
         y = op.shape(*x)

@@ -86,6 +86,11 @@ NAMES = {
 }
 
 EQUIVALENT = {
+    "dims numel: shape and is_array(shape[0]) -> not (shape and is_array(shape[0]))": "a product in another order",
+    "dims numel: shape and is_array(shape[0]) -> shape": "a product in another order",
+    "dims numel: -1 -> 1": "a product in another order",
+    "dims decided: choice == first -> choice != first": "what all choose is found below, too",
+    "ops.pool RoIPool.temporaries: 1 * (self.rois == 1) -> self.rois == 1": "true counts as one",
     "ops.axes divides: 1 -> 0": "one group loses its shortcut past a check that it passes",
     "ops.tape Call: 0 -> 1": "nobody asks for the factors of calls that autocast leaves alone",
     "ops.tape Tape.add: 0 -> 1": "nobody asks for the factors of calls that autocast leaves alone",

@@ -28,6 +28,7 @@ from cnncost.dims import (
     noted,
     numel,
     placed_since,
+    refused,
     refusing,
     require,
     reworded,
@@ -36,7 +37,7 @@ from cnncost.dims import (
     shown,
     smaller,
 )
-from cnncost.errors import ShapeError
+from cnncost.errors import ShapeError, Where
 
 
 def check_arrays_alike(function: Any, *columns: list[Any], exact: Any) -> None:
@@ -280,3 +281,52 @@ def test_a_failure_is_shown_though_its_values_span_more_than_its_condition() -> 
     with pytest.raises(ShapeError, match="3 and 5 of 4x5"):
         require(np.array([[True], [False]]), "{a} and {b} of {c}", a=np.array([[2], [3]]), b=np.array([5, 6]),
                 c=(4, np.array([5, 6])))  # fmt: skip
+
+
+def test_a_point_keeps_its_first_reason_and_holds_nothing_any_more() -> None:
+    sizes = np.array([1, 2, 3, 4])
+    with refusing(Refusals((4,))) as found:
+        require(sizes != 1, "first")
+        require(sizes > 2, "second")
+        require(sizes > 0, "never")
+    assert [reason.message for reason in found.reasons] == ["first", "second"]
+    assert found.first.tolist() == [0, 1, -1, -1] and found.points == [(0,), (1,)]
+    assert found.unless_refused(np.array([False, False, False, True])).tolist() == [True, True, False, True]
+
+
+def test_only_conditions_over_arrays_are_noted() -> None:
+    error = ShapeError("no")
+    assert refused(np.array([True]), error) is False
+    with refusing(Refusals((1,))) as found:
+        assert refused(False, error) is False and not found.reasons
+        assert refused(np.array([False]), error) is True and found.reasons == [error]
+        with pytest.raises(ShapeError, match="alone"):
+            require(False, "alone")
+
+
+def test_a_place_that_is_known_stays() -> None:
+    first, second = Where("a.yaml", 1, 2), Where("b.yaml", 3, 4)
+    with refusing(Refusals((2,))) as found:
+        require(np.array([False, True]), "one")
+        placed_since(0, first, "conv1")
+        require(np.array([True, False]), "two")
+        placed_since(0, second, "conv2")
+    assert [(reason.where, reason.layer) for reason in found.reasons] == [(first, "conv1"), (second, "conv2")]
+
+
+def test_a_choice_is_that_of_the_one_point_that_can_be_or_of_the_first_where_none_can() -> None:
+    sizes = np.array([5, 6, 7])
+    with refusing(Refusals((3,))):
+        require(sizes == 6, "one is left")
+        assert decided(sizes) == 6
+        require(sizes != 6, "none is left")
+        assert decided(sizes) == 5
+
+
+def test_a_reason_is_noted_of_new_points_alone() -> None:
+    found, errors = Refusals((3,)), [ShapeError("a"), ShapeError("b"), ShapeError("c")]
+    found.note(np.array([False, True, True]), errors[0])
+    found.note(np.array([False, False, True]), errors[1])
+    found.note(np.array([False, False, True]), errors[2])
+    assert found.first.tolist() == [0, 1, -1]
+    assert found.reasons == errors[:2] and found.points == [(0,), (1,)]
