@@ -143,7 +143,9 @@ def test_on_a_narrow_terminal_networks_stand_above_their_rows(before: str, golde
 
 
 def test_help(run: Any, golden: Any) -> None:
-    golden("help-budget.txt", run("budget", "--help").out)
+    done = run("budget", "--help")
+    assert (done.code, done.err) == (0, "")
+    golden("help-budget.txt", done.out)
 
 
 def test_every_quantity_has_a_name_and_a_meaning() -> None:

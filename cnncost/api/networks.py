@@ -6,14 +6,16 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from os import PathLike
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
 from cnncost.errors import UsageError
 from cnncost.graph import Graph
 from cnncost.onnx import is_onnx
 from cnncost.spec import document_of, expanded, load
-from cnncost.spec.document import Document
 from cnncost.spec.models import ModelName, is_model
+
+if TYPE_CHECKING:
+    from cnncost.spec.document import Document
 
 Spec = Union[str, PathLike[str]]
 Model = Any

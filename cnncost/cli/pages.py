@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+def _write(page: str, html: str, force: bool, *specs: str) -> None:
+    """Write a page, and say so. Raises UsageError."""
+    deliver(page, html, force, *specs)
+    click.echo(f"wrote {html}", err=True)
+
+
 def page_options(command: F) -> F:
     """--html, --results and --where."""
     options = (
@@ -62,8 +68,7 @@ class Paged(NamedTuple):
         from cnncost.api.pages import page_of
 
         measured = measured_seconds(report.graph, self.results, report.dtype, "forward", self.where)
-        deliver(page_of(report, document, device, measured), self.html, force, spec)
-        click.echo(f"wrote {self.html}", err=True)
+        _write(page_of(report, document, device, measured), self.html, force, spec)
 
 
 def measured_seconds(
@@ -111,8 +116,7 @@ class ZooPage(NamedTuple):
         from cnncost.output.page.compare import Zoo, compare_page
 
         shown = Zoo(comparison, rows, columns, self.units or "auto", self.given)
-        deliver(compare_page(shown), self.html, self.force, *self.specs)
-        click.echo(f"wrote {self.html}", err=True)
+        _write(compare_page(shown), self.html, self.force, *self.specs)
 
     def write_layers(self, alignment: Alignment) -> None:
         """Write the page of two networks layer by layer, where one is asked for. Raises UsageError."""
@@ -120,8 +124,7 @@ class ZooPage(NamedTuple):
             return
         from cnncost.output.page.layers import layers_page
 
-        deliver(layers_page(alignment, self.units or "exact"), self.html, self.force, *self.specs)
-        click.echo(f"wrote {self.html}", err=True)
+        _write(layers_page(alignment, self.units or "exact"), self.html, self.force, *self.specs)
 
     @property
     def given(self) -> tuple[str, ...]:
@@ -167,8 +170,7 @@ class SweepHtml(NamedTuple):
             points = every_point(swept.space, self.workers, watch)
         aims = parse_pareto(pareto, swept.space.names) if pareto else ()
         told = tuple((aim.column, aim.largest) for aim in aims)
-        deliver(sweep_page(SweepPage(swept, points, told, self.units)), self.html, self.force, self.spec)
-        click.echo(f"wrote {self.html}", err=True)
+        _write(sweep_page(SweepPage(swept, points, told, self.units)), self.html, self.force, self.spec)
 
 
 class BenchHtml(NamedTuple):
@@ -192,5 +194,4 @@ class BenchHtml(NamedTuple):
             return
         from cnncost.output.page.bench import BenchPage, bench_page
 
-        deliver(bench_page(BenchPage(tables, graphs, machine)), self.html, self.force, *self.specs)
-        click.echo(f"wrote {self.html}", err=True)
+        _write(bench_page(BenchPage(tables, graphs, machine)), self.html, self.force, *self.specs)

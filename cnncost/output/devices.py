@@ -11,7 +11,7 @@ from rich.text import Text
 from cnncost.devices import Device
 from cnncost.output.formats import json_text
 from cnncost.output.tables import Paper
-from cnncost.output.units import digits, in_unit, printable, rate, short_bytes
+from cnncost.output.units import digits, in_unit, printable, rate, rate_unit, short_bytes
 
 SCHEMA_VERSION = 1
 """Grows when a key changes its meaning or goes; new keys do not change it."""
@@ -63,7 +63,7 @@ def devices_table(devices: Sequence[Device], paper: Paper) -> str:
     table.add_column("name", style="cyan", no_wrap=True)
     table.add_column("year", no_wrap=True)
     for dtype in LISTED:
-        table.add_column(f"{dtype}\n{'TOP/s' if dtype.startswith('int') else 'TFLOP/s'}", justify="right", no_wrap=True)
+        table.add_column(f"{dtype}\nT{rate_unit(dtype)}", justify="right", no_wrap=True)
     for head in ("memory\nGiB", "bandwidth\nGB/s", "TDP\nW"):
         table.add_column(head, justify="right", no_wrap=True)
     for device in devices:

@@ -121,7 +121,12 @@ def in_unit(value: float) -> str:
 
 def rate(value: float, dtype: str) -> str:
     """Operations a second: 82.6 TFLOP/s, 624 TOP/s."""
-    return f"{in_unit(value)}{'OP/s' if dtype.startswith('int') else 'FLOP/s'}"
+    return f"{in_unit(value)}{rate_unit(dtype)}"
+
+
+def rate_unit(dtype: str) -> str:
+    """What rates under a peak of this dtype are in."""
+    return "OP/s" if dtype.startswith("int") else "FLOP/s"
 
 
 def duration(seconds: float) -> str:

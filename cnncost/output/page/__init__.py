@@ -1,7 +1,7 @@
 """Pages: one HTML file each, with everything in it, that asks nothing of any network.
 
 web/ has the script's source, page.js what a build makes of it (see web/package.json). What a page shows is data
-made here: numbers are written by output/units.py, and the script writes none but those on the axes of charts.
+made here: amounts are written by output/units.py; the script writes ticks of axes, and how many rows it shows.
 """
 
 from __future__ import annotations

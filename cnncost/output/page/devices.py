@@ -6,7 +6,7 @@ from typing import Any
 
 from cnncost.analysis.roofline import Roof, Roofline, fold, together
 from cnncost.output.page.tree import Tree
-from cnncost.output.units import duration, in_unit, percent, rate, unit_for
+from cnncost.output.units import digits, duration, in_unit, percent, rate, rate_unit, unit_for
 
 
 def device(priced: Roofline, tree: Tree) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def device(priced: Roofline, tree: Tree) -> dict[str, Any]:
         "operations": operations(roofs.dtype),
         "ridge": roofs.ridge,
         "rate": roofs.macs.rate / unit.worth,
-        "unit": f"{unit.name}{'OP/s' if roofs.dtype.startswith('int') else 'FLOP/s'}",
+        "unit": f"{unit.name}{rate_unit(roofs.dtype)}",
         "layers": [_time(rows[item.name]) if item.row else None for item in tree.items],
         "blocks": [_time(together(block.name, [rows[row.name] for row in block.layers])) for block in tree.blocks],
         "kinds": {
@@ -50,7 +50,9 @@ def note(priced: Roofline) -> str:
     """The ceilings, and the least time under them."""
     roofs, total = priced.ceilings, priced.total
     peak = f"{rate(roofs.macs.rate, roofs.dtype)} ({roofs.macs.unit})"
-    moved = f"{in_unit(roofs.bandwidth)}B/s, so {roofs.ridge:,.3g} {operations(roofs.dtype)} a byte where the two meet"
+    moved = (
+        f"{in_unit(roofs.bandwidth)}B/s, so {digits(roofs.ridge)} {operations(roofs.dtype)} a byte where the two meet"
+    )
     least = f"Least time of all layers: {duration(total.seconds)}" if total.seconds else "No layer takes any time"
     bound = f", {percent(total.memory_bound, total.seconds)} of it bound by memory" if total.seconds else ""
     measured = ""

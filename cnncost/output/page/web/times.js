@@ -9,6 +9,13 @@ const KINDS = 9; // that have a colour in the sum; the others share one
 
 const margin = (labels, width) => Math.min(0.42 * width, 14 + 6.4 * Math.max(...labels.map((label) => label.length)));
 
+/** What charts of bars have in common: room for the labels on the left, and for words on the right. */
+function frame(rows, width) {
+  const labels = rows.map((row) => row.label);
+  const height = 64 + ROW * rows.length;
+  return { width, height, marginLeft: margin(labels, width), marginRight: 74, marginTop: 42, marginBottom: 20 };
+}
+
 /** Bars of a layer each; `worth` is of a unit of the values. */
 function bars(state, rows, width, { label, value, end = value, marks = [], text, domain }) {
   const chosen = rows.filter((row) => row === state.get("item"));
@@ -16,15 +23,7 @@ function bars(state, rows, width, { label, value, end = value, marks = [], text,
   const y = (row) => names.get(row);
   const fill = (row) => (chosen.includes(row) ? ACCENT : HIGH);
   const plot = Plot.plot({
-    width,
-    height: 64 + ROW * rows.length,
-    marginLeft: margin(
-      rows.map((row) => row.label),
-      width,
-    ),
-    marginRight: 74,
-    marginTop: 42,
-    marginBottom: 20,
+    ...frame(rows, width),
     x: {
       label,
       axis: "top",
@@ -190,16 +189,8 @@ export function settingsChart({ tables, unit, worth }, state) {
       alone: !whole,
     }));
     const timed = rows.filter((row) => row.timing);
-    const plot = Plot.plot({
-      width,
-      height: 64 + ROW * rows.length,
-      marginLeft: margin(
-        rows.map((row) => row.label),
-        width,
-      ),
-      marginRight: 74,
-      marginTop: 42,
-      marginBottom: 20,
+    return Plot.plot({
+      ...frame(rows, width),
       x: { label: `whole network (${unit})`, axis: "top", labelOffset: 36, grid: true, zero: true },
       y: { domain: rows.map((row) => row.label), label: null, tickSize: 0 },
       marks: [
@@ -241,6 +232,5 @@ export function settingsChart({ tables, unit, worth }, state) {
         ),
       ],
     });
-    return plot;
   });
 }
